@@ -1,0 +1,25 @@
+"""holdsteady: turn any frame-wise image model into a steady, robust video model."""
+
+from holdsteady.adapters.adapter import Adapter, Point
+from holdsteady.adapters.config import AdapterConfig, make_config
+from holdsteady.adapters.files import load_adapter, save_adapter
+from holdsteady.host.attach import stabilize
+from holdsteady.host.points import PointTable, points
+from holdsteady.host.stabilized import StabilizedModel
+from holdsteady.host.state import StreamState
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "Adapter",
+    "AdapterConfig",
+    "Point",
+    "PointTable",
+    "StabilizedModel",
+    "StreamState",
+    "load_adapter",
+    "make_config",
+    "points",
+    "save_adapter",
+    "stabilize",
+]

@@ -1,0 +1,148 @@
+"""An adapter: a config, the points that it was made for, and a cell for each."""
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+
+from holdsteady.adapters.config import AdapterConfig
+from holdsteady.adapters.controller import Backbone
+from holdsteady.adapters.layout import Layout, infer_layout, stated_layout
+from holdsteady.adapters.stabilizers import Cell, Context, HeadFusion, Memory, make_stabilizer
+from holdsteady.errors import AdapterError
+
+
+@dataclass(frozen=True)
+class Point:
+    """A place of a model where a value can be stabilized.
+
+    Attributes:
+        name: the module's name in the model, or ``input`` or ``output``.
+        type: the class of the module; empty for ``input`` and ``output``.
+        shape: of the value for one stream, without the batch axis; None when no frame was seen yet.
+        layout: how its axes are read; None when no frame was seen yet.
+        parameters: a digest of the names and shapes of the module's parameters.
+    """
+
+    name: str
+    type: str = ""
+    shape: tuple[int, ...] | None = None
+    layout: Layout | None = None
+    parameters: str = ""
+
+    @property
+    def channels(self) -> int | None:
+        """C of the value seen as a map; None when no frame was seen yet."""
+        if self.shape is None or self.layout is None:
+            return None
+        if self.layout.kind == "depth":
+            return 1
+        return self.shape[-1] if self.layout.kind in ("channels-last", "tokens") else self.shape[0]
+
+
+class Adapter(nn.Module):
+    """The cells of one adapter and, for the kinds that need it, the controller's backbone.
+
+    Args:
+        config: the kind and its settings.
+        points: where the cells belong; each with shape and layout if the kind has parameters.
+        frame_channels: channels of the frames.
+        base: what is known of the base that it was made for (``class`` and ``parameters``).
+        provenance: where it comes from: free text by topic, saved with it.
+    """
+
+    def __init__(
+        self,
+        config: AdapterConfig,
+        points: Iterable[Point],
+        frame_channels: int = 3,
+        base: dict[str, str] | None = None,
+        provenance: dict[str, str] | None = None,
+    ) -> None:
+        super().__init__()
+        self.config = config
+        self.points = tuple(points)
+        self.frame_channels = frame_channels
+        self.base = base or {}
+        self.provenance = provenance or {}
+        self.cells = nn.ModuleDict({_key(p.name): self._make_cell(p) for p in self.points})
+        needs_backbone = any(isinstance(cell, HeadFusion) for cell in self.cells.values())
+        self.backbone = (
+            Backbone(frame_channels, config.backbone_width, config.backbone_layers) if needs_backbone else None
+        )
+
+    def _make_cell(self, point: Point) -> Cell:
+        has_space = point.layout is None or point.layout.kind != "vector"
+        return make_stabilizer(self.config, point.channels or 0, self.frame_channels, has_space)
+
+    @property
+    def needs_frames(self) -> bool:
+        """Whether any cell looks at the previous frame."""
+        return any(cell.needs_frames for cell in self.cells.values())
+
+    def context(self, frame: Tensor | None, previous_frame: Tensor | None, strength: float) -> Context:
+        """What the cells share at one time step; the backbone runs here, once."""
+        features = None
+        if self.backbone is not None:
+            if frame is None or frame.shape[1] != self.frame_channels:
+                raise AdapterError(
+                    f"this adapter looks at frames (B, {self.frame_channels}, H, W); it was given "
+                    f"{'none' if frame is None else tuple(frame.shape)}"
+                )
+            features = self.backbone(frame, previous_frame)
+        return Context(frame, previous_frame, features, strength)
+
+    def stabilize(
+        self, index: int, value: Tensor, memory: Memory | None, context: Context, frame_size: tuple[int, int]
+    ) -> tuple[Tensor, Memory, Tensor]:
+        """One point, one frame.
+
+        Args:
+            index: which of ``points``.
+            value: z_t in its own layout.
+            memory: of the last frame, or None at the start.
+            context: from :meth:`context`.
+            frame_size: (H, W) of the frame.
+
+        Returns:
+            z̃_t in the layout of the value, the new memory, and how many values of each stream were not
+            finite (B,).
+
+        Raises:
+            AdapterError: the value has other channels than the cell was made for.
+            LayoutError: the axes can't be told from the shape.
+        """
+        point = self.points[index]
+        layout = point.layout or resolve_layout(point.name, tuple(value.shape), frame_size, self.config)
+        z = layout.to_map(value, frame_size)
+        if point.channels not in (None, z.shape[1]) and self.config.learned:
+            raise AdapterError(
+                f"point '{point.name}' has {z.shape[1]} channels {tuple(value.shape)}; "
+                f"this adapter was made for {point.channels} there"
+            )
+        cell = cast(Cell, self.cells[_key(point.name)])
+        stabilized, after = cell(z, cell.new_memory(z) if memory is None else memory, context)
+        left_out = (~z.isfinite()).flatten(1).sum(dim=1)
+        return layout.from_map(stabilized, value), after, left_out
+
+    def extra_repr(self) -> str:
+        return f"{self.config.kind} at {len(self.points)} points"
+
+
+def resolve_layout(name: str, shape: tuple[int, ...], frame_size: tuple[int, int], config: AdapterConfig) -> Layout:
+    """The layout that the config states for a point, or else the one that its shape tells."""
+    if name in config.layouts:
+        return stated_layout(config.layouts[name], shape, frame_size, config.grid)
+    return infer_layout(shape, frame_size, config.grid)
+
+
+def empty_like(memory: Memory) -> Memory:
+    """A memory of the same sizes in which nothing is remembered."""
+    return {name: torch.full_like(tensor, math.nan) for name, tensor in memory.items()}
+
+
+def _key(name: str) -> str:
+    return name.replace(".", "/")

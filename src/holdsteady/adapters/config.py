@@ -1,0 +1,217 @@
+"""What an adapter is made of: one flat, validated config, and the presets and short names for it."""
+
+import difflib
+from typing import Any, Literal, get_args
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from holdsteady.adapters.flow import FLOWS
+from holdsteady.adapters.layout import LAYOUT_KINDS
+from holdsteady.errors import ConfigError
+
+Kind = Literal[
+    "output-fixed",
+    "output-gaussian",
+    "simple-fixed",
+    "simple-learned",
+    "controlled",
+    "spatial",
+    "motion-fixed",
+    "motion",
+]
+KINDS: tuple[str, ...] = get_args(Kind)
+OUTPUT_KINDS = ("output-fixed", "output-gaussian", "motion-fixed", "motion")
+LEARNED_KINDS = ("simple-learned", "controlled", "spatial", "motion")
+
+_ANY = {"kind", "points", "layouts", "grid"}
+_HEADS = {
+    "backbone_width",
+    "backbone_layers",
+    "head_width",
+    "head_layers",
+    "vector_width",
+    "head_input",
+    "initial_logit",
+}
+_FLOW = {"flow", "flow_from"}
+_FIELDS: dict[str, set[str]] = {
+    "output-fixed": {"beta"},
+    "output-gaussian": {"sigma"},
+    "simple-fixed": {"beta"},
+    "simple-learned": {"initial_a"},
+    "controlled": _HEADS,
+    "spatial": _HEADS | {"kernel", "dilation"},
+    "motion-fixed": _FLOW | {"memory_weight", "tolerance"},
+    "motion": _FLOW | {"kernel", "dilation", "motion_width", "initial_logit"},
+}
+
+
+class AdapterConfig(BaseModel):
+    """Everything that decides what an adapter is, apart from its weights.
+
+    The defaults of the published kinds are the paper's constants. Settings that a kind does not use are
+    refused, so that no setting is without effect.
+
+    Raises:
+        ConfigError: from :func:`make_config`, with every fault at once.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    kind: Kind
+    points: tuple[str, ...] = Field((), description="names, globs, types, 'input', 'output' or 'auto'")
+    layouts: dict[str, str] = Field({}, description="layout of a point, where it can't be told from its shape")
+    grid: tuple[int, int] | None = Field(None, description="rows and columns of tokens, if not of the frame's shape")
+
+    beta: float = Field(0.9, gt=0, le=1, description="weight of the present; 1 is the base")
+    sigma: float = Field(1.0, gt=0, le=64, description="width of the causal Gaussian window, in frames")
+
+    backbone_width: int = Field(32, ge=1, description="channels of the controller's backbone")
+    backbone_layers: int = Field(6, ge=0, description="layers of the backbone after the first")
+    head_width: int = Field(64, ge=1, description="channels of the heads")
+    head_layers: int = Field(2, ge=0, description="layers of a head between the first and the logits")
+    vector_width: int = Field(256, ge=1, description="channels of the heads of points without space")
+    head_input: Literal["features", "backbone"] = Field(
+        "features",
+        description="whether heads see the point's values, or the backbone alone (for composition)",
+    )
+    initial_a: float = Field(4.0, description="a at the start of simple-learned, where β = sigmoid(a)")
+    initial_logit: float = Field(-4.0, description="logit of the memory at the start, summed over a window")
+    kernel: int = Field(3, ge=1, le=15, description="side of the window, odd")
+    dilation: int = Field(1, ge=1, le=64, description="step between the window's offsets, in pixels")
+
+    flow: str = Field("dis", description="name of the flow method")
+    flow_from: Literal["auto", "output", "input"] = Field(
+        "auto",
+        description="pictures whose motion is followed; auto: the output if it is a picture like the frame",
+    )
+    memory_weight: float = Field(0.6, ge=0, le=1, description="a, the largest weight of the memory")
+    tolerance: float = Field(2.0, gt=0, description="c, difference that is tolerated, in medians")
+    motion_width: int = Field(24, ge=1, description="channels of the head of motion")
+
+    @field_validator("kernel")
+    @classmethod
+    def _odd(cls, kernel: int) -> int:
+        if kernel % 2 == 0:
+            raise ValueError(f"a window has a centre: {kernel} is even, take {kernel - 1} or {kernel + 1}")
+        return kernel
+
+    @field_validator("flow")
+    @classmethod
+    def _known_flow(cls, flow: str) -> str:
+        if flow not in FLOWS:
+            raise ValueError(f"no flow is named '{flow}'; there is {', '.join(FLOWS)}")
+        return flow
+
+    @field_validator("layouts")
+    @classmethod
+    def _known_layouts(cls, layouts: dict[str, str]) -> dict[str, str]:
+        for point, layout in layouts.items():
+            if layout not in LAYOUT_KINDS:
+                raise ValueError(f"layout '{layout}' of point '{point}' is none of {', '.join(LAYOUT_KINDS)}")
+        return layouts
+
+    @model_validator(mode="before")
+    @classmethod
+    def _points_of_kind(cls, data: Any) -> Any:
+        if not isinstance(data, dict) or data.get("kind") not in KINDS:
+            return data
+        points = data.get("points") or ()
+        points = (points,) if isinstance(points, str | type) else tuple(points)
+        names = tuple(p.__name__ if isinstance(p, type) else p for p in points)
+        if not names:
+            names = ("output",) if data["kind"] in OUTPUT_KINDS else ("auto",)
+        return {**data, "points": names}
+
+    @model_validator(mode="after")
+    def _used_by_kind(self) -> "AdapterConfig":
+        unused = self.model_fields_set - _ANY - _FIELDS[self.kind]
+        if unused:
+            takes = ", ".join(sorted(_FIELDS[self.kind]))
+            raise ValueError(f"{', '.join(sorted(unused))} has no effect on kind '{self.kind}', which takes {takes}")
+        if self.kind in ("motion-fixed", "motion") and self.points != ("output",):
+            raise ValueError(f"kind '{self.kind}' works at the point 'output' alone, not at {list(self.points)}")
+        if self.kind in OUTPUT_KINDS and set(self.points) - {"output"}:
+            raise ValueError(
+                f"kind '{self.kind}' works at the point 'output'; for points inside the network take simple-fixed"
+            )
+        return self
+
+    @property
+    def learned(self) -> bool:
+        """Whether the adapter has parameters."""
+        return self.kind in LEARNED_KINDS
+
+    def settings(self) -> dict[str, Any]:
+        """The settings that this kind uses, ready for JSON."""
+        return self.model_dump(mode="json", include=(_ANY | _FIELDS[self.kind]))
+
+
+PRESETS: dict[str, dict[str, Any]] = {
+    # The constants of the paper's experiments. Its depth model has half the widths.
+    "paper": {
+        "backbone_width": 32,
+        "backbone_layers": 6,
+        "head_width": 64,
+        "head_layers": 2,
+        "vector_width": 256,
+        "head_input": "features",
+        "initial_logit": -4.0,
+        "initial_a": 4.0,
+        "kernel": 3,
+        "dilation": 1,
+    },
+}
+
+_SHORT = {
+    "output-fixed": "beta",
+    "output-gaussian": "sigma",
+    "simple-fixed": "beta",
+    "motion-fixed": "memory_weight",
+}
+
+
+def make_config(kind: str, preset: str = "paper", **settings: Any) -> AdapterConfig:
+    """A validated config of one kind: a preset's constants, then the settings given.
+
+    Args:
+        kind: a kind's name, or a kind and its main setting: ``"output-fixed:0.8"``.
+        preset: a name in ``PRESETS``.
+        settings: fields of :class:`AdapterConfig`.
+
+    Raises:
+        ConfigError: the kind or the preset is unknown, or settings are unknown, unused or out of range.
+    """
+    name, colon, value = kind.partition(":")
+    if name not in KINDS:
+        raise ConfigError(f"no kind of adapter is named '{name}'{near(name, KINDS)}; there is {', '.join(KINDS)}")
+    if preset not in PRESETS:
+        raise ConfigError(f"no preset is named '{preset}'{near(preset, PRESETS)}; there is {', '.join(PRESETS)}")
+    if colon:
+        if name not in _SHORT:
+            raise ConfigError(f"'{kind}': {name} has no main setting; those that have: {', '.join(_SHORT)}")
+        settings = {_SHORT[name]: value, **settings}
+    base = {k: v for k, v in PRESETS[preset].items() if k in _FIELDS[name]}
+    return validate({"kind": name, **base, **settings})
+
+
+def validate(data: dict[str, Any]) -> AdapterConfig:
+    """A config from plain data, as read from a file. Raises ConfigError with every fault at once."""
+    try:
+        return AdapterConfig.model_validate(data)
+    except ValidationError as error:
+        raise ConfigError("; ".join(_fault(fault) for fault in error.errors())) from None
+
+
+def _fault(fault: Any) -> str:
+    place = ".".join(str(part) for part in fault["loc"])
+    if fault["type"] == "extra_forbidden":
+        return f"'{place}' is no setting{near(place, AdapterConfig.model_fields)}"
+    message = fault["msg"].removeprefix("Value error, ")
+    return f"{place} = {fault['input']!r}: {message}" if place else message
+
+
+def near(name: str, known: Any) -> str:
+    """``" (did you mean …?)"`` with the nearest known names, or nothing."""
+    matches = difflib.get_close_matches(name, list(known), n=3, cutoff=0.5)
+    return f" (did you mean {' or '.join(matches)}?)" if matches else ""

@@ -1,0 +1,98 @@
+"""An adapter on disk and on the hub: ``adapter.safetensors`` for the weights, ``adapter.json`` for the rest."""
+
+import json
+import tempfile
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+
+from holdsteady.adapters.adapter import Adapter, Point
+from holdsteady.adapters.config import validate
+from holdsteady.errors import AdapterError, ConfigError
+
+WEIGHTS_NAME, CONFIG_NAME = "adapter.safetensors", "adapter.json"
+_FORMAT = 1
+
+
+class _File(BaseModel):
+    """The shape of adapter.json."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    format: int
+    version: str
+    config: dict[str, Any]
+    frame_channels: int
+    points: list[Point]
+    base: dict[str, str]
+    provenance: dict[str, str]
+
+
+def save_adapter(adapter: Adapter, folder: str | Path) -> Path:
+    """Write an adapter to a folder, which is made if it is missing; each file is replaced when whole.
+
+    Raises:
+        AdapterError: the folder can't be written.
+    """
+    folder = Path(folder)
+    content = _File(
+        format=_FORMAT,
+        version=version("holdsteady"),
+        config=adapter.config.settings(),
+        frame_channels=adapter.frame_channels,
+        points=list(adapter.points),
+        base=adapter.base,
+        provenance=adapter.provenance,
+    ).model_dump(mode="json")
+    weights = {name: tensor.contiguous() for name, tensor in adapter.state_dict().items()}
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=folder) as partial:
+            save_file(weights, Path(partial, WEIGHTS_NAME))
+            Path(partial, CONFIG_NAME).write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+            for name in (WEIGHTS_NAME, CONFIG_NAME):
+                Path(partial, name).replace(folder / name)
+    except OSError as error:
+        raise AdapterError(f"can't write an adapter to '{folder}': {error.strerror or error}") from error
+    return folder
+
+
+def load_adapter(folder: str | Path) -> Adapter:
+    """Read an adapter from a folder. Nothing in it is executed.
+
+    Raises:
+        AdapterError: the folder or a file is missing, damaged, of a newer format, or the weights don't fit
+            the config.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise AdapterError(f"no adapter folder '{folder}'")
+    for name in (CONFIG_NAME, WEIGHTS_NAME):
+        if not (folder / name).is_file():
+            raise AdapterError(f"'{folder}' is no adapter: it has no {name}")
+    try:
+        content = json.loads((folder / CONFIG_NAME).read_text(encoding="utf-8"))
+        if isinstance(content, dict) and content.get("format", _FORMAT) != _FORMAT:
+            raise AdapterError(
+                f"'{folder}' has format {content['format']}; this version reads {_FORMAT}: pip install -U holdsteady"
+            )
+        parsed = _File.model_validate(content)
+        adapter = Adapter(validate(parsed.config), parsed.points, parsed.frame_channels, parsed.base, parsed.provenance)
+    except (ValidationError, ConfigError, UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise AdapterError(f"{folder / CONFIG_NAME} is damaged: {_first_line(error)}") from error
+    try:
+        adapter.load_state_dict(load_file(folder / WEIGHTS_NAME))
+    except (SafetensorError, RuntimeError) as error:
+        raise AdapterError(
+            f"{folder / WEIGHTS_NAME} does not hold the weights of {CONFIG_NAME}: {_first_line(error)}"
+        ) from error
+    return adapter.eval()
+
+
+def _first_line(error: Exception) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return " ".join(lines[:3])

@@ -1,0 +1,99 @@
+"""The method in pure functions: how a present value and what is remembered become the stabilized value.
+
+Names: ``present`` is z_t, ``memory`` is z̃_{t−1} (or what takes its place), both maps (B, C, H, W). All
+arguments are finite; what happens to NaN, infinities and first frames is decided in ``stabilizers.py``.
+Every result is a convex combination of present and memory (and of zero, where a window leaves the image).
+"""
+
+import math
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+
+def ema(present: Tensor, memory: Tensor, beta: Tensor | float) -> Tensor:
+    """Exponential moving average β z_t + (1−β) z̃_{t−1}; β is the weight of the present, in [0, 1]."""
+    return memory + beta * (present - memory)
+
+
+def gaussian_weights(sigma: float) -> Tensor:
+    """Weights (N,) of a causal Gaussian window, newest first; N − 1 ≥ 3σ and their sum is one."""
+    age = torch.arange(math.ceil(3 * sigma) + 1, dtype=torch.float64)
+    weights = torch.exp(-0.5 * (age / sigma) ** 2)
+    return (weights / weights.sum()).float()
+
+
+def controlled(present: Tensor, memory: Tensor, logits: Tensor) -> Tensor:
+    """Controlled fusion β ⊙ z_t + (1−β) ⊙ z̃_{t−1} with 1−β = sigmoid(logits), logits of z's shape."""
+    return present + torch.sigmoid(logits) * (memory - present)
+
+
+def spatial(present: Tensor, memory: Tensor, logits: Tensor, kernel: int, dilation: int = 1) -> Tensor:
+    """Spatial fusion: the present and a window of the memory, weighted by a softmax for each value.
+
+    z̃_t[p] = η_0[p] z_t[p] + Σ_o η_o[p] z̃_{t−1}[p + o], where η is the softmax over (0, logits); the
+    memory is zero outside the image.
+
+    Args:
+        present: z_t (B, C, H, W).
+        memory: z̃_{t−1} (B, C, H, W).
+        logits: (B, G·k², H, W), G = C for a window per channel or 1 for one shared by all channels; the
+            k² offsets of a channel lie next to each other, row by row from the top left.
+        kernel: k, odd.
+        dilation: step between the offsets of the window, in pixels.
+    """
+    height, width = present.shape[-2:]
+    logits = logits.unflatten(1, (-1, kernel * kernel))
+    top = logits.amax(dim=2).clamp_min(0)
+    total = fused = torch.exp(-top)
+    fused = fused * present
+    reach = dilation * (kernel // 2)
+    padded = F.pad(memory, (reach, reach, reach, reach))
+    for index in range(kernel * kernel):
+        row, column = (dilation * offset for offset in divmod(index, kernel))
+        weight = torch.exp(logits[:, :, index] - top)
+        total = total + weight
+        fused = fused + weight * padded[..., row : row + height, column : column + width]
+    return fused / total
+
+
+def warp(memory: Tensor, flow: Tensor) -> Tensor:
+    """Memory brought to the present: w[p] = memory[p + flow(p)], bicubic, border padding.
+
+    Bicubic interpolation can overshoot; the result is held within each channel's own range, so that no
+    value leaves the range of its history.
+
+    Args:
+        memory: (B, C, H, W).
+        flow: (B, 2, H, W) in pixels, channel 0 to the right and channel 1 down.
+    """
+    height, width = memory.shape[-2:]
+    x = torch.arange(width, device=flow.device, dtype=torch.float32) + flow[:, 0].float()
+    y = torch.arange(height, device=flow.device, dtype=torch.float32)[:, None] + flow[:, 1].float()
+    grid = torch.stack((x * (2 / width) + (1 / width - 1), y * (2 / height) + (1 / height - 1)), dim=-1)
+    source = memory.float()
+    moved = F.grid_sample(source, grid, mode="bicubic", padding_mode="border", align_corners=False)
+    low, high = torch.aminmax(source.flatten(2), dim=2)
+    return moved.clamp(low[..., None, None], high[..., None, None]).to(memory.dtype)
+
+
+def local_difference(present: Tensor, warped: Tensor) -> Tensor:
+    """5×5 box mean of |z_t − w_t| averaged over channels, (B, 1, H, W)."""
+    difference = (present - warped).abs().mean(dim=1, keepdim=True)
+    return F.avg_pool2d(difference, 5, stride=1, padding=2, count_include_pad=False)
+
+
+def motion_fixed_weight(present: Tensor, warped: Tensor, memory_weight: float, tolerance: float) -> Tensor:
+    """Weight of the memory of *motion fixed*, a·exp(−(d/s)²/2) with s = c·median(d), (B, 1, H, W).
+
+    Args:
+        present: z_t (B, C, H, W).
+        warped: w_t, the memory brought to the present, (B, C, H, W).
+        memory_weight: a, the largest weight of the memory, in [0, 1].
+        tolerance: c, how far above the median a difference may be, > 0.
+    """
+    d = local_difference(present, warped).float()
+    median = d.flatten(1).median(dim=1).values[:, None, None, None]
+    scale = (tolerance * median).clamp_min(1e-6)
+    return (memory_weight * torch.exp(-0.5 * (d / scale) ** 2)).to(present.dtype)

@@ -1,0 +1,130 @@
+"""Any tensor of a vision network seen as a map (B, C, H, W), and back."""
+
+import math
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+import torch
+from torch import Tensor
+
+from holdsteady.errors import LayoutError
+
+LayoutKind = Literal["map", "channels-last", "tokens", "vector", "depth"]
+LAYOUT_KINDS: tuple[str, ...] = get_args(LayoutKind)
+_MOST_PREFIX_TOKENS = 5  # a class token and up to four registers
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How a tensor's axes are to be read.
+
+    * ``map`` (B, C, H, W); ``channels-last`` (B, H, W, C); ``depth`` (B, H, W);
+    * ``tokens`` (B, prefix + N, C): ``prefix`` class or register tokens, which pass through unchanged, then a
+      grid of N = rows × columns, row by row;
+    * ``vector`` (B, C) or (B, C, 1, 1): no space.
+    """
+
+    kind: LayoutKind
+    prefix: int = 0
+    grid: tuple[int, int] | None = None
+
+    def to_map(self, value: Tensor, frame_size: tuple[int, int]) -> Tensor:
+        """The value as (B, C, H, W), a view where possible; ``frame_size`` (H, W) shapes the grid of tokens."""
+        if self.kind == "channels-last":
+            return value.permute(0, 3, 1, 2)
+        if self.kind == "depth":
+            return value.unsqueeze(1)
+        if self.kind == "vector":
+            return value.reshape(*value.shape[:2], 1, 1)
+        if self.kind == "tokens":
+            grid = self.grid or token_grid(value.shape[1] - self.prefix, frame_size)
+            return value[:, self.prefix :].transpose(1, 2).unflatten(2, grid)
+        return value
+
+    def from_map(self, stabilized: Tensor, value: Tensor) -> Tensor:
+        """A stabilized map (B, C, H, W) in the layout of the ``value`` that it was made from."""
+        if self.kind == "channels-last":
+            return stabilized.permute(0, 2, 3, 1)
+        if self.kind == "depth":
+            return stabilized.squeeze(1)
+        if self.kind == "vector":
+            return stabilized.reshape(value.shape)
+        if self.kind == "tokens":
+            tokens = stabilized.flatten(2).transpose(1, 2)
+            return torch.cat((value[:, : self.prefix], tokens), dim=1) if self.prefix else tokens
+        return stabilized
+
+
+def token_grid(count: int, frame_size: tuple[int, int]) -> tuple[int, int]:
+    """Rows and columns, count = rows × columns, whose proportions are nearest to the frame's (H, W)."""
+    target = math.log(frame_size[0] / frame_size[1])
+    pairs = [(rows, count // rows) for rows in range(1, count + 1) if count % rows == 0]
+    return min(pairs, key=lambda pair: abs(math.log(pair[0] / pair[1]) - target))
+
+
+def infer_layout(shape: tuple[int, ...], frame_size: tuple[int, int], grid: tuple[int, int] | None = None) -> Layout:
+    """The layout of a tensor from its shape and the size (H, W) of the frame that it was made from.
+
+    Axes are taken as space where they have the frame's proportions, to within a cell. Where two readings
+    fit, a map is preferred to channels-last, and depth to tokens at the frame's own size only.
+
+    Raises:
+        LayoutError: no reading fits; the text says how to state the layout.
+    """
+    if len(shape) == 2 or (len(shape) == 4 and shape[2:] == (1, 1)):
+        return Layout("vector")
+    if len(shape) == 4:
+        if _fits(shape[2:], frame_size):
+            return Layout("map")
+        if _fits(shape[1:3], frame_size):
+            return Layout("channels-last")
+    if len(shape) == 3:
+        if shape[1:] == frame_size:
+            return Layout("depth")
+        tokens = _tokens(shape[1], frame_size, grid)
+        if tokens:
+            return tokens
+        if _fits(shape[1:], frame_size):
+            return Layout("depth")
+    raise LayoutError(
+        f"can't tell the axes of a tensor {tuple(shape)} made from a frame of {frame_size[0]}×{frame_size[1]} "
+        f"(height × width); state it, as in layouts={{'NAME': 'map'}} (one of {', '.join(LAYOUT_KINDS)})"
+    )
+
+
+def stated_layout(
+    kind: str, shape: tuple[int, ...], frame_size: tuple[int, int], grid: tuple[int, int] | None
+) -> Layout:
+    """The layout that a user has named, checked against a shape; prefix tokens are still counted here.
+
+    Raises:
+        LayoutError: the number of axes is not that of the layout, or no grid of tokens fits.
+    """
+    axes = {"map": (4,), "channels-last": (4,), "tokens": (3,), "vector": (2, 4), "depth": (3,)}[kind]
+    if len(shape) not in axes:
+        raise LayoutError(f"layout '{kind}' has {axes[0]} axes; the tensor has {len(shape)}: {tuple(shape)}")
+    if kind != "tokens":
+        return Layout(kind)  # type: ignore[arg-type]
+    tokens = _tokens(shape[1], frame_size, grid)
+    if tokens:
+        return tokens
+    raise LayoutError(
+        f"{shape[1]} tokens make no grid of the frame's proportions {frame_size[0]}×{frame_size[1]}; "
+        "give grid=(rows, columns)"
+    )
+
+
+def _tokens(count: int, frame_size: tuple[int, int], grid: tuple[int, int] | None) -> Layout | None:
+    """Tokens with the fewest prefix tokens that leave a grid of the frame's proportions, or the given grid."""
+    for prefix in range(min(_MOST_PREFIX_TOKENS, count - 1) + 1):
+        cells = grid or token_grid(count - prefix, frame_size)
+        if cells[0] * cells[1] == count - prefix and (grid or _fits(cells, frame_size)):
+            return Layout("tokens", prefix, grid)
+    return None
+
+
+def _fits(space: tuple[int, ...], frame_size: tuple[int, int]) -> bool:
+    """Whether (h, w) is the frame's size at some scale, each side to within one cell."""
+    (h, w), (height, width) = space, frame_size
+    scale = math.sqrt(height * width / (h * w))
+    return h * w > 1 and abs(height / scale - h) <= 1 and abs(width / scale - w) <= 1

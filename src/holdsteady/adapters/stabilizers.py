@@ -1,0 +1,274 @@
+"""The recurrent cells, one a kind: (z_t, memory, context) → (z̃_t, memory).
+
+A cell works on one point, on maps (B, C, H, W), and keeps everything it remembers in a dict of tensors
+whose first axis is the stream. *NaN in a memory means that nothing is remembered there*: so a new stream, a
+stream that was reset and a value that was never finite are one case, and the first frame runs the same code as
+every other. Values that are not finite pass through for that frame and leave the memory as it was.
+"""
+
+import math
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from holdsteady.adapters import fusion
+from holdsteady.adapters.config import AdapterConfig
+from holdsteady.adapters.controller import Head, MotionHead, VectorHead
+from holdsteady.adapters.flow import FLOWS, resize_flow
+
+Memory = dict[str, Tensor]
+
+
+@dataclass(frozen=True)
+class Context:
+    """What a cell may know beside its own point.
+
+    Attributes:
+        frame: x_t (B, C, H, W), finite.
+        previous_frame: x_{t−1}; the present frame where a stream is new.
+        features: g_t (B, width, H, W) of the controller's backbone, for the kinds that have one.
+        strength: how much of the stabilization is shown, in [0, 1]; memories are always at full strength.
+    """
+
+    frame: Tensor | None = None
+    previous_frame: Tensor | None = None
+    features: Tensor | None = None
+    strength: float = 1.0
+
+
+@dataclass(frozen=True)
+class Moment:
+    """What a fusion sees at time t, all of it finite and of one shape (B, C, H, W).
+
+    Attributes:
+        present: z_t, with what is not finite filled in from the memory.
+        stabilized: z̃_{t−1}, with what is not remembered filled in from the present.
+        raw: z_{t−1}, likewise, for the cells that remember it.
+    """
+
+    present: Tensor
+    stabilized: Tensor
+    raw: Tensor | None = None
+
+
+class Stabilizer(nn.Module, ABC):
+    """Base of the cells that remember z̃_{t−1}. A kind writes ``fuse`` alone."""
+
+    #: The kind looks at the previous frame, which the state then has to keep.
+    needs_frames = False
+    #: The cell also remembers z_{t−1}.
+    keeps_raw = False
+
+    def new_memory(self, z: Tensor) -> Memory:
+        """The memory of streams that have seen nothing, for values like ``z``."""
+        names = ("stabilized", "raw") if self.keeps_raw else ("stabilized",)
+        return {name: torch.full_like(z, math.nan, requires_grad=False) for name in names}
+
+    def forward(self, z: Tensor, memory: Memory, context: Context) -> tuple[Tensor, Memory]:
+        """One step: z_t (B, C, H, W) → what the following layers see, and the memory for the next frame."""
+        finite = z.isfinite()
+        previous = memory["stabilized"]
+        absent = previous.isnan()
+        present = torch.where(finite, z, previous.nan_to_num(0.0))
+        moment = Moment(present, torch.where(absent, present, previous))
+        if self.keeps_raw:
+            moment = replace(moment, raw=torch.where(memory["raw"].isnan(), present, memory["raw"]))
+        fused, carried = self.fuse(moment, context)
+        fused = torch.where(absent, present, fused.to(z.dtype))
+        kept = torch.where(finite, fused, torch.where(absent, previous, carried.to(z.dtype)))
+        after = {"stabilized": kept}
+        if self.keeps_raw:
+            after["raw"] = torch.where(finite, z, memory["raw"])
+        return torch.where(finite, _show(present, fused, context.strength), z), after
+
+    @abstractmethod
+    def fuse(self, moment: Moment, context: Context) -> tuple[Tensor, Tensor]:
+        """z̃_t, and the memory as it stands at time t (moved, for the kinds that follow motion)."""
+
+
+def _show(present: Tensor, fused: Tensor, strength: float) -> Tensor:
+    return fused if strength == 1.0 else torch.lerp(present, fused, strength)
+
+
+class FixedEMA(Stabilizer):
+    """*output fixed* and *simple fixed*: one β everywhere."""
+
+    def __init__(self, beta: float) -> None:
+        super().__init__()
+        self.beta = beta
+
+    def fuse(self, moment: Moment, context: Context) -> tuple[Tensor, Tensor]:
+        return fusion.ema(moment.present, moment.stabilized, self.beta), moment.stabilized
+
+
+class LearnedEMA(Stabilizer):
+    """*simple learned*: β = sigmoid(a), one a for each channel."""
+
+    def __init__(self, channels: int, initial_a: float) -> None:
+        super().__init__()
+        self.a = nn.Parameter(torch.full((channels,), float(initial_a)))
+
+    def fuse(self, moment: Moment, context: Context) -> tuple[Tensor, Tensor]:
+        beta = torch.sigmoid(self.a)[:, None, None]
+        return fusion.ema(moment.present, moment.stabilized, beta), moment.stabilized
+
+
+class GaussianWindow(nn.Module):
+    """*output Gaussian*: a causal Gaussian window over the last raw values, 3σ long."""
+
+    needs_frames = False
+    weights: Tensor
+
+    def __init__(self, sigma: float) -> None:
+        super().__init__()
+        self.register_buffer("weights", fusion.gaussian_weights(sigma), persistent=False)
+
+    def new_memory(self, z: Tensor) -> Memory:
+        shape = (z.shape[0], len(self.weights) - 1, *z.shape[1:])
+        return {"window": z.new_full(shape, math.nan)}
+
+    def forward(self, z: Tensor, memory: Memory, context: Context) -> tuple[Tensor, Memory]:
+        seen = torch.cat((z.unsqueeze(1), memory["window"]), dim=1)
+        known = seen.isfinite()
+        weights = self.weights[:, None, None, None] * known
+        # A window that is not full yet, or has holes, is weighted over what it has.
+        mean = (weights * torch.where(known, seen, 0)).sum(dim=1) / weights.sum(dim=1).clamp_min(1e-12)
+        only_present = ~known[:, 1:].any(dim=1)
+        fused = torch.where(only_present, z, mean.to(z.dtype))
+        after = {"window": torch.where(known, seen, math.nan)[:, :-1]}
+        return torch.where(known[:, 0], _show(z, fused, context.strength), z), after
+
+
+class HeadFusion(Stabilizer):
+    """*controlled* and *spatial*: a head of the controller gives the weights.
+
+    Args:
+        channels: C of the point.
+        has_space: whether the point is a map; a vector gets a linear head, and a window of one.
+        config: of kind ``controlled`` or ``spatial``.
+    """
+
+    needs_frames = True
+
+    def __init__(self, channels: int, has_space: bool, config: AdapterConfig) -> None:
+        super().__init__()
+        self.keeps_raw = config.head_input == "features"
+        self.kernel = config.kernel if config.kind == "spatial" and has_space else 0
+        self.dilation = config.dilation
+        window = max(1, self.kernel**2)
+        self.head = (Head if has_space else VectorHead)(
+            config.backbone_width,
+            3 * channels if self.keeps_raw else 0,
+            channels * window,
+            config.head_width if has_space else config.vector_width,
+            config.head_layers,
+            # All offsets together start with the weight that one would have.
+            config.initial_logit - math.log(window),
+        )
+
+    def fuse(self, moment: Moment, context: Context) -> tuple[Tensor, Tensor]:
+        assert context.features is not None
+        size = (moment.present.shape[-2], moment.present.shape[-1])
+        values = [moment.present, moment.stabilized, moment.raw] if moment.raw is not None else []
+        logits = self.head(context.features, values, size)
+        if not self.kernel:
+            return fusion.controlled(moment.present, moment.stabilized, logits), moment.stabilized
+        fused = fusion.spatial(moment.present, moment.stabilized, logits, self.kernel, self.dilation)
+        return fused, moment.stabilized
+
+
+class MotionStabilizer(Stabilizer):
+    """Base of the kinds that bring the memory to the present along the motion before they fuse.
+
+    The flow comes from the raw and the last stabilized output where the output is a picture: both are clean
+    where the frame may not be. Otherwise (depth, logits) it comes from the frames.
+    """
+
+    def __init__(self, config: AdapterConfig) -> None:
+        super().__init__()
+        self.flow = FLOWS[config.flow]()
+        self.flow_from = config.flow_from
+        self.needs_frames = config.flow_from != "output"
+
+    def follows_output(self, z: Tensor, frame: Tensor | None) -> bool:
+        """Whether the flow is taken from the output; a frame of as many channels makes it a picture."""
+        if self.flow_from != "auto" or frame is None:
+            return self.flow_from != "input"
+        return z.shape[1] == frame.shape[1]
+
+    def align(self, moment: Moment, context: Context) -> Tensor:
+        """w_t (B, C, H, W), the memory brought to the present."""
+        size = (moment.present.shape[-2], moment.present.shape[-1])
+        if self.follows_output(moment.present, context.frame):
+            flow = self.flow(moment.present, moment.stabilized)
+        else:
+            assert context.frame is not None and context.previous_frame is not None
+            flow = resize_flow(self.flow(context.frame, context.previous_frame), size)
+        return fusion.warp(moment.stabilized, flow)
+
+
+class MotionFixed(MotionStabilizer):
+    """*motion fixed*: the weight of the memory falls where it differs from the present. Nothing is learned."""
+
+    def __init__(self, config: AdapterConfig) -> None:
+        super().__init__(config)
+        self.memory_weight = config.memory_weight
+        self.tolerance = config.tolerance
+
+    def fuse(self, moment: Moment, context: Context) -> tuple[Tensor, Tensor]:
+        warped = self.align(moment, context)
+        weight = fusion.motion_fixed_weight(moment.present, warped, self.memory_weight, self.tolerance)
+        return fusion.ema(moment.present, warped, 1 - weight), warped
+
+
+class Motion(MotionStabilizer):
+    """*motion*: a small head gives a window of weights, shared by all channels, over the aligned memory."""
+
+    def __init__(self, channels: int, frame_channels: int, config: AdapterConfig) -> None:
+        super().__init__(config)
+        self.needs_frames = True
+        self.kernel, self.dilation = config.kernel, config.dilation
+        self.head = MotionHead(
+            frame_channels + 4 * channels,
+            config.kernel**2,
+            config.motion_width,
+            config.initial_logit - math.log(config.kernel**2),
+        )
+
+    def fuse(self, moment: Moment, context: Context) -> tuple[Tensor, Tensor]:
+        assert context.frame is not None
+        frame, present, warped = context.frame, moment.present, self.align(moment, context)
+        if frame.shape[-2:] != present.shape[-2:]:
+            frame = F.interpolate(frame, size=present.shape[-2:], mode="bilinear", antialias=True)
+        difference = (present - warped).abs()
+        mean = F.avg_pool2d(difference, 5, stride=1, padding=2, count_include_pad=False)
+        logits = self.head([frame, present, warped, difference, mean])
+        return fusion.spatial(present, warped, logits, self.kernel, self.dilation), warped
+
+
+Cell = Stabilizer | GaussianWindow
+
+
+def make_stabilizer(config: AdapterConfig, channels: int, frame_channels: int, has_space: bool) -> Cell:
+    """The cell of one point. A new kind is added here, in ``config.py`` and as a class above.
+
+    Args:
+        config: the adapter's.
+        channels: C of the point seen as a map (B, C, H, W).
+        frame_channels: channels of the frame.
+        has_space: False for vectors.
+    """
+    if config.kind in ("output-fixed", "simple-fixed"):
+        return FixedEMA(config.beta)
+    if config.kind == "output-gaussian":
+        return GaussianWindow(config.sigma)
+    if config.kind == "simple-learned":
+        return LearnedEMA(channels, config.initial_a)
+    if config.kind == "motion-fixed":
+        return MotionFixed(config)
+    if config.kind == "motion":
+        return Motion(channels, frame_channels, config)
+    return HeadFusion(channels, has_space, config)

@@ -1,0 +1,220 @@
+"""List, choose and describe the points of a model."""
+
+import hashlib
+import weakref
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from holdsteady.adapters.adapter import Point, resolve_layout
+from holdsteady.adapters.config import AdapterConfig, make_config, near
+from holdsteady.errors import LayoutError, PointError
+from holdsteady.host.mirror import mirror
+from holdsteady.host.outputs import as_tensor, find_leaf, get_leaf
+
+_CONTAINERS = (nn.Sequential, nn.ModuleList, nn.ModuleDict)
+
+
+@dataclass(frozen=True)
+class PointInfo:
+    """One row of the table of points.
+
+    Attributes:
+        point: what an adapter keeps of it.
+        share: of the model's floating-point work that is done in it, in [0, 1].
+        obstacle: why it can't be stabilized; empty if it can.
+        is_output: its value is the model's output itself.
+    """
+
+    point: Point
+    share: float
+    obstacle: str = ""
+    is_output: bool = False
+
+
+class PointTable(tuple[PointInfo, ...]):
+    """The points of a model in the order in which they are reached. ``print`` shows the table."""
+
+    def __str__(self) -> str:
+        rows = [("name", "type", "shape", "layout", "work")]
+        for info in self:
+            shape = "×".join(map(str, info.point.shape or ())) or "–"
+            layout = info.point.layout.kind if info.point.layout else info.obstacle
+            rows.append((info.point.name, info.point.type or "–", shape, layout, f"{100 * info.share:.1f}%"))
+        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+        return "\n".join(
+            "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
+        )
+
+
+def points(model: Any, example: Tensor, *args: Any, config: AdapterConfig | None = None, **kwargs: Any) -> PointTable:
+    """All places of a model where values can be stabilized, from one pass with an example frame.
+
+    Args:
+        model: any nn.Module; of another callable, only ``input`` and ``output``.
+        example: a frame (B, C, H, W) or (B, H, W, C).
+        args, kwargs: passed on to the model behind the frame.
+        config: states layouts where shapes don't tell them.
+    """
+    config = config or make_config("simple-fixed")
+    frame_size, batch = frame_size_of(example), example.shape[0]
+    calls: Counter[str] = Counter()
+    found: dict[str, PointInfo] = {}
+    leaves: dict[str, weakref.ref[Tensor]] = {}
+
+    def describe(name: str, type_name: str, value: Any, parameters: str) -> None:
+        calls[name] += 1
+        path = find_leaf(value)
+        point = Point(name, type_name, parameters=parameters)
+        if path is None:
+            found[name] = PointInfo(point, 0.0, "no float tensor")
+            return
+        leaf = as_tensor(get_leaf(value, path))
+        point = replace(point, shape=tuple(leaf.shape[1:]))
+        if isinstance(get_leaf(value, path), Tensor):
+            leaves[name] = weakref.ref(leaf)
+        if leaf.shape[0] != batch:
+            found[name] = PointInfo(point, 0.0, f"first axis is {leaf.shape[0]}, not the batch")
+            return
+        try:
+            layout = resolve_layout(name, tuple(leaf.shape), frame_size, config)
+        except LayoutError:
+            found[name] = PointInfo(point, 0.0, "axes unclear")
+            return
+        found[name] = PointInfo(replace(point, layout=layout), 0.0)
+
+    def listen(name: str, module: nn.Module) -> Callable[[nn.Module, Any, Any], None]:
+        type_name, parameters = type(module).__name__, digest(module)
+        return lambda _module, _inputs, value: describe(name, type_name, value, parameters)
+
+    run = model
+    if can_mirror(model):
+        run = mirror(model)
+        for name, module in run.named_modules():
+            if name:
+                module.register_forward_hook(listen(name, module))
+    describe("input", "", example, "")
+    with torch.no_grad(), FlopCounterMode(display=False) as counter:
+        output = run(example, *args, **kwargs)
+    describe("output", "", output, "")
+
+    work = {name: sum(flops.values()) for name, flops in counter.get_flop_counts().items()}
+    total = max(1, work.get("Global", 0))
+    final = leaves["output"]() if "output" in leaves else None
+    table = []
+    for name, info in found.items():
+        if info.point.type:
+            share = work.get(f"{type(run).__name__}.{name}", 0) / total
+            is_output = final is not None and leaves[name]() is final if name in leaves else False
+            often = f"called {calls[name]} times a frame" if calls[name] > 1 else info.obstacle
+            info = replace(info, share=share, is_output=is_output, obstacle=often)
+            if calls[name] > 1:
+                info = replace(info, point=replace(info.point, layout=None))
+        table.append(info)
+    return PointTable(table)
+
+
+def select_points(table: PointTable, patterns: Sequence[str]) -> list[Point]:
+    """The points that names, globs, types, ``input``, ``output`` or ``auto`` choose, in the table's order.
+
+    Raises:
+        PointError: a pattern matches nothing, or something that can't be stabilized.
+    """
+    chosen: set[str] = set()
+    for pattern in patterns:
+        matched = auto_points(table) if pattern == "auto" else _match(table, pattern)
+        if not matched:
+            raise PointError(_no_match(table, pattern))
+        usable = [info for info in matched if not info.obstacle]
+        exact = "*" not in pattern and "?" not in pattern
+        for info in matched:
+            if info.obstacle and (exact or not usable):
+                raise PointError(
+                    f"point '{info.point.name}' ({info.point.type or 'the model itself'}) can't be stabilized: "
+                    f"{info.obstacle}; points that can: {_some(table)}"
+                )
+        chosen.update(info.point.name for info in usable)
+    return [info.point for info in table if info.point.name in chosen]
+
+
+def auto_points(table: PointTable) -> list[PointInfo]:
+    """The repeated blocks of a model, and its output.
+
+    A *block* is a class of modules with submodules, other than a plain container, that is used at least
+    twice, and most of whose uses are not inside another such class. A model without any is taken layer by
+    layer: every module without submodules that has weights. What can't be stabilized is passed over, and so is
+    a block whose value is the model's output.
+    """
+    by_name = {info.point.name: info for info in table}
+    parents = {name.rsplit(".", 1)[0] for name in by_name if "." in name}
+    containers = {kind.__name__ for kind in _CONTAINERS}
+    branches = [i for i in table if i.point.name in parents and i.point.type not in containers]
+    uses = Counter(info.point.type for info in branches)
+    repeated = {info.point.name: info for info in branches if uses[info.point.type] > 1}
+    outer = [info for name, info in repeated.items() if not any(up in repeated for up in _ancestors(name))]
+    outer_uses = Counter(info.point.type for info in outer)
+    blocks = [i for i in outer if 2 * outer_uses[i.point.type] > uses[i.point.type]]
+    if not blocks:
+        blocks = [i for i in table if i.point.name not in parents and i.point.parameters]
+    chosen = [i for i in blocks if not i.obstacle and not i.is_output]
+    return [*chosen, by_name["output"]]
+
+
+def digest(module: nn.Module) -> str:
+    """A short digest of the names and shapes of a module's own and inner parameters; empty without any."""
+    lines = [f"{name} {tuple(parameter.shape)}" for name, parameter in module.named_parameters()]
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16] if lines else ""
+
+
+def can_mirror(model: Any) -> bool:
+    """Whether points inside a model can be reached: it is a module in Python, not a compiled or scripted one."""
+    return isinstance(model, nn.Module) and not isinstance(model, torch.jit.ScriptModule)
+
+
+def frame_size_of(frame: Any) -> tuple[int, int]:
+    """(H, W) of a batch of frames (B, C, H, W), or (B, H, W, C) where the last axis is at most 4.
+
+    Raises:
+        LayoutError: it is no batch of frames.
+    """
+    shape = tuple(getattr(frame, "shape", ()))
+    if len(shape) != 4:
+        hint = "; add the batch axis: frame[None]" if len(shape) == 3 else ""
+        raise LayoutError(f"a frame is a batch (B, C, H, W) or (B, H, W, C); this one has shape {shape}{hint}")
+    return (shape[1], shape[2]) if is_channels_last(shape) else (shape[2], shape[3])
+
+
+def is_channels_last(shape: tuple[int, ...]) -> bool:
+    """Whether frames of this shape are (B, H, W, C)."""
+    return shape[1] > 4 >= shape[-1]
+
+
+def _match(table: Iterable[PointInfo], pattern: str) -> list[PointInfo]:
+    exact = [info for info in table if info.point.name == pattern]
+    if exact:
+        return exact
+    return [info for info in table if info.point.type == pattern or fnmatchcase(info.point.name, pattern)]
+
+
+def _no_match(table: PointTable, pattern: str) -> str:
+    names = [info.point.name for info in table]
+    types = sorted({info.point.type for info in table if info.point.type})
+    hint = near(pattern, names + types)
+    return f"nothing in the model matches point '{pattern}'{hint}; points that can be stabilized: {_some(table)}"
+
+
+def _some(table: PointTable, most: int = 8) -> str:
+    names = [info.point.name for info in table if not info.obstacle]
+    more = f", … ({len(names)} in all, see holdsteady points)" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
+
+
+def _ancestors(name: str) -> list[str]:
+    parts = name.split(".")
+    return [".".join(parts[:end]) for end in range(1, len(parts))]
