@@ -1,6 +1,7 @@
 """What an adapter is made of: one flat, validated config, and the presets and short names for it."""
 
 import difflib
+from collections.abc import Iterable
 from typing import Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
@@ -125,10 +126,9 @@ class AdapterConfig(BaseModel):
 
     @model_validator(mode="after")
     def _used_by_kind(self) -> "AdapterConfig":
-        unused = self.model_fields_set - _ANY - _FIELDS[self.kind]
+        unused = _unused(self.kind, self.model_fields_set)
         if unused:
-            takes = ", ".join(sorted(_FIELDS[self.kind]))
-            raise ValueError(f"{', '.join(sorted(unused))} has no effect on kind '{self.kind}', which takes {takes}")
+            raise ValueError(unused)
         if self.kind in ("motion-fixed", "motion") and self.points != ("output",):
             raise ValueError(f"kind '{self.kind}' works at the point 'output' alone, not at {list(self.points)}")
         if self.kind in OUTPUT_KINDS and set(self.points) - {"output"}:
@@ -190,6 +190,8 @@ def make_config(kind: str, preset: str = "paper", **settings: Any) -> AdapterCon
     if colon:
         if name not in _SHORT:
             raise ConfigError(f"'{kind}': {name} has no main setting; those that have: {', '.join(_SHORT)}")
+        if _SHORT[name] in settings:
+            raise ConfigError(f"{_SHORT[name]} is given twice: in '{kind}' and as {settings[_SHORT[name]]!r}")
         settings = {_SHORT[name]: value, **settings}
     base = {k: v for k, v in PRESETS[preset].items() if k in _FIELDS[name]}
     return validate({"kind": name, **base, **settings})
@@ -200,7 +202,19 @@ def validate(data: dict[str, Any]) -> AdapterConfig:
     try:
         return AdapterConfig.model_validate(data)
     except ValidationError as error:
-        raise ConfigError("; ".join(_fault(fault) for fault in error.errors())) from None
+        faults = [_fault(fault) for fault in error.errors()]
+        # Checks of the whole config do not run where a single setting is faulty already.
+        unused = _unused(data.get("kind"), data)
+        raise ConfigError("; ".join(faults if unused in ("", *faults) else [*faults, unused])) from None
+
+
+def _unused(kind: Any, given: Iterable[str]) -> str:
+    """What to say about settings that a kind does not use; nothing if there are none."""
+    if kind not in KINDS:
+        return ""
+    unused = sorted((set(given) & AdapterConfig.model_fields.keys()) - _ANY - _FIELDS[kind])
+    takes = ", ".join(sorted(_FIELDS[kind]))
+    return f"{', '.join(unused)} has no effect on kind '{kind}', which takes {takes}" if unused else ""
 
 
 def _fault(fault: Any) -> str:

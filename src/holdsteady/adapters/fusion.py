@@ -14,7 +14,8 @@ from torch.nn import functional as F
 
 def ema(present: Tensor, memory: Tensor, beta: Tensor | float) -> Tensor:
     """Exponential moving average β z_t + (1−β) z̃_{t−1}; β is the weight of the present, in [0, 1]."""
-    return memory + beta * (present - memory)
+    # Not memory + β (present − memory), which overflows in half precision and is not the base at β = 1.
+    return beta * present + (1 - beta) * memory
 
 
 def gaussian_weights(sigma: float) -> Tensor:
@@ -26,7 +27,7 @@ def gaussian_weights(sigma: float) -> Tensor:
 
 def controlled(present: Tensor, memory: Tensor, logits: Tensor) -> Tensor:
     """Controlled fusion β ⊙ z_t + (1−β) ⊙ z̃_{t−1} with 1−β = sigmoid(logits), logits of z's shape."""
-    return present + torch.sigmoid(logits) * (memory - present)
+    return ema(present, memory, torch.sigmoid(-logits))
 
 
 def spatial(present: Tensor, memory: Tensor, logits: Tensor, kernel: int, dilation: int = 1) -> Tensor:

@@ -39,9 +39,9 @@ def set_leaf(value: Any, path: Path, leaf: Any) -> Any:
     key, rest = path[0], path[1:]
     child = set_leaf(_child(value, key), rest, leaf)
     if _is_record(value):
-        # Set, not rebuilt: transformers' ModelOutput keeps its fields as attributes and as keys in step.
         changed = copy.copy(value)
-        setattr(changed, str(key), child)
+        # transformers' ModelOutput is a mapping too, and its own setter keeps both in step; others may be frozen.
+        (setattr if isinstance(value, Mapping) else object.__setattr__)(changed, str(key), child)
         return changed
     if isinstance(value, Mapping):
         changed = copy.copy(value)

@@ -37,16 +37,18 @@ class PointInfo:
     obstacle: str = ""
     is_output: bool = False
 
+    def cells(self) -> tuple[str, ...]:
+        """The row as it is shown: name, type, shape, layout or obstacle, share of the work."""
+        shape = "×".join(map(str, self.point.shape or ())) or "–"
+        layout = self.point.layout.kind if self.point.layout else self.obstacle
+        return (self.point.name, self.point.type or "–", shape, layout, f"{100 * self.share:.1f}%")
+
 
 class PointTable(tuple[PointInfo, ...]):
     """The points of a model in the order in which they are reached. ``print`` shows the table."""
 
     def __str__(self) -> str:
-        rows = [("name", "type", "shape", "layout", "work")]
-        for info in self:
-            shape = "×".join(map(str, info.point.shape or ())) or "–"
-            layout = info.point.layout.kind if info.point.layout else info.obstacle
-            rows.append((info.point.name, info.point.type or "–", shape, layout, f"{100 * info.share:.1f}%"))
+        rows = [("name", "type", "shape", "layout", "work"), *(info.cells() for info in self)]
         widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
         return "\n".join(
             "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -89,7 +90,8 @@ class StabilizedModel(nn.Module):
         for name in inner:
             if name not in modules:
                 raise PointError(f"the model has no module '{name}'; see holdsteady.points(model, example)")
-            modules[name].register_forward_hook(self._hook(name))
+            # Before hooks that came with the base, by which transformers collects what its heads see.
+            modules[name].register_forward_hook(self._hook(name), prepend=True)
 
     def _hook(self, name: str) -> Callable[[nn.Module, Any, Any], Any]:
         def stabilize_value(_module: nn.Module, _inputs: Any, value: Any) -> Any:
@@ -204,5 +206,5 @@ class StabilizedModel(nn.Module):
         if isinstance(self.base, nn.Module):
             self.base._apply(fn, recurse)
         if self._state is not None:
-            self._state = self._state._map(fn)
+            self._state = replace(self._state._map(fn), non_finite=fn(self._state.non_finite))
         return self

@@ -58,7 +58,10 @@ class StreamState:
 
     def select(self, streams: Sequence[int] | Tensor) -> "StreamState":
         """The state of some streams, in the order given (indices)."""
-        index = torch.as_tensor(streams, dtype=torch.long)
+        index = torch.as_tensor(streams)
+        if index.dtype == torch.bool:
+            raise StateError("streams are given by their numbers, not by a mask; take mask.nonzero()[:, 0]")
+        index = index.long()
         if index.numel() == 0 or index.min() < 0 or index.max() >= self.streams:
             raise StateError(f"streams {index.tolist()} are not all among 0 … {self.streams - 1}")
         picked = self._map(lambda tensor: tensor.index_select(0, index.to(tensor.device)))
@@ -70,13 +73,13 @@ class StreamState:
         """One state of all the streams of several, in order.
 
         Raises:
-            StateError: there is none, or their points or frame sizes differ.
+            StateError: there is none, or their frame sizes, points or what is remembered there differ.
         """
         if not states:
             raise StateError("no states to merge")
         first = states[0]
         for other in states[1:]:
-            if other.frame_shape[1:] != first.frame_shape[1:] or other.memories.keys() != first.memories.keys():
+            if other._form() != first._form():
                 raise StateError(
                     f"states of frames {first.frame_shape} and {other.frame_shape} with points "
                     f"{list(first.memories)} and {list(other.memories)} don't go together"
@@ -92,6 +95,14 @@ class StreamState:
             torch.cat([s.non_finite for s in states]),
             (sum(s.streams for s in states), *first.frame_shape[1:]),
         )
+
+    def _form(self) -> tuple[object, ...]:
+        """What has to be equal for states to be merged."""
+        memories = {
+            point: {name: tensor.shape[1:] for name, tensor in memory.items()}
+            for point, memory in self.memories.items()
+        }
+        return self.frame_shape[1:], self.frame is None, memories
 
     @property
     def streams(self) -> int:

@@ -1,0 +1,63 @@
+"""``holdsteady compare``: videos beside each other, in pictures and figures."""
+
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from holdsteady import video
+from holdsteady.cli import options
+from holdsteady.errors import VideoError
+from holdsteady.report.compare import compare as compare_videos
+from holdsteady.report.table import rich_table
+
+
+def compare(
+    videos: Annotated[list[str], typer.Argument(metavar="VIDEO…", help="Two or more videos of one size.")],
+    truth: Annotated[str | None, typer.Option(help="The video as it should be.", show_default=False)] = None,
+    out: Annotated[Path, typer.Option(help="Folder for the results.")] = Path("comparison"),
+    start: options.Start = None,
+    duration: options.Duration = None,
+) -> None:
+    """Compare videos: a side-by-side video, a time slice, a plot over frames and a table.
+
+    With --truth, quality (PSNR, SSIM) and flicker error are measured against it; without, the instability alone.
+
+    Examples:
+
+        holdsteady compare before.mp4 after.mp4
+
+        holdsteady compare base.mp4 steady.mp4 --truth clean.mp4 --out report
+    """
+    sources = _labelled(videos)
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise VideoError(f"can't make the folder '{out}': {error.strerror}") from error
+    with ExitStack() as stack, options.frame_progress("comparing") as progress:
+
+        def opened(source: str) -> video.Reader:
+            return stack.enter_context(video.open_video(source, start=start, duration=duration))
+
+        readers = {label: opened(source) for label, source in sources.items()}
+        info = next(iter(readers.values())).info
+        result = compare_videos(
+            {label: video.upright_tensors(reader) for label, reader in readers.items()},
+            out,
+            info,
+            truth=None if truth is None else video.upright_tensors(opened(truth)),
+            progress=lambda done: progress(done, info.frames),
+        )
+    console = Console()
+    console.print(rich_table(result.scores))
+    console.print(f"{result.frames} frames; pictures, video and scores are in {out}/", soft_wrap=True)
+    if result.longer:
+        console.print(f"only the first {result.frames} frames were compared: {', '.join(result.longer)} goes on")
+
+
+def _labelled(sources: list[str]) -> dict[str, str]:
+    """Each video under its file name, or its whole path where names repeat."""
+    names = [Path(source.rstrip("/")).stem or source for source in sources]
+    return {s if names.count(n) > 1 or n == "truth" else n: s for n, s in zip(names, sources, strict=True)}

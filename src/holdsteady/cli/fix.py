@@ -1,0 +1,99 @@
+"""``holdsteady fix``: steady a video that some other tool has processed."""
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from torch import Tensor
+from torch.nn import functional as F
+
+from holdsteady import video
+from holdsteady.adapters.config import AdapterConfig
+from holdsteady.cli import options
+from holdsteady.errors import ConfigError, VideoError
+from holdsteady.host.attach import AdapterLike, stabilize
+from holdsteady.models.runner import resolve_adapter
+
+
+def fix(
+    processed: Annotated[str, typer.Argument(metavar="PROCESSED", help="The video to steady.")],
+    sink: Annotated[str, typer.Argument(metavar="OUT", help="Video file, folder for PNG images, or -.")],
+    original: Annotated[
+        str | None,
+        typer.Option(help="The video before it was processed: its motion is followed instead.", show_default=False),
+    ] = None,
+    adapter: Annotated[
+        str, typer.Option(help="motion-fixed, output-fixed:0.8, output-gaussian:2, or a folder.")
+    ] = "motion-fixed",
+    strength: options.Strength = 1.0,
+    cuts: options.Cuts = "auto",
+    start: options.Start = None,
+    duration: options.Duration = None,
+    device: options.Device = "auto",
+    codec: options.Codec = None,
+    crf: options.Crf = None,
+    side_by_side: options.SideBySide = False,
+    overwrite: options.Overwrite = False,
+) -> None:
+    """Steady a video that was processed frame by frame elsewhere. No model is needed.
+
+    Give --original when the processed video is no natural picture (depth, masks, line drawings): the motion is then
+    taken from the original.
+
+    Examples:
+
+        holdsteady fix upscaled.mp4 steady.mp4
+
+        holdsteady fix depth.mp4 steady.mp4 --original camera.mp4
+
+        holdsteady fix colourised.mkv steady.mkv --strength 0.7 --start 60 --duration 10
+    """
+    picked = options.pick_device(device)
+    video.check_sink(processed, sink, overwrite)
+    chosen = resolve_adapter(adapter)
+    with ExitStack() as stack:
+        frames: Iterator[Tensor] | None = None
+        if original is not None:
+            chosen = _following_input(chosen)
+            reader = stack.enter_context(video.open_video(original, start=start, duration=duration))
+            frames = video.upright_tensors(reader, picked)
+        current: list[Tensor] = []
+        steady = stabilize(lambda _frame: current[0], () if chosen == "none" else chosen, strength=strength).to(picked)
+
+        def step(frame: Tensor) -> Tensor:
+            current[:] = [frame]
+            if frames is None:
+                return steady(frame)
+            before = next(frames, None)
+            if before is None:
+                raise VideoError(f"{original} has fewer frames than {processed}")
+            if before.shape != frame.shape:
+                before = F.interpolate(before, size=frame.shape[-2:], mode="bilinear", antialias=True)
+            return steady(before)
+
+        with options.frame_progress(Path(processed).name or processed) as progress:
+            summary = video.run(
+                processed,
+                sink,
+                step,
+                on_cut=steady.reset,
+                cuts=cuts,
+                start=start,
+                duration=duration,
+                codec=codec,
+                crf=crf,
+                overwrite=overwrite,
+                side_by_side=side_by_side,
+                device=picked,
+                progress=progress,
+            )
+    options.report(summary, sink)
+
+
+def _following_input(adapter: AdapterLike) -> AdapterLike:
+    """The adapter with its flow taken from the frames before processing."""
+    if isinstance(adapter, AdapterConfig) and adapter.kind == "motion-fixed":
+        return adapter.model_copy(update={"flow_from": "input"})
+    raise ConfigError("--original goes with --adapter motion-fixed: no other adapter without weights follows motion")

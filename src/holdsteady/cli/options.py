@@ -1,0 +1,87 @@
+"""The options that several commands share, and what they mean."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from enum import StrEnum
+from typing import Annotated
+
+import torch
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
+from rich.text import Text
+
+from holdsteady.errors import ConfigError
+from holdsteady.video import Summary
+
+
+class DType(StrEnum):
+    """Precisions to run a model in."""
+
+    FLOAT32 = "float32"
+    BFLOAT16 = "bfloat16"
+    FLOAT16 = "float16"
+
+    @property
+    def torch(self) -> torch.dtype:
+        """The dtype of that name."""
+        dtype: torch.dtype = getattr(torch, self.value)
+        return dtype
+
+
+Start = Annotated[float | None, typer.Option(help="Begin at this second.", show_default=False)]
+Duration = Annotated[float | None, typer.Option(help="Process this many seconds.", show_default=False)]
+Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps, …")]
+Precision = Annotated[DType, typer.Option(help="Precision of the model.")]
+CompileFlag = Annotated[bool, typer.Option("--compile", help="Compile the model first (slow start, then faster).")]
+Codec = Annotated[str | None, typer.Option(help="FFmpeg encoder; default by file type.", show_default=False)]
+Crf = Annotated[int | None, typer.Option(help="Constant rate factor; lower is better.", show_default=False)]
+SideBySide = Annotated[bool, typer.Option("--side-by-side", help="Write input and result beside each other.")]
+Cuts = Annotated[str, typer.Option(help="Where shots begin: auto, off, or a file with a frame number a line.")]
+Strength = Annotated[float, typer.Option(min=0.0, max=1.0, help="0 is the model alone, 1 the whole adapter.")]
+Overwrite = Annotated[bool, typer.Option("--overwrite", "-y", help="Replace an existing result.")]
+
+
+def pick_device(name: str) -> str:
+    """A device that is there; ``auto`` takes the first accelerator, or else the CPU.
+
+    Raises:
+        ConfigError: torch does not know or does not have it.
+    """
+    if name == "auto":
+        return "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+    try:
+        torch.empty(1, device=name)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise ConfigError(f"--device {name} can't be used here ({reason}); try --device cpu") from error
+    return name
+
+
+class _Rate(ProgressColumn):
+    def render(self, task: Task) -> Text:
+        return Text(f"{task.speed:.1f} frames/s" if task.speed else "– frames/s", style="cyan")
+
+
+@contextmanager
+def frame_progress(label: str) -> Iterator[Callable[[int, int | None], None]]:
+    """A progress bar on stderr with frames/s and the time left; gives the function that moves it."""
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), _Rate(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True)) as bar:
+        task = bar.add_task(label, total=None)
+
+        def move(done: int, total: int | None) -> None:
+            bar.update(task, completed=done, total=total)
+
+        yield move
+
+
+def report(summary: Summary, sink: str) -> None:
+    """One line on stderr about a run; raises typer.Exit(130) if it was interrupted."""
+    console = Console(stderr=True, soft_wrap=True)
+    speed = summary.frames / summary.seconds if summary.seconds else 0.0
+    shots = f", {len(summary.cuts) + 1} shots" if summary.cuts else ""
+    console.print(f"{sink}: {summary.frames} frames in {summary.seconds:.1f} s, {speed:.1f} frames/s{shots}")
+    if summary.interrupted:
+        console.print("interrupted: what was done until then is kept")
+        raise typer.Exit(130)

@@ -1,0 +1,74 @@
+"""``holdsteady run``: a model over a video, stabilized."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from holdsteady import video
+from holdsteady.cli import options
+from holdsteady.models.loaders import load_model
+from holdsteady.models.runner import FrameRunner, resolve_adapter
+
+
+def run(
+    source: Annotated[
+        str, typer.Argument(metavar="IN", help="Video, folder or glob of images, camera number, URL, or -.")
+    ],
+    sink: Annotated[str, typer.Argument(metavar="OUT", help="Video file, folder for PNG images, or -.")],
+    model: Annotated[str, typer.Option(help="Name of a shipped model, file.py:name, or a torchvision model.")],
+    weights: Annotated[Path | None, typer.Option(help="Safetensors for the model.", show_default=False)] = None,
+    adapter: Annotated[
+        str,
+        typer.Option(help="none, motion-fixed, output-fixed:0.8, output-gaussian:2, simple-fixed:0.9, or a folder."),
+    ] = "motion-fixed",
+    strength: options.Strength = 1.0,
+    cuts: options.Cuts = "auto",
+    start: options.Start = None,
+    duration: options.Duration = None,
+    device: options.Device = "auto",
+    dtype: options.Precision = options.DType.FLOAT32,
+    compile: options.CompileFlag = False,
+    codec: options.Codec = None,
+    crf: options.Crf = None,
+    side_by_side: options.SideBySide = False,
+    overwrite: options.Overwrite = False,
+) -> None:
+    """Run an image model over a video, frame by frame, held steady by an adapter.
+
+    Audio, subtitles, times, shape and colour tags are kept. Ctrl-C ends early and keeps what was done.
+
+    Examples:
+
+        holdsteady run noisy.mp4 clean.mp4 --model nafnet16-denoise
+
+        holdsteady run in.mp4 out.mkv --model my_model.py:build --weights w.safetensors --adapter my-adapter/
+
+        holdsteady run 'frames/*.png' out/ --model nafnet16-denoise --adapter output-fixed:0.8
+
+        holdsteady run in.mov out.mov --model nafnet16-denoise --start 10 --duration 5 --side-by-side
+    """
+    picked = options.pick_device(device)
+    video.check_sink(source, sink, overwrite)
+    loaded = resolve_adapter(adapter)
+    runner = FrameRunner(
+        load_model(model, weights), loaded, strength=strength, device=picked, dtype=dtype.torch, compile=compile
+    )
+    with options.frame_progress(Path(source).name or source) as progress:
+        summary = video.run(
+            source,
+            sink,
+            runner.step,
+            on_cut=runner.reset,
+            cuts=cuts,
+            start=start,
+            duration=duration,
+            codec=codec,
+            crf=crf,
+            overwrite=overwrite,
+            side_by_side=side_by_side,
+            device=picked,
+            dtype=dtype.torch,
+            progress=progress,
+        )
+    options.report(summary, sink)

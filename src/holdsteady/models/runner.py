@@ -1,0 +1,95 @@
+"""A model and an adapter as one function of frames: what the pipeline calls for each frame of a video."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from holdsteady.adapters.config import KINDS, LEARNED_KINDS, make_config, near
+from holdsteady.adapters.files import load_adapter
+from holdsteady.errors import ConfigError
+from holdsteady.host.attach import AdapterLike, stabilize
+from holdsteady.host.stabilized import StabilizedModel
+from holdsteady.models.contract import Display, crop_to, find_stride, pad_to
+
+
+def resolve_adapter(spec: str) -> AdapterLike:
+    """An adapter as named on the command line: ``none``, a kind without weights, or a folder, which is loaded now.
+
+    Raises:
+        ConfigError: a kind that has to be trained first, or a name that is neither a kind nor a folder.
+        AdapterError: the folder holds no adapter that is whole.
+    """
+    kind = spec.partition(":")[0]
+    if kind in LEARNED_KINDS:
+        ready = ", ".join(name for name in KINDS if name not in LEARNED_KINDS)
+        raise ConfigError(
+            f"'{spec}' has to be trained first: give the folder of a trained adapter, "
+            f"or a kind without weights ({ready})"
+        )
+    if spec == "none":
+        return spec
+    if kind in KINDS:
+        return make_config(spec)
+    if not Path(spec).exists():
+        raise ConfigError(
+            f"'{spec}' is neither a kind nor the folder of an adapter{near(spec, KINDS)}; "
+            f"kinds: none, {', '.join(KINDS)}"
+        )
+    return load_adapter(spec)
+
+
+class FrameRunner:
+    """Runs a model frame by frame, stabilized, on frames of any size.
+
+    The adapter is attached at the first frame, when the size is known; frames are padded by reflection to what the
+    model's stride asks for, and results cropped back.
+
+    Args:
+        model: frames (1, 3, H, W) in [0, 1] → an image; pictures, depth or class logits are shown as such.
+        adapter: what :func:`holdsteady.stabilize` takes; ``"none"`` for the model alone.
+        strength: from 0 (the base) to 1 (the adapter).
+        device, dtype: where and in what precision the model runs.
+        compile: whether to compile the model and its adapter with torch.compile.
+    """
+
+    def __init__(
+        self,
+        model: Callable[..., Any],
+        adapter: AdapterLike | Sequence[AdapterLike],
+        *,
+        strength: float = 1.0,
+        device: str | torch.device = "cpu",
+        dtype: torch.dtype = torch.float32,
+        compile: bool = False,
+    ) -> None:
+        self.model = model.to(device=device, dtype=dtype).eval() if isinstance(model, nn.Module) else model
+        self.adapter, self.strength, self.compile = adapter, strength, compile
+        self.device, self.dtype = device, dtype
+        self._stride = 1
+        self._steady: StabilizedModel | None = None
+        self._run: Callable[..., Any] | None = None
+        self._display = Display()
+
+    def step(self, frame: Tensor) -> Tensor:
+        """One frame (1, 3, H, W) in [0, 1] → the picture (1, 3 or 1, h, w) of the model's stabilized output."""
+        if self._run is None:
+            self._run = self._prepare(frame)
+        padded = pad_to(frame, self._stride)
+        picture = self._display(self._run(padded))
+        return crop_to(picture, (padded.shape[-2], padded.shape[-1]), (frame.shape[-2], frame.shape[-1]))
+
+    def reset(self) -> None:
+        """Forget what was seen: a new shot begins."""
+        if self._steady is not None:
+            self._steady.reset()
+
+    def _prepare(self, frame: Tensor) -> Callable[..., Any]:
+        self._stride = find_stride(self.model, frame)
+        adapters: Any = () if self.adapter == "none" else self.adapter
+        example = pad_to(frame, self._stride)
+        self._steady = stabilize(self.model, adapters, example=example, strength=self.strength)
+        self._steady.to(device=self.device, dtype=self.dtype)
+        return torch.compile(self._steady) if self.compile else self._steady

@@ -1,0 +1,136 @@
+"""Videos compared: scores, a side-by-side video, a time slice and a flicker plot, in one folder."""
+
+import itertools
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from torch import Tensor
+
+from holdsteady.errors import VideoError
+from holdsteady.metrics import VideoScores
+from holdsteady.report.pictures import Picture, save_flicker_plot, save_time_slice, side_by_side
+from holdsteady.report.table import markdown_table
+from holdsteady.video import VideoFrame, VideoInfo, Writer, open_writer
+
+# A picture of more columns than this shows nothing more.
+_SLICE_FRAMES = 1500
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What a comparison found.
+
+    Attributes:
+        scores: for each video the means of :class:`VideoScores`; with truth, also a row ``truth``.
+        frames: how many frames were compared.
+        longer: the videos that go on behind the last frame compared.
+    """
+
+    scores: dict[str, dict[str, float]]
+    frames: int
+    longer: tuple[str, ...]
+
+
+def compare(
+    videos: Mapping[str, Iterable[Tensor]],
+    folder: Path,
+    info: VideoInfo,
+    *,
+    truth: Iterable[Tensor] | None = None,
+    extra: Mapping[str, Mapping[str, float]] | None = None,
+    progress: Callable[[int], None] | None = None,
+) -> Comparison:
+    """Compare videos frame by frame, to the end of the shortest, in constant memory.
+
+    Writes ``side-by-side.mp4``, ``time-slice.png``, ``flicker.png``, ``scores.json`` and ``scores.md``.
+
+    Args:
+        videos: frames (1, 3, H, W) in [0, 1] for each label, all of one size.
+        folder: an existing folder to write to.
+        info: of the video that the rate and the times are taken from.
+        truth: the frames as they should be, if they are known.
+        extra: more columns for the table, as ``{"base": {"ms_per_frame": 12.3}}``.
+        progress: called with the number of frames done.
+
+    Raises:
+        VideoError: the videos differ in size, or have no frames.
+    """
+    streams = dict(videos) if truth is None else {**videos, "truth": truth}
+    scorers = {label: VideoScores() for label in streams}
+    columns: dict[str, list[Picture]] = {label: [] for label in streams}
+    iterators = {label: iter(frames) for label, frames in streams.items()}
+    times = even_times(info)
+    frames = 0
+    writer: Writer | None = None
+    with ExitStack() as stack:
+        while True:
+            current = {label: next(frames_of, None) for label, frames_of in iterators.items()}
+            if any(frame is None for frame in current.values()):
+                break
+            pictures = {label: frame for label, frame in current.items() if frame is not None}
+            _check_sizes(pictures)
+            for label, frame in pictures.items():
+                scorers[label].update(frame, None if label == "truth" else pictures.get("truth"))
+            shown = {label: to_picture(frame) for label, frame in pictures.items()}
+            if frames < _SLICE_FRAMES:
+                for label, one in shown.items():
+                    columns[label].append(one[:, one.shape[1] // 2])
+            picture = side_by_side(shown)
+            if writer is None:
+                writer = stack.enter_context(_open_side_by_side(folder, info, picture))
+            writer.write(VideoFrame(picture, next(times), info.time_base))
+            frames += 1
+            if progress is not None:
+                progress(frames)
+        if not frames:
+            empty = [label for label, frame in current.items() if frame is None]
+            raise VideoError(f"nothing to compare: {', '.join(empty)} has no frames")
+    scores = {label: {**scorer.compute(), **(extra or {}).get(label, {})} for label, scorer in scorers.items()}
+    _save(folder, scores, scorers, columns)
+    longer = tuple(label for label, frame in current.items() if frame is not None)
+    return Comparison(scores, frames, longer)
+
+
+def to_picture(frame: Tensor) -> Picture:
+    """A frame (1, 3, H, W) in [0, 1] as RGB (H, W, 3) in eight bits."""
+    rounded: npt.NDArray[np.uint8] = (frame[0].clamp(0, 1) * 255).round().byte().permute(1, 2, 0).cpu().numpy()
+    return rounded
+
+
+def _check_sizes(pictures: Mapping[str, Tensor]) -> None:
+    sizes = {label: f"{frame.shape[-1]}×{frame.shape[-2]}" for label, frame in pictures.items()}
+    if len(set(sizes.values())) > 1:
+        listed = ", ".join(f"{label} {size}" for label, size in sizes.items())
+        raise VideoError(f"videos of different sizes can't be compared: {listed}; scale them first")
+
+
+def even_times(info: VideoInfo) -> Iterator[int]:
+    """Evenly spaced times in the units of ``info``: what is compared may have lost its own."""
+    return (round(number / (info.rate * info.time_base)) for number in itertools.count())
+
+
+def _open_side_by_side(folder: Path, info: VideoInfo, picture: Picture) -> Writer:
+    # The labels have to be read: the pixels are square and upright whatever those of the videos were.
+    plain = replace(info, pixel_aspect=Fraction(1), rotation=0, display_matrix=None, bits=8)
+    height, width = picture.shape[:2]
+    return open_writer(str(folder / "side-by-side.mp4"), plain, width=width, height=height, overwrite=True)
+
+
+def _save(
+    folder: Path,
+    scores: Mapping[str, Mapping[str, float]],
+    scorers: Mapping[str, VideoScores],
+    columns: Mapping[str, list[Picture]],
+) -> None:
+    figure = "flicker_error" if "truth" in scorers else "instability_rms"
+    series = {label: s.per_frame().get(figure, []) for label, s in scorers.items() if label != "truth"}
+    save_flicker_plot(series, figure.replace("_", " "), folder / "flicker.png")
+    save_time_slice(columns, folder / "time-slice.png")
+    (folder / "scores.json").write_text(json.dumps(scores, indent=2) + "\n", encoding="utf-8")
+    (folder / "scores.md").write_text(markdown_table(scores), encoding="utf-8")

@@ -1,0 +1,43 @@
+"""Scores as a table, for the terminal and for Markdown."""
+
+from collections.abc import Mapping
+
+from rich.table import Table
+
+_COLUMNS = {
+    "psnr": ("PSNR dB ↑", "{:.2f}", 1),
+    "ssim": ("SSIM ↑", "{:.4f}", 1),
+    "instability": ("instability ↓", "{:.2f}", 1),
+    "instability_rms": ("per pixel ×100 ↓", "{:.2f}", 100),
+    "flicker_error": ("flicker error ×100 ↓", "{:.2f}", 100),
+    "ms_per_frame": ("ms per frame", "{:.1f}", 1),
+}
+
+Rows = Mapping[str, Mapping[str, float]]
+
+
+def _cells(rows: Rows) -> tuple[list[str], list[list[str]]]:
+    used = [key for key in _COLUMNS if any(key in scores for scores in rows.values())]
+    body = [
+        [label, *(_COLUMNS[k][1].format(scores[k] * _COLUMNS[k][2]) if k in scores else "–" for k in used)]
+        for label, scores in rows.items()
+    ]
+    return ["", *(_COLUMNS[key][0] for key in used)], body
+
+
+def rich_table(rows: Rows, title: str | None = None) -> Table:
+    """A table with a row for each video and a column for each figure that any of them has."""
+    header, body = _cells(rows)
+    table = Table(title=title, title_justify="left")
+    for index, name in enumerate(header):
+        table.add_column(name, justify="right" if index else "left", no_wrap=index == 0)
+    for row in body:
+        table.add_row(*row)
+    return table
+
+
+def markdown_table(rows: Rows) -> str:
+    """The same in Markdown."""
+    header, body = _cells(rows)
+    lines = [header, ["---", *["---:"] * (len(header) - 1)], *body]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n"

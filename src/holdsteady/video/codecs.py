@@ -1,0 +1,146 @@
+"""Choosing an encoder, its settings and its pixel format."""
+
+import difflib
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+from typing import cast
+
+import av
+from av.codec.codec import Codec, UnknownCodecError, find_best_pix_fmt_of_list
+from av.video.format import VideoFormat
+
+from holdsteady.errors import ConfigError
+
+from .color import depth, is_rgb
+from .frame import VideoInfo
+from .sink import SinkKind, sink_kind
+
+# H.264 in AVI comes back a frame late, and late by a gap where the frame rate varies.
+_DEFAULT = {".webm": "libvpx-vp9", ".avi": "mjpeg"}
+# Quality that is hard to tell from the source, and the worst value that each accepts.
+_CRF = {
+    "libx264": (16, 51),
+    "libx264rgb": (16, 51),
+    "libx265": (18, 51),
+    "libvpx": (10, 63),
+    "libvpx-vp9": (24, 63),
+    "libsvtav1": (24, 63),
+    "libaom-av1": (24, 63),
+}
+_OPTIONS = {
+    "libx265": {"x265-params": "log-level=error"},
+    "libvpx-vp9": {"row-mt": "1", "cpu-used": "4"},
+    # Without a fixed quantizer these aim at a bit rate that is far too low.
+    "mjpeg": {"flags": "+qscale", "global_quality": "236"},
+    "mpeg4": {"flags": "+qscale", "global_quality": "236"},
+}
+
+
+@dataclass(frozen=True)
+class Encoding:
+    """How to encode: name of the encoder, pixel format and encoder options."""
+
+    codec: str
+    pix_fmt: str
+    options: dict[str, str]
+
+
+def choose_encoding(
+    suffix: str, info: VideoInfo, *, width: int, height: int, codec: str | None, crf: int | None
+) -> Encoding:
+    """The encoder and pixel format that lose least of a clip.
+
+    Args:
+        suffix: Extension of the file to be written, such as `.mp4`.
+        info: The source, whose bit depth and chroma format are kept where possible.
+        width, height: Size to be encoded. Odd sizes get a format with full chroma.
+        codec: FFmpeg's name of an encoder; None for the default of the container.
+        crf: Constant rate factor, 0 for the best quality; None for a default that looks lossless.
+
+    Raises:
+        ConfigError: The codec is unknown or no video encoder, or crf does not fit it.
+    """
+    encoder, options = _settings(suffix, codec, crf)
+    return Encoding(encoder.name, _pixel_format(encoder, info, width, height), options)
+
+
+def check_codec(sink: str, codec: str | None, crf: int | None) -> None:
+    """Refuse settings that `choose_encoding` would refuse, before any work is done.
+
+    Raises:
+        ConfigError: The codec is unknown or no video encoder, crf does not fit it, or either is given for
+            a sink that is no video file.
+    """
+    if sink_kind(sink) is SinkKind.FILE:
+        _settings(Path(sink).suffix.lower(), codec, crf)
+    elif codec is not None or crf is not None:
+        raise ConfigError(f"{sink}: codec and crf only apply to video files; this is a {sink_kind(sink).value}")
+
+
+def _settings(suffix: str, codec: str | None, crf: int | None) -> tuple[Codec, dict[str, str]]:
+    """The encoder and its options."""
+    encoder = _find_encoder(codec or _DEFAULT.get(suffix, "libx264"))
+    options = dict(_OPTIONS.get(encoder.name, {}))
+    if encoder.name in _CRF:
+        default, worst = _CRF[encoder.name]
+        if crf is not None and not 0 <= crf <= worst:
+            raise ConfigError(f"crf {crf} is out of range; {encoder.name} takes 0 (best) to {worst}")
+        options["crf"] = str(default if crf is None else crf)
+    elif crf is not None:
+        raise ConfigError(f"codec {encoder.name} has no crf (given: {crf}); leave it out")
+    return encoder, options
+
+
+def _find_encoder(name: str) -> Codec:
+    """The video encoder of that name; a ConfigError names similar ones."""
+    encoder = _video_encoder(name)
+    if encoder is None:
+        near = difflib.get_close_matches(name, sorted(av.codecs_available), n=12, cutoff=0.5)
+        known = [item for item in near if _video_encoder(item) is not None][:4]
+        hint = f"did you mean {', '.join(known)}?" if known else "try libx264, libx265, libvpx-vp9 or ffv1"
+        raise ConfigError(f"unknown video codec {name!r}; {hint}")
+    return encoder
+
+
+def _video_encoder(name: str) -> Codec | None:
+    try:
+        encoder = Codec(name, "w")
+    except UnknownCodecError:
+        return None
+    return encoder if encoder.type == "video" else None
+
+
+def _pixel_format(encoder: Codec, info: VideoInfo, width: int, height: int) -> str:
+    """The encoder's format closest to the source's, with even-size chroma only for even sizes."""
+    offered = [form.name for form in encoder.video_formats or []]
+    odd = bool(width % 2 or height % 2)
+    if is_rgb(info.pix_fmt) and offered and not encoder.lossy:
+        return _closest(offered, "gbrp" if info.bits <= 8 else f"gbrp{info.bits}le")
+    # 4:2:0 plays everywhere; other chroma only where the source has it or the size forbids 4:2:0.
+    chromas = ["444"] if odd else ["420", "422", "444"]
+    for chroma in ("444", "422"):
+        if chroma in info.pix_fmt and chroma in chromas:
+            chromas.insert(0, chroma)
+    kinds = ["yuvj", "yuv"] if encoder.name == "mjpeg" else ["yuv"]  # JPEG has full range only
+    for bits in sorted({bits for bits in (8, 10, 12, 16, info.bits) if bits <= max(8, info.bits)}, reverse=True):
+        tail = "" if bits == 8 else f"{bits}le"
+        for name in [f"{kind}{chroma}p{tail}" for chroma in chromas for kind in kinds]:
+            if name in offered or not offered:
+                if depth(name) < info.bits:
+                    warnings.warn(
+                        f"{info.name} has {info.bits} bits per component, but {encoder.name} is written with "
+                        f"{depth(name)}; libx265 or ffv1 keep more",
+                        stacklevel=2,
+                    )
+                return name
+    if odd:
+        raise ConfigError(
+            f"codec {encoder.name} can't store the odd size {width}x{height}; use libx264, libx265 or ffv1"
+        )
+    return _closest(offered, info.pix_fmt)
+
+
+def _closest(offered: list[str], pix_fmt: str) -> str:
+    """The offered format that loses least of `pix_fmt`."""
+    return cast(VideoFormat, find_best_pix_fmt_of_list(offered, pix_fmt)[0]).name

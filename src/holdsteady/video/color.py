@@ -1,0 +1,120 @@
+"""YUV↔RGB conversion by the tags of the stream, in one place so that a round trip loses nothing."""
+
+from dataclasses import dataclass
+from typing import cast
+
+import av
+import numpy as np
+import numpy.typing as npt
+from av.video.format import VideoFormat
+from av.video.reformatter import ColorRange, Colorspace, Interpolation
+
+from .frame import Pixels, VideoInfo
+
+# AVColorSpace numbers. Those of swscale's own enum are the same, apart from 6, which it lacks.
+RGB, BT709, UNSPECIFIED, BT470BG, SMPTE170M = 0, 1, 2, 5, 6
+_KNOWN = {BT709: BT709, 4: 4, BT470BG: BT470BG, SMPTE170M: BT470BG, 7: 7, 9: 9}
+
+# Without these swscale truncates, which darkens luma by a whole step in each conversion.
+_EXACT = (
+    Interpolation.BICUBIC | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INT | Interpolation.FULL_CHR_H_INP
+)
+
+
+def is_rgb(pix_fmt: str) -> bool:
+    """Whether the format stores red, green and blue (or a palette of them) and thus has no matrix."""
+    return VideoFormat(pix_fmt).is_rgb or pix_fmt == "pal8"
+
+
+def depth(pix_fmt: str) -> int:
+    """Bits per colour component of a pixel format."""
+    return max(component.bits for component in VideoFormat(pix_fmt).components)
+
+
+def matrix(colorspace: int, height: int) -> int:
+    """The matrix that converts a picture: as tagged, else BT.601 below 720 lines and BT.709 above."""
+    return _KNOWN.get(colorspace, BT470BG if height < 720 else BT709)
+
+
+def full_range(color_range: int, pix_fmt: str) -> bool:
+    """Whether values span 0..max: as tagged; untagged only RGB, grey and the yuvj formats do."""
+    if is_rgb(pix_fmt) or pix_fmt.startswith("yuvj"):
+        return True
+    return color_range == ColorRange.JPEG or (color_range == ColorRange.UNSPECIFIED and pix_fmt.startswith("gray"))
+
+
+def to_rgb(frame: av.VideoFrame, colorspace: int, color_range: int) -> Pixels:
+    """RGB (H, W, 3) of a decoded frame: uint8, or uint16 0..65535 if it has more than 8 bits."""
+    pix_fmt = frame.format.name
+    bits, full = depth(pix_fmt), full_range(color_range, pix_fmt)
+    rgb = frame.to_ndarray(
+        format="rgb24" if bits <= 8 else "rgb48le",
+        src_colorspace=Colorspace(matrix(colorspace, frame.height)),
+        src_color_range=ColorRange.JPEG if full else ColorRange.MPEG,
+        dst_color_range=ColorRange.JPEG,
+        interpolation=_EXACT,
+    )
+    if bits <= 8:
+        return cast(npt.NDArray[np.uint8], rgb)
+    return _rescale(cast(npt.NDArray[np.uint16], rgb), _white(bits, full), 65535)
+
+
+@dataclass(frozen=True)
+class Tags:
+    """Matrix and range of a stream as FFmpeg's numbers, and whether its values span 0..max."""
+
+    colorspace: int
+    color_range: int
+    full: bool
+
+
+def output_tags(info: VideoInfo, pix_fmt: str, height: int) -> Tags:
+    """The tags of a result of `pix_fmt`: those of the source, as far as they fit.
+
+    Args:
+        info: The source.
+        pix_fmt: Pixel format of the result.
+        height: Height of the result in pixels, as stored.
+    """
+    if is_rgb(pix_fmt):
+        return Tags(RGB, ColorRange.JPEG, True)
+    colorspace = info.colorspace
+    if is_rgb(info.pix_fmt) or colorspace not in {*_KNOWN, UNSPECIFIED}:
+        colorspace = matrix(UNSPECIFIED, height)
+    # FFmpeg has full range as a tag; the yuvj formats are its older way, and imply the tag.
+    full = pix_fmt.startswith("yuvj") or (not is_rgb(info.pix_fmt) and full_range(info.color_range, info.pix_fmt))
+    unspecified = info.color_range == ColorRange.UNSPECIFIED and not is_rgb(info.pix_fmt)
+    limited = ColorRange.UNSPECIFIED if unspecified else ColorRange.MPEG
+    return Tags(colorspace, ColorRange.JPEG if full else limited, full)
+
+
+def from_rgb(pixels: Pixels, pix_fmt: str, tags: Tags) -> av.VideoFrame:
+    """A tagged frame of `pix_fmt` from RGB (H, W, 3) uint8 or uint16, the inverse of `to_rgb`."""
+    deep = pixels.dtype == np.uint16
+    if deep and depth(pix_fmt) > 8:
+        pixels = _rescale(cast(npt.NDArray[np.uint16], pixels), 65535, _white(depth(pix_fmt), tags.full))
+    packed = cast(npt.NDArray[np.uint8], np.ascontiguousarray(pixels))
+    frame = av.VideoFrame.from_ndarray(packed, format="rgb48le" if deep else "rgb24")
+    converted = frame.reformat(
+        format=pix_fmt,
+        dst_colorspace=Colorspace(matrix(tags.colorspace, pixels.shape[0])),
+        src_color_range=ColorRange.JPEG,
+        dst_color_range=ColorRange.JPEG if tags.full else ColorRange.MPEG,
+        interpolation=_EXACT,
+    )
+    converted.colorspace, converted.color_range = tags.colorspace, tags.color_range
+    return converted
+
+
+def _white(bits: int, full: bool) -> int:
+    """What swscale takes for white at 16 bits: it shifts full-range values and scales limited ones short."""
+    return ((1 << bits) - 1) << (16 - min(bits, 16)) if full else 65283
+
+
+def _rescale(pixels: npt.NDArray[np.uint16], white: int, target: int) -> npt.NDArray[np.uint16]:
+    """Values with `white` moved to `target`; brighter ones saturate."""
+    if white == target:
+        return pixels
+    scaled = pixels.astype(np.float32) * np.float32(target / white) + np.float32(0.5)
+    saturated: npt.NDArray[np.uint16] = np.minimum(scaled, np.float32(65535)).astype(np.uint16)
+    return saturated

@@ -1,0 +1,77 @@
+"""The facts of a video stream, read from its container and its first decoded frame."""
+
+import struct
+from fractions import Fraction
+from math import atan2, degrees
+from typing import cast
+
+import av
+from av.container import InputContainer
+from av.sidedata.sidedata import SideData
+from av.video.stream import VideoStream
+
+from .color import depth
+from .frame import VideoInfo
+
+
+def describe(
+    source: str,
+    container: InputContainer,
+    stream: VideoStream,
+    frame: av.VideoFrame,
+    start: float | None,
+    duration: float | None,
+) -> VideoInfo:
+    rate = stream.average_rate or stream.guessed_rate or Fraction(25)
+    side = frame.side_data.get("DISPLAYMATRIX")
+    matrix = struct.unpack("=9i", bytes(cast(SideData, side))) if side is not None else None
+    return VideoInfo(
+        name=source,
+        width=frame.width,
+        height=frame.height,
+        rate=rate,
+        time_base=stream.time_base or 1 / rate,
+        pixel_aspect=stream.sample_aspect_ratio or Fraction(1),
+        display_matrix=matrix,
+        rotation=_rotation(matrix),
+        colorspace=int(frame.colorspace),
+        color_range=int(frame.color_range),
+        color_primaries=int(frame.color_primaries),
+        color_trc=int(frame.color_trc),
+        pix_fmt=frame.format.name,
+        bits=depth(frame.format.name),
+        start_time=Fraction(container.start_time or 0, av.time_base),
+        frames=_count(container, stream, rate, start, duration),
+        metadata=dict(container.metadata),
+        stream_metadata=dict(stream.metadata),
+    )
+
+
+def _rotation(matrix: tuple[int, ...] | None) -> int:
+    """Counter-clockwise quarter turns, in degrees, that a display matrix asks for."""
+    if matrix is None:
+        return 0
+    a, b, c, d = matrix[0], matrix[1], matrix[3], matrix[4]
+    if a * d - b * c <= 0:  # mirrored or degenerate: no turn alone makes it upright
+        return 0
+    return round(-degrees(atan2(b, a)) / 90) % 4 * 90
+
+
+def _count(
+    container: InputContainer,
+    stream: VideoStream,
+    rate: Fraction,
+    start: float | None,
+    duration: float | None,
+) -> int | None:
+    """Estimated number of frames between start and start + duration."""
+    total: float | None = stream.frames or None
+    if total is None and stream.duration and stream.time_base:
+        total = float(stream.duration * stream.time_base * rate)
+    if total is None and container.duration:
+        total = container.duration / av.time_base * float(rate)
+    if total is not None:
+        total = max(1.0, total - (start or 0) * rate)
+    if duration is not None:
+        total = min(total or float("inf"), duration * float(rate))
+    return None if total is None else round(total)

@@ -1,0 +1,67 @@
+"""What a clip is (`VideoInfo`) and one picture of it (`VideoFrame`)."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from fractions import Fraction
+from typing import TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+Pixels: TypeAlias = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
+
+
+@dataclass(frozen=True)
+class VideoInfo:
+    """The facts of a source that a reader states and a writer keeps.
+
+    Attributes:
+        name: The source as the user gave it, for messages.
+        width, height: Size of the stored picture in pixels, before any rotation.
+        rate: Average frames per second; 25 for images.
+        time_base: Seconds per unit of `VideoFrame.pts`.
+        pixel_aspect: Width of one pixel divided by its height.
+        display_matrix: The nine integers of FFmpeg's display matrix, or None.
+        rotation: Degrees (0, 90, 180, 270) to turn the stored picture counter-clockwise so that it
+            is upright: `np.rot90(pixels, rotation // 90)`. 0 for mirrored matrices.
+        colorspace, color_range, color_primaries, color_trc: FFmpeg's numbers, as tagged.
+        pix_fmt: FFmpeg's name of the stored pixel format.
+        bits: Bits per colour component in the source.
+        start_time: Time in seconds at which the container begins; 0 for most files.
+        frames: Estimated number of frames that will be read, or None if unknown.
+        metadata, stream_metadata: Tags of the container and of the video stream.
+    """
+
+    name: str
+    width: int
+    height: int
+    rate: Fraction
+    time_base: Fraction
+    pixel_aspect: Fraction
+    display_matrix: tuple[int, ...] | None
+    rotation: int
+    colorspace: int
+    color_range: int
+    color_primaries: int
+    color_trc: int
+    pix_fmt: str
+    bits: int
+    start_time: Fraction
+    frames: int | None
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    stream_metadata: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass
+class VideoFrame:
+    """One picture.
+
+    Attributes:
+        pixels: RGB (H, W, 3): uint8 0..255, or uint16 0..65535 when the source has more than 8 bits.
+        pts: Time of display in units of `time_base`; None if the source does not say.
+        time_base: Seconds per unit of `pts`.
+    """
+
+    pixels: Pixels
+    pts: int | None
+    time_base: Fraction

@@ -1,0 +1,249 @@
+"""Running a model over a video: decoding and encoding each in a thread beside it."""
+
+import dataclasses
+import time
+import warnings
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from enum import Enum
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from holdsteady.errors import VideoError
+
+from .channel import Channel, ChannelClosedError
+from .codecs import check_codec
+from .cuts import open_cuts
+from .frame import Pixels, VideoFrame, VideoInfo
+from .reader import Reader, open_video
+from .sink import check_sink, keeps_rotation
+from .tensors import beside, check_result, to_pixels, to_tensor, turned
+from .writer import open_writer
+from .writer_base import Writer
+
+# Frames that may wait between two threads.
+_WAITING = 4
+
+
+@dataclasses.dataclass(frozen=True)
+class Summary:
+    """What a run did.
+
+    Attributes:
+        frames: Frames written.
+        seconds: Time that the run took.
+        cuts: Numbers of the frames before which the model's memory was cleared.
+        interrupted: Whether Ctrl-C ended it early.
+    """
+
+    frames: int
+    seconds: float
+    cuts: tuple[int, ...]
+    interrupted: bool
+
+
+@dataclasses.dataclass
+class _Decoded:
+    frame: VideoFrame  # upright
+    tensor: Tensor  # (1, 3, H, W)
+    cut: bool
+
+
+@dataclasses.dataclass
+class _Result:
+    frame: VideoFrame  # upright
+    tensor: Tensor  # (1, 3 or 1, h, w)
+
+
+def run(
+    source: str,
+    sink: str,
+    step: Callable[[Tensor], Tensor],
+    *,
+    on_cut: Callable[[], None],
+    cuts: str = "auto",
+    start: float | None = None,
+    duration: float | None = None,
+    codec: str | None = None,
+    crf: int | None = None,
+    overwrite: bool = False,
+    side_by_side: bool = False,
+    device: str | torch.device = "cpu",
+    dtype: torch.dtype = torch.float32,
+    progress: Callable[[int, int | None], None] | None = None,
+) -> Summary:
+    """Send every frame of a video through a model and write the results.
+
+    Memory does not depend on the length of the video. Audio and subtitles of a video file are copied.
+
+    Args:
+        source: What to read, see `open_video`.
+        sink: What to write, see `open_writer`. Its size is that of the first result.
+        step: The model: takes an upright frame (1, 3, H, W) in [0, 1] on `device` in `dtype`, returns
+            (1, 3, h, w) or (1, 1, h, w) in [0, 1], always of one size. Called in the calling thread under
+            `torch.inference_mode()`.
+        on_cut: Called before `step` sees the first frame of a new shot.
+        cuts: Where shots begin, see `open_cuts`.
+        start, duration: The part to process, in seconds.
+        codec, crf, overwrite: See `open_writer`.
+        side_by_side: Write the input, resized, to the left of the result.
+        device, dtype: Where and in what precision `step` gets its frames.
+        progress: Called after each step with the frames done and the estimated total, or None if unknown.
+
+    Returns:
+        A summary. After Ctrl-C it says `interrupted`, and the frames done so far are in the sink.
+
+    Raises:
+        ConfigError, VideoError: Nothing was begun, or writing failed: there is no result. If reading
+            failed midway, the frames before are in the sink, as the message says.
+        ModelError: `step` returned something else; there is no result.
+    """
+    check_sink(source, sink, overwrite)
+    check_codec(sink, codec, crf)
+    begun = time.monotonic()
+    is_new_shot = open_cuts(cuts)
+    done: list[int] = []  # frames before which a shot began
+    count = 0
+    interrupted = False
+    with open_video(source, start=start, duration=duration) as reader:
+        info = reader.info
+        copy_from = source if Path(source).is_file() else None
+
+        def open_sink(height: int, width: int) -> Writer:
+            return open_writer(
+                sink,
+                _stored(info, sink),
+                width=width,
+                height=height,
+                codec=codec,
+                crf=crf,
+                copy_from=copy_from,
+                start=start,
+                duration=duration,
+                overwrite=overwrite,
+            )
+
+        decoded: Channel[_Decoded] = Channel(_WAITING)
+        results: Channel[_Result] = Channel(_WAITING)
+        encoder = _Encoder(open_sink, _stored(info, sink).rotation, side_by_side)
+        with ThreadPoolExecutor(2, "holdsteady") as pool:
+            decoding = pool.submit(_decode, reader, decoded, is_new_shot, device, dtype)
+            encoding = pool.submit(encoder.run, results)
+            size = None
+            try:
+                for item in decoded:
+                    if item.cut:
+                        on_cut()
+                        done.append(count)
+                    with torch.inference_mode():
+                        result = step(item.tensor)
+                        size = check_result(result, size)
+                        # The model may write its next result to the same memory.
+                        results.put(_Result(item.frame, result.clone()))
+                    count += 1
+                    if progress is not None:
+                        progress(count, info.frames)
+                if decoding.exception() is not None:
+                    encoder.ending = _Ending.PARTIAL
+            except KeyboardInterrupt:
+                interrupted = True
+                encoder.ending = _Ending.PARTIAL
+            except ChannelClosedError:
+                pass  # the encoder failed; its own error is raised below
+            except BaseException:
+                encoder.ending = _Ending.DISCARD
+                raise
+            finally:
+                decoded.abandon()
+                results.finish()
+            written = encoding.result()
+            failure = decoding.exception()
+    _warn_about_nan(encoder.lost)
+    if isinstance(failure, VideoError) and written:
+        raise VideoError(f"{failure}; the {written} frames before it are in {sink}") from failure
+    if failure is not None:
+        raise failure
+    return Summary(written, time.monotonic() - begun, tuple(done), interrupted)
+
+
+def _decode(
+    reader: Reader,
+    decoded: Channel[_Decoded],
+    is_new_shot: Callable[[int, Pixels], bool],
+    device: str | torch.device,
+    dtype: torch.dtype,
+) -> None:
+    """Read frames and turn them upright, until the source ends or nobody wants more."""
+    turns = reader.info.rotation // 90
+    try:
+        for number, frame in enumerate(reader):
+            frame.pixels = turned(frame.pixels, turns)
+            cut = is_new_shot(number, frame.pixels) and number > 0
+            decoded.put(_Decoded(frame, to_tensor(frame.pixels, device, dtype), cut))
+    except ChannelClosedError:
+        pass
+    finally:
+        decoded.finish()
+
+
+class _Ending(Enum):
+    """What to do with the sink when no more results come."""
+
+    COMPLETE = "keep it"
+    PARTIAL = "keep it, with audio up to the last frame"
+    DISCARD = "delete it"
+
+
+class _Encoder:
+    """Writes results, in a thread of its own. Set `ending` before the channel is finished."""
+
+    def __init__(self, open_sink: Callable[[int, int], Writer], rotation: int, side_by_side: bool) -> None:
+        self._open_sink, self._turns, self._side_by_side = open_sink, rotation // 90, side_by_side
+        self._writer: Writer | None = None
+        self.ending = _Ending.COMPLETE
+        self.lost = 0  # pixels that were NaN
+
+    def run(self, results: Channel[_Result]) -> int:
+        """Write all results and finish or discard the sink; returns the number of frames written."""
+        try:
+            with torch.inference_mode():
+                for result in results:
+                    self._write(result)
+        except BaseException:
+            self.ending = _Ending.DISCARD
+            raise
+        finally:
+            results.abandon()
+            if self._writer is not None:
+                if self.ending is _Ending.DISCARD:
+                    self._writer.discard()
+                else:
+                    self._writer.finish(complete=self.ending is _Ending.COMPLETE)
+        return self._writer.count if self._writer is not None else 0
+
+    def _write(self, result: _Result) -> None:
+        source = result.frame
+        pixels, lost = to_pixels(result.tensor, deep=source.pixels.dtype == np.uint16)
+        self.lost += lost
+        if self._side_by_side:
+            pixels = beside(source.pixels, pixels)
+        pixels = turned(pixels, -self._turns)
+        if self._writer is None:
+            self._writer = self._open_sink(*pixels.shape[:2])
+        self._writer.write(VideoFrame(pixels, source.pts, source.time_base))
+
+
+def _stored(info: VideoInfo, sink: str) -> VideoInfo:
+    """The source's facts as they hold for the sink: upright, if it can't tell players to turn it."""
+    if not info.rotation or keeps_rotation(sink):
+        return info
+    aspect = info.pixel_aspect if info.rotation == 180 else 1 / info.pixel_aspect
+    return dataclasses.replace(info, rotation=0, display_matrix=None, pixel_aspect=aspect)
+
+
+def _warn_about_nan(lost: int) -> None:
+    if lost:
+        warnings.warn(f"the model returned NaN for {lost} pixels; they were written as 0", stacklevel=3)

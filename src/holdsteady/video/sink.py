@@ -1,0 +1,145 @@
+"""Where results go: what a sink's name means, and results that appear whole under it or not at all."""
+
+import os
+import re
+import shutil
+from enum import Enum
+from pathlib import Path
+from typing import Protocol
+
+from holdsteady.errors import ConfigError, VideoError
+
+CONTAINERS = (".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi")
+_OUR_IMAGE = re.compile(r"\d{6,}\.png")
+
+
+class SinkKind(Enum):
+    """What a sink's name stands for."""
+
+    FILE = "video file"
+    FOLDER = "folder of PNG images"
+    STDOUT = "raw y4m stream on stdout"
+
+
+def sink_kind(sink: str) -> SinkKind:
+    """What a sink's name stands for: `-` is stdout; a final `/`, no extension or an existing folder is a
+    folder of images; else a video file.
+
+    Raises:
+        ConfigError: The extension is not that of a container that can be written.
+    """
+    path = Path(sink)
+    if sink == "-":
+        return SinkKind.STDOUT
+    if sink.endswith(("/", os.sep)) or path.is_dir() or (not path.suffix and not path.exists()):
+        return SinkKind.FOLDER
+    if path.suffix.lower() not in CONTAINERS:
+        raise ConfigError(
+            f"{sink}: can't write files of type {path.suffix or 'without extension'!r}; "
+            f"use {', '.join(CONTAINERS)}, a folder (ending with /) for PNG images, or - for y4m on stdout"
+        )
+    return SinkKind.FILE
+
+
+def keeps_rotation(sink: str) -> bool:
+    """Whether the sink can tell players to turn the picture; otherwise it has to be stored upright."""
+    return Path(sink).suffix.lower() in (".mp4", ".m4v", ".mov", ".mkv") and sink_kind(sink) is SinkKind.FILE
+
+
+def check_sink(source: str | None, sink: str, overwrite: bool) -> None:
+    """Refuse a sink that can't be written or would destroy something, before any work is done.
+
+    Args:
+        source: Where the frames come from, or None if that can't be hit.
+        sink: Where results shall go.
+        overwrite: Whether existing results may be replaced.
+
+    Raises:
+        ConfigError: The type of the sink is not known.
+        VideoError: It exists (without overwrite), is the source, or its parent folder is missing or
+            can't be written.
+    """
+    kind = sink_kind(sink)
+    if kind is SinkKind.STDOUT:
+        return
+    path = Path(sink).resolve()
+    if source is not None and _same(source, path):
+        raise VideoError(f"{sink}: is the source itself; choose another name for the result")
+    if not path.parent.is_dir():
+        raise VideoError(f"{sink}: the folder {path.parent} does not exist; create it first")
+    if not os.access(path.parent, os.W_OK):
+        raise VideoError(f"{sink}: no permission to write in the folder {path.parent}")
+    if kind is SinkKind.FILE and path.exists() and not overwrite:
+        raise VideoError(f"{sink}: exists already; give --overwrite to replace it, or choose another name")
+    if kind is SinkKind.FOLDER and path.exists():
+        if not path.is_dir():
+            raise VideoError(f"{sink}: is not a folder, but images need one; choose another name")
+        if not overwrite and any(path.iterdir()):
+            raise VideoError(
+                f"{sink}: the folder is not empty; give --overwrite to replace the numbered PNG images "
+                f"in it, or choose another one"
+            )
+
+
+def _same(source: str, target: Path) -> bool:
+    """Whether the source is the target, or images within it."""
+    path = Path(source)
+    if any(sign in path.name for sign in "*?["):
+        path = path.parent
+    candidates = [path] if path.is_dir() or not target.is_dir() else [path, path.parent]
+    return any(item.exists() and item.resolve() == target for item in candidates)
+
+
+class Part(Protocol):
+    """A result in the making. `path` is where to write it."""
+
+    path: Path
+
+    def publish(self) -> None:
+        """Give it its final name."""
+
+    def discard(self) -> None:
+        """Delete it; whatever had the final name before is untouched."""
+
+
+def _part_path(target: Path) -> Path:
+    return target.with_name(f".{target.stem}.part-{os.getpid()}{target.suffix}")
+
+
+class PartFile:
+    """A temporary file beside `target`, so that renaming it can't fail half-way."""
+
+    def __init__(self, target: Path) -> None:
+        self._target = target.resolve()
+        self.path = _part_path(self._target)
+
+    def publish(self) -> None:
+        self.path.replace(self._target)
+
+    def discard(self) -> None:
+        self.path.unlink(missing_ok=True)
+
+
+class PartFolder:
+    """A temporary folder beside `target`. Of an existing target only numbered PNGs are replaced."""
+
+    def __init__(self, target: Path) -> None:
+        self._target = target.resolve()
+        self.path = _part_path(self._target)
+        shutil.rmtree(self.path, ignore_errors=True)
+        self.path.mkdir()
+
+    def publish(self) -> None:
+        if not self._target.exists():
+            self.path.rename(self._target)
+            return
+        new = {item.name for item in self.path.iterdir()}
+        for name in sorted(new):
+            (self.path / name).replace(self._target / name)
+        for item in self._target.iterdir():
+            if item.name not in new and _OUR_IMAGE.fullmatch(item.name):
+                item.unlink()
+        self.path.rmdir()
+
+    def discard(self) -> None:
+        shutil.rmtree(self.path, ignore_errors=True)

@@ -1,0 +1,184 @@
+"""Encoding frames into a video file or a y4m stream."""
+
+import contextlib
+import sys
+from collections.abc import Iterator, Mapping
+from fractions import Fraction
+from pathlib import Path
+from typing import cast
+
+import av
+from av.container import OutputContainer
+from av.error import FFmpegError
+from av.video.stream import VideoStream
+
+from holdsteady.errors import ConfigError, VideoError
+
+from .codecs import Encoding, choose_encoding
+from .color import from_rgb, output_tags
+from .container import reason
+from .frame import VideoFrame, VideoInfo
+from .passthrough import Passthrough
+from .sink import PartFile
+from .writer_base import Writer
+
+# Tags that describe the old file rather than its content.
+_STALE_TAGS = {"major_brand", "minor_version", "compatible_brands", "encoder", "duration", "rotate"}
+# These only know frames at a constant rate; a finer time base would be refused or padded with empty frames.
+_CONSTANT_RATE = {"mpeg1video", "mpeg2video", "mpeg4", "wrapped_avframe", ".avi"}
+
+
+class VideoWriter(Writer):
+    """Encodes into a video file, or for the sink `-` a y4m stream; the arguments are those of `open_writer`."""
+
+    def __init__(
+        self,
+        sink: str,
+        info: VideoInfo,
+        *,
+        width: int,
+        height: int,
+        codec: str | None,
+        crf: int | None,
+        copy_from: str | None,
+        start: float | None,
+        duration: float | None,
+    ) -> None:
+        super().__init__(sink, width=width, height=height)
+        to_stdout = sink == "-"
+        suffix = Path(sink).suffix.lower()
+        encoding = choose_encoding(
+            suffix, info, width=width, height=height, codec="wrapped_avframe" if to_stdout else codec, crf=crf
+        )
+        self._info = info
+        self._trimmed, self._duration = bool(start), duration
+        self._part = None if to_stdout else PartFile(Path(sink))
+        self._tags = output_tags(info, encoding.pix_fmt, height)
+        self._pix_fmt = encoding.pix_fmt
+        constant = encoding.codec in _CONSTANT_RATE or suffix in _CONSTANT_RATE
+        # MPEG-4 has 16 bits for the denominator.
+        self._base = (1 / info.rate).limit_denominator(65535) if constant else info.time_base
+        self._last_pts: int | None = None
+        self._first_time = self._time = Fraction(0)
+        self._passthrough: Passthrough | None = None
+        with self._errors("can't be created"):
+            self._container = self._open()
+        try:
+            self._stream = self._add_stream(encoding, suffix)
+            if copy_from is not None and not to_stdout:
+                self._passthrough = Passthrough(self._container, copy_from, sink)
+            with self._errors(f"can't be encoded with {encoding.codec} as {width}x{height} {encoding.pix_fmt}"):
+                self._container.start_encoding()
+        except BaseException:
+            self.discard()
+            raise
+
+    def _open(self) -> OutputContainer:
+        if self._part is not None:
+            return av.open(str(self._part.path), "w")
+        # More than 8 bits in y4m is an extension that FFmpeg only writes when told to.
+        return av.open(sys.stdout.buffer, "w", format="yuv4mpegpipe", container_options={"strict": "-1"})
+
+    def _add_stream(self, encoding: Encoding, suffix: str) -> VideoStream:
+        info = self._info
+        try:
+            stream = cast(
+                VideoStream,
+                self._container.add_stream(encoding.codec, rate=info.rate, options=encoding.options),
+            )
+        except ValueError as error:
+            raise ConfigError(
+                f"{self.sink}: {suffix} files can't hold codec {encoding.codec}; use .mkv or another codec"
+            ) from error
+        context = stream.codec_context
+        context.width, context.height = self.width, self.height
+        context.pix_fmt = encoding.pix_fmt
+        context.time_base = stream.time_base = self._base
+        context.sample_aspect_ratio = info.pixel_aspect
+        context.colorspace, context.color_range = self._tags.colorspace, self._tags.color_range
+        context.color_primaries, context.color_trc = info.color_primaries, info.color_trc
+        if suffix == ".avi":  # has no place for the display times that reordered frames need
+            context.max_b_frames = 0
+        if info.display_matrix is not None:
+            stream.set_display_matrix(_scaled(info.display_matrix, self.width / info.width))
+        stream.metadata.update(_kept(info.stream_metadata))
+        self._container.metadata.update(_kept(info.metadata))
+        return stream
+
+    def _write(self, frame: VideoFrame) -> None:
+        nominal = 1 / self._info.rate
+        time = self._time + nominal if frame.pts is None else frame.pts * frame.time_base
+        if self._last_pts is None:
+            self._first_time = time
+        self._time = time
+        pts = round((time - self._shift) / self._base)
+        if self._last_pts is not None:  # two frames of one time would be refused
+            pts = max(pts, self._last_pts + 1)
+        self._last_pts = pts
+        picture = from_rgb(frame.pixels, self._pix_fmt, self._tags)
+        picture.color_primaries, picture.color_trc = self._info.color_primaries, self._info.color_trc
+        picture.pts, picture.time_base = pts, self._base
+        picture.duration = max(1, round(nominal / self._base))
+        with self._errors(f"frame {self.count} can't be written"):
+            self._container.mux(self._stream.encode(picture))
+            self._copy(time)
+
+    @property
+    def _shift(self) -> Fraction:
+        """Seconds to subtract from all times, so that the result begins at 0."""
+        return self._first_time if self._trimmed else max(self._info.start_time, Fraction(0))
+
+    def _copy(self, end: Fraction | None, *, last: bool = False) -> None:
+        if self._passthrough is not None:
+            begin = self._first_time if self._trimmed else None
+            self._passthrough.copy_until(end, self._shift, begin, last=last)
+
+    def finish(self, *, complete: bool = True) -> None:
+        if not self.count:
+            self.discard()
+            return
+        end = None
+        if not complete:
+            end = self._time + 1 / self._info.rate
+        elif self._duration is not None:
+            end = self._first_time + Fraction(self._duration)
+        try:
+            with self._errors("can't be finished"):
+                self._container.mux(self._stream.encode(None))
+                self._copy(end, last=True)
+                self._container.close()
+                if self._part is not None:
+                    self._part.publish()
+        except BaseException:
+            self.discard()
+            raise
+        if self._passthrough is not None:
+            self._passthrough.close()
+
+    def discard(self) -> None:
+        # Closing writes an end to the file, which may fail for the very reason that led here.
+        with contextlib.suppress(FFmpegError, OSError):
+            self._container.close()
+        if self._passthrough is not None:
+            self._passthrough.close()
+        if self._part is not None:
+            self._part.discard()
+
+    @contextlib.contextmanager
+    def _errors(self, what: str) -> Iterator[None]:
+        """Turn errors of FFmpeg and of the system into VideoErrors."""
+        try:
+            yield
+        except VideoError:
+            raise
+        except (FFmpegError, OSError) as error:
+            raise VideoError(f"{self.sink}: {what}: {reason(error)}") from error
+
+
+def _kept(tags: Mapping[str, str]) -> dict[str, str]:
+    return {key: value for key, value in tags.items() if key.lower() not in _STALE_TAGS}
+
+
+def _scaled(matrix: tuple[int, ...], factor: float) -> list[int]:
+    """A display matrix for a picture that is larger by `factor`: its translation is in pixels."""
+    return [*matrix[:6], round(matrix[6] * factor), round(matrix[7] * factor), matrix[8]]

@@ -1,0 +1,48 @@
+"""Finding the first frames of new shots."""
+
+import numpy as np
+import pytest
+
+from holdsteady.errors import ConfigError
+from holdsteady.video import CutDetector, open_cuts, open_video, read_cuts
+
+
+@pytest.mark.parametrize("deep", [False, True])
+def test_cut_is_reported_at_the_first_frame_of_the_shot(bikes, deep):
+    detector = CutDetector()
+    found = []
+    with open_video(bikes) as reader:
+        for number, frame in enumerate(reader):
+            pixels = frame.pixels.astype(np.uint16) * 257 if deep else frame.pixels
+            if detector.is_cut(pixels):
+                found.append(number)
+    assert found == [10, 56]  # seen in the pictures
+
+
+def test_no_cut_where_the_camera_only_moves(bunny):
+    is_new_shot = open_cuts("auto")
+    with open_video(bunny) as reader:
+        assert not any(is_new_shot(number, frame.pixels) for number, frame in enumerate(reader))
+
+
+def test_file_of_cuts(tmp_path, pictures):
+    path = tmp_path / "cuts.txt"
+    path.write_text("# shots\n10\n\n  56 # the bus\n")
+    assert read_cuts(path) == {10, 56}
+    is_new_shot = open_cuts(str(path))
+    assert [n for n in range(70) if is_new_shot(n, pictures[0])] == [10, 56]
+    is_new_shot = open_cuts("off")
+    assert not any(is_new_shot(n, picture) for n, picture in enumerate(pictures))
+
+
+@pytest.mark.parametrize("line", ["ten", "-3", "1.5", "10,20", "٣"])
+def test_bad_line_is_named(tmp_path, line):
+    path = tmp_path / "cuts.txt"
+    path.write_text(f"1\n{line}\n", encoding="utf-8")
+    with pytest.raises(ConfigError, match=r"cuts\.txt, line 2"):
+        read_cuts(path)
+
+
+def test_missing_file_of_cuts(tmp_path):
+    with pytest.raises(ConfigError, match="can't be read"):
+        open_cuts(str(tmp_path / "nothing.txt"))

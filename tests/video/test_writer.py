@@ -1,0 +1,345 @@
+"""Writing video files, folders of images and streams."""
+
+import warnings
+from fractions import Fraction
+
+import av
+import numpy as np
+import pytest
+
+from holdsteady.errors import ConfigError, VideoError
+from holdsteady.video import open_video, open_writer
+
+
+def copy(source, sink, *, start=None, duration=None, **options):
+    """Read and write without changing anything."""
+    with open_video(str(source), start=start, duration=duration) as reader:
+        info = reader.info
+        size = {"width": info.width, "height": info.height}
+        with open_writer(str(sink), info, start=start, duration=duration, **size, **options) as writer:
+            for frame in reader:
+                writer.write(frame)
+
+
+def read(source):
+    with open_video(str(source)) as reader:
+        return reader.info, list(reader)
+
+
+def packets(path, kind):
+    """(seconds, bytes, position in the file) of the packets of one kind of stream."""
+    with av.open(str(path)) as container:
+        stream = next(item for item in container.streams if item.type == kind)
+        return [(float(p.pts * p.time_base), bytes(p), p.pos) for p in container.demux(stream) if p.size]
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_left_behind(tmp_path):
+    yield
+    assert [item for item in tmp_path.rglob("*") if ".part-" in item.name] == []
+
+
+@pytest.mark.parametrize("pix_fmt", ["yuv420p", "yuv420p10le"])
+@pytest.mark.parametrize("color_range", [0, 1, 2])
+@pytest.mark.parametrize("colorspace", [1, 2, 6])
+def test_round_trip_keeps_colours_and_tags(make_clip, pictures, tmp_path, colorspace, color_range, pix_fmt):
+    source = make_clip("a.mp4", pictures[:4], pix_fmt=pix_fmt, colorspace=colorspace, color_range=color_range)
+    copy(source, tmp_path / "b.mp4", crf=4)
+    (before, frames), (after, copies) = read(source), read(tmp_path / "b.mp4")
+    assert (after.colorspace, after.color_range) == (before.colorspace, before.color_range)
+    assert (after.pix_fmt, after.bits) == (before.pix_fmt, before.bits)
+    top = 255 if after.bits == 8 else 65535
+    for frame, other in zip(frames, copies, strict=True):
+        difference = (other.pixels.astype(float) - frame.pixels) / top
+        # swscale truncates the chroma of 8-bit full range, by half a step on average.
+        truncates = (color_range, pix_fmt) == (2, "yuv420p")
+        assert np.abs(difference.mean(axis=(0, 1))).max() < (1.0 if truncates else 0.5) / 255
+        assert np.abs(difference).mean() < 2 / 255
+
+
+def test_times_shape_and_tags_are_kept(carphone, tmp_path):
+    copy(carphone, tmp_path / "b.mp4")
+    (before, frames), (after, copies) = read(carphone), read(tmp_path / "b.mp4")
+    for name in ("rate", "time_base", "pixel_aspect", "colorspace", "color_range", "color_primaries", "color_trc"):
+        assert getattr(after, name) == getattr(before, name)
+    assert [frame.pts for frame in copies] == [frame.pts for frame in frames]
+    with av.open(carphone) as one, av.open(str(tmp_path / "b.mp4")) as two:
+        assert two.streams.video[0].duration == one.streams.video[0].duration  # the last frame lasts, too
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".mkv", ".mov", ".webm"])
+def test_variable_frame_rate_is_kept(make_clip, pictures, tmp_path, suffix):
+    times = [0, 40, 120, 130, 500, 510, 990]
+    source = make_clip("a.mkv", pictures[: len(times)], pts=times, time_base=Fraction(1, 1000))
+    copy(source, tmp_path / f"b{suffix}")
+    _, frames = read(tmp_path / f"b{suffix}")
+    assert [round(1000 * frame.pts * frame.time_base) for frame in frames] == times
+
+
+def test_variable_frame_rate_in_avi_is_kept_to_the_frame(make_clip, pictures, tmp_path):
+    source = make_clip("a.mkv", pictures[:4], pts=[0, 40, 200, 240], time_base=Fraction(1, 1000))
+    copy(source, tmp_path / "b.avi")
+    info, frames = read(tmp_path / "b.avi")
+    before, _ = read(source)
+    wanted = [round(Fraction(ms, 1000) * before.rate) / before.rate for ms in (0, 40, 200, 240)]
+    assert [float(frame.pts * frame.time_base) for frame in frames] == pytest.approx([float(t) for t in wanted])
+    assert info.frames >= 4
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".mov", ".mkv"])
+@pytest.mark.parametrize("degrees", [90, 180, 270])
+def test_rotation_and_titles_are_kept(make_clip, pictures, tmp_path, degrees, suffix):
+    source = make_clip("a.mp4", pictures[:2], rotation=degrees, metadata={"title": "Carphone"})
+    copy(source, tmp_path / f"b{suffix}")
+    info, _ = read(tmp_path / f"b{suffix}")
+    assert info.rotation == degrees
+    assert {key.lower(): value for key, value in info.metadata.items()}["title"] == "Carphone"
+
+
+@pytest.mark.parametrize(
+    ("name", "codec", "pix_fmt"),
+    [
+        ("b.mp4", None, "yuv420p"),
+        ("b.webm", None, "yuv420p"),
+        ("b.avi", None, "yuvj420p"),
+        ("b.avi", "libx264", "yuv420p"),
+        ("b.mp4", "mpeg4", "yuv420p"),
+        ("b.mov", "prores_ks", "yuv422p10le"),
+        ("b.mkv", "ffv1", "yuv420p"),
+        ("b.mkv", "libx265", "yuv420p"),
+    ],
+)
+def test_containers_and_codecs(carphone, tmp_path, name, codec, pix_fmt):
+    copy(carphone, tmp_path / name, codec=codec)
+    (_, frames), (info, copies) = read(carphone), read(tmp_path / name)
+    assert info.pix_fmt == pix_fmt
+    scale = 1 if info.bits == 8 else 1 / 257
+    for frame, other in zip(frames, copies, strict=True):
+        assert np.abs(other.pixels * scale - frame.pixels.astype(float)).mean() < 4
+
+
+@pytest.mark.parametrize("size", [(143, 175), (144, 175), (1, 1), (17, 33)])
+def test_odd_sizes_are_kept(make_clip, pictures, tmp_path, size):
+    cropped = [np.ascontiguousarray(p[: size[0], : size[1]]) for p in pictures[:3]]
+    source = make_clip("a.mkv", cropped, codec="ffv1", pix_fmt="yuv444p", options={})
+    copy(source, tmp_path / "b.mp4")
+    info, frames = read(tmp_path / "b.mp4")
+    assert info.pix_fmt == "yuv444p"
+    assert [frame.pixels.shape[:2] for frame in frames] == [size] * 3
+
+
+def test_one_frame(make_clip, pictures, tmp_path):
+    copy(make_clip("a.mp4", pictures[:1]), tmp_path / "b.mp4")
+    assert len(read(tmp_path / "b.mp4")[1]) == 1
+
+
+def test_fewer_bits_are_announced(make_clip, pictures, tmp_path):
+    source = make_clip("a.mp4", pictures[:2], pix_fmt="yuv420p10le")
+    with pytest.warns(UserWarning, match="10 bits per component, but mpeg4 is written with 8"):
+        copy(source, tmp_path / "b.mp4", codec="mpeg4")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        copy(source, tmp_path / "c.mkv", codec="libx265")
+    assert read(tmp_path / "c.mkv")[0].pix_fmt == "yuv420p10le"
+
+
+def test_audio_is_copied_beside_the_frames(bunny, tmp_path):
+    copy(bunny, tmp_path / "b.mp4", copy_from=bunny)
+    before, after = packets(bunny, "audio"), packets(tmp_path / "b.mp4", "audio")
+    assert [item[:2] for item in after] == [item[:2] for item in before]
+    # Interleaved: the file does not hold all of one stream before the other.
+    video = [item[2] for item in packets(tmp_path / "b.mp4", "video")]
+    assert min(video) < after[len(after) // 2][2] < max(video)
+    with av.open(str(tmp_path / "b.mp4")) as container:
+        assert container.streams.audio[0].metadata["language"] == "und"
+        assert sum(frame.samples for frame in container.decode(audio=0)) > 48000
+
+
+def test_audio_follows_start_and_duration(bunny, tmp_path):
+    copy(bunny, tmp_path / "b.mp4", copy_from=bunny, start=0.4, duration=0.6)
+    before, after = packets(bunny, "audio"), packets(tmp_path / "b.mp4", "audio")
+    begin = read(bunny)[1][10]
+    first = float(begin.pts * begin.time_base)
+    wanted = [(time - first, data) for time, data, _ in before if first <= time < first + 0.6]
+    assert len(after) == len(wanted) > 20
+    for (time, data, _), (other, same) in zip(after, wanted, strict=True):
+        assert data == same
+        assert abs(time - other) < 1e-3
+    _, frames = read(tmp_path / "b.mp4")
+    assert (frames[0].pts, len(frames)) == (0, 15)
+
+
+def test_stream_that_does_not_fit_is_left_out(bunny, tmp_path):
+    with pytest.warns(UserWarning, match=r"audio stream 1 .* is left out"):
+        copy(bunny, tmp_path / "b.webm", copy_from=bunny)
+    with av.open(str(tmp_path / "b.webm")) as container:
+        assert [stream.type for stream in container.streams] == ["video"]
+
+
+def test_subtitles_are_copied(bunny, tmp_path):
+    (tmp_path / "a.srt").write_text("1\n00:00:00,200 --> 00:00:00,900\nA rabbit\n")
+    both = tmp_path / "a.mkv"
+    with av.open(bunny) as film, av.open(str(tmp_path / "a.srt")) as text, av.open(str(both), "w") as out:
+        pairs = [(film, film.streams.video[0]), (text, text.streams.subtitles[0])]
+        copies = [out.add_stream_from_template(stream) for _, stream in pairs]
+        for (container, stream), target in zip(pairs, copies, strict=True):
+            for packet in container.demux(stream):
+                if packet.dts is not None:
+                    packet.stream = target
+                    out.mux(packet)
+    copy(both, tmp_path / "b.mkv", copy_from=str(both))
+    assert [item[:2] for item in packets(tmp_path / "b.mkv", "subtitle")] == [(0.2, b"A rabbit")]
+    with pytest.warns(UserWarning, match="subtitle stream 1 .* is left out"):
+        copy(both, tmp_path / "b.mp4", copy_from=str(both))
+
+
+def test_settings_that_make_no_sense(carphone, tmp_path):
+    cases = {
+        ("b.mp4", "libx246", None): "did you mean .*libx264",
+        ("b.mp4", "aac", None): "unknown video codec 'aac'",
+        ("b.mp4", None, 52): "crf 52 is out of range",
+        ("b.mkv", "ffv1", 20): "ffv1 has no crf",
+        ("b.webm", "libx264", None): r"\.webm files can't hold codec libx264",
+        ("frames/", None, 20): "only apply to video files; this is a folder of PNG",
+        ("b.gif", None, None): r"can't write files of type '\.gif'",
+    }
+    for (name, codec, crf), words in cases.items():
+        with pytest.raises(ConfigError, match=words):
+            copy(carphone, f"{tmp_path}/{name}", codec=codec, crf=crf)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_nothing_is_overwritten_unasked(carphone, tmp_path):
+    sink = tmp_path / "b.mp4"
+    sink.write_text("precious")
+    with pytest.raises(VideoError, match="--overwrite"):
+        copy(carphone, sink)
+    assert sink.read_text() == "precious"
+    copy(carphone, sink, overwrite=True)
+    assert len(read(sink)[1]) == 20
+
+
+def test_source_is_never_the_sink(make_clip, pictures, tmp_path):
+    source = make_clip("a.mp4", pictures[:1])
+    (tmp_path / "link.mp4").symlink_to(source)
+    for sink in (source, tmp_path / "link.mp4", tmp_path / "." / "a.mp4"):
+        with pytest.raises(VideoError, match="is the source"):
+            copy(source, sink, overwrite=True)
+    copy(source, tmp_path / "frames")
+    for name in ("frames", "frames/*.png", "frames/000000.png"):
+        with pytest.raises(VideoError, match="is the source"):
+            copy(tmp_path / name, tmp_path / "frames", overwrite=True)
+
+
+def test_places_that_can_not_be_written(carphone, tmp_path):
+    with pytest.raises(VideoError, match="does not exist; create it first"):
+        copy(carphone, tmp_path / "nowhere" / "b.mp4")
+    (tmp_path / "file").touch()
+    with pytest.raises(ConfigError, match="without extension"):
+        copy(carphone, tmp_path / "file")
+    with pytest.raises(VideoError, match="not a folder"):
+        copy(carphone, f"{tmp_path}/file/")
+    with pytest.raises(VideoError, match="/proc"):
+        copy(carphone, "/proc/b.mp4")
+    with pytest.raises(VideoError, match="/proc"):
+        copy(carphone, "/proc/frames/")
+
+
+@pytest.mark.parametrize("name", ["b.mp4", "b.mkv", "frames"])
+def test_failure_leaves_what_was_there(carphone, tmp_path, name):
+    sink = tmp_path / name
+    for failure in (ValueError, SystemExit):
+        with (
+            open_video(carphone) as reader,
+            pytest.raises(failure),
+            open_writer(str(sink), reader.info, width=176, height=144) as writer,
+        ):
+            for number, frame in enumerate(reader):
+                if number == 7:
+                    raise failure
+                writer.write(frame)
+        assert not sink.exists()
+    copy(carphone, sink)
+    with (
+        open_video(carphone) as reader,
+        pytest.raises(ValueError, match="model"),
+        open_writer(str(sink), reader.info, width=176, height=144, overwrite=True) as writer,
+    ):
+        writer.write(next(iter(reader)))
+        raise ValueError("model")
+    assert len(read(sink)[1]) == 20
+
+
+@pytest.mark.parametrize("name", ["b.mp4", "b.mkv", "frames"])
+def test_interrupt_keeps_what_was_done(bunny, tmp_path, name):
+    sink = tmp_path / name
+    with (
+        open_video(bunny) as reader,
+        pytest.raises(KeyboardInterrupt),
+        open_writer(str(sink), reader.info, width=320, height=180, copy_from=bunny) as writer,
+    ):
+        for number, frame in enumerate(reader):
+            if number == 12:
+                raise KeyboardInterrupt
+            writer.write(frame)
+    assert len(read(sink)[1]) == 12
+    if name != "frames":
+        assert 0.4 < packets(sink, "audio")[-1][0] <= 0.48  # no longer than the picture
+
+
+def test_nothing_written_is_no_result(carphone, tmp_path):
+    with open_video(carphone) as reader, open_writer(str(tmp_path / "b.mp4"), reader.info, width=176, height=144):
+        pass
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_frame_of_another_size(carphone, tmp_path):
+    with (
+        open_video(carphone) as reader,
+        pytest.raises(VideoError, match="frame 0 is 176x144, but 88x72"),
+        open_writer(str(tmp_path / "b.mp4"), reader.info, width=88, height=72) as writer,
+    ):
+        writer.write(next(iter(reader)))
+
+
+def test_images_of_sixteen_bits(make_clip, pictures, tmp_path):
+    source = make_clip("a.mp4", pictures[:3], pix_fmt="yuv420p10le")
+    copy(source, tmp_path / "frames")
+    assert sorted(item.name for item in (tmp_path / "frames").iterdir()) == [f"00000{k}.png" for k in range(3)]
+    for frame, image in zip(read(source)[1], read(tmp_path / "frames")[1], strict=True):
+        np.testing.assert_array_equal(frame.pixels, image.pixels)
+    with pytest.warns(UserWarning, match="16 bits"):
+        copy(tmp_path / "frames", tmp_path / "b.mp4", crf=4)
+    info, frames = read(tmp_path / "b.mp4")
+    assert (info.pix_fmt, info.colorspace, info.color_range) == ("yuv420p10le", 5, 1)
+    assert np.abs(frames[0].pixels / 65535 - read(source)[1][0].pixels / 65535).mean() < 1 / 255
+
+
+def test_lossless_codec_keeps_images_exactly(carphone, tmp_path):
+    copy(carphone, tmp_path / "frames")
+    copy(tmp_path / "frames", tmp_path / "b.mkv", codec="ffv1")
+    for frame, other in zip(read(carphone)[1], read(tmp_path / "b.mkv")[1], strict=True):
+        np.testing.assert_array_equal(frame.pixels, other.pixels)
+
+
+def test_folder_keeps_what_is_not_ours(make_clip, pictures, carphone, tmp_path):
+    sink = tmp_path / "frames"
+    copy(carphone, sink)
+    (sink / "notes.txt").write_text("precious")
+    (sink / "cover.png").write_text("precious")
+    with pytest.raises(VideoError, match="not empty"):
+        copy(carphone, sink)
+    copy(make_clip("a.mp4", pictures[:3]), sink, overwrite=True)
+    names = sorted(item.name for item in sink.iterdir())
+    assert names == ["000000.png", "000001.png", "000002.png", "cover.png", "notes.txt"]
+
+
+@pytest.mark.parametrize("name", ["b.mkv", "frames"])
+def test_full_disk(carphone, tmp_path, small_files, name):
+    if name == "b.mkv":
+        (tmp_path / name).write_text("precious")
+    with small_files(9000), pytest.raises(VideoError, match="File too large"):
+        copy(carphone, tmp_path / name, crf=1 if name == "b.mkv" else None, overwrite=True)
+    if name == "b.mkv":
+        assert (tmp_path / name).read_text() == "precious"
+    assert [item.name for item in tmp_path.iterdir()] == (["b.mkv"] if name == "b.mkv" else [])
