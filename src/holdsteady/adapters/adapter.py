@@ -89,14 +89,13 @@ class Adapter(nn.Module, ModelHubMixin, library_name="holdsteady", tags=["video"
 
     def context(self, frame: Tensor | None, previous_frame: Tensor | None, strength: float) -> Context:
         """What the cells share at one time step; the backbone runs here, once."""
-        features = None
-        if self.backbone is not None:
-            if frame is None or frame.shape[1] != self.frame_channels:
-                raise AdapterError(
-                    f"this adapter looks at frames (B, {self.frame_channels}, H, W); it was given "
-                    f"{'none' if frame is None else tuple(frame.shape)}"
-                )
-            features = self.backbone(frame, previous_frame)
+        looks = self.backbone is not None or self.config.kind == "motion"
+        if looks and (frame is None or frame.shape[1] != self.frame_channels):
+            raise AdapterError(
+                f"this adapter looks at floating-point frames (B, {self.frame_channels}, H, W); it was given "
+                f"{'none' if frame is None else tuple(frame.shape)}"
+            )
+        features = None if self.backbone is None else self.backbone(frame, previous_frame)
         return Context(frame, previous_frame, features, strength)
 
     def stabilize(

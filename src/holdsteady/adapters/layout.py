@@ -12,6 +12,7 @@ from holdsteady.errors import LayoutError
 LayoutKind = Literal["map", "channels-last", "tokens", "vector", "depth"]
 LAYOUT_KINDS: tuple[str, ...] = get_args(LayoutKind)
 _MOST_PREFIX_TOKENS = 5  # a class token and up to four registers
+_STRIDES = (2, 4, 8, 16, 32, 64)  # networks pad frames to a multiple of their stride
 
 
 @dataclass(frozen=True)
@@ -65,8 +66,9 @@ def token_grid(count: int, frame_size: tuple[int, int]) -> tuple[int, int]:
 def infer_layout(shape: tuple[int, ...], frame_size: tuple[int, int], grid: tuple[int, int] | None = None) -> Layout:
     """The layout of a tensor from its shape and the size (H, W) of the frame that it was made from.
 
-    Axes are taken as space where they have the frame's proportions, to within a cell. Where two readings
-    fit, a map is preferred to channels-last, and depth to tokens at the frame's own size only.
+    Axes are taken as space where they have the frame's proportions, to within a cell, or exactly those of the
+    frame padded to a multiple of some stride. Where two readings fit, a map is preferred to channels-last, and
+    depth to tokens at the frame's own size only.
 
     Raises:
         LayoutError: no reading fits; the text says how to state the layout.
@@ -74,10 +76,11 @@ def infer_layout(shape: tuple[int, ...], frame_size: tuple[int, int], grid: tupl
     if len(shape) == 2 or (len(shape) == 4 and shape[2:] == (1, 1)):
         return Layout("vector")
     if len(shape) == 4:
-        if _fits(shape[2:], frame_size):
-            return Layout("map")
-        if _fits(shape[1:3], frame_size):
-            return Layout("channels-last")
+        for fits in (_fits, _divides_padded):
+            if fits(shape[2:], frame_size):
+                return Layout("map")
+            if fits(shape[1:3], frame_size):
+                return Layout("channels-last")
     if len(shape) == 3:
         if shape[1:] == frame_size:
             return Layout("depth")
@@ -118,13 +121,27 @@ def _tokens(count: int, frame_size: tuple[int, int], grid: tuple[int, int] | Non
     """Tokens with the fewest prefix tokens that leave a grid of the frame's proportions, or the given grid."""
     for prefix in range(min(_MOST_PREFIX_TOKENS, count - 1) + 1):
         cells = grid or token_grid(count - prefix, frame_size)
-        if cells[0] * cells[1] == count - prefix and (grid or _fits(cells, frame_size)):
+        if cells[0] * cells[1] == count - prefix and (grid or _divides(cells, frame_size)):
             return Layout("tokens", prefix, grid)
     return None
 
 
 def _fits(space: tuple[int, ...], frame_size: tuple[int, int]) -> bool:
-    """Whether (h, w) is the frame's size at some scale, each side to within one cell."""
+    """Whether some s makes h = height / s and w = width / s, each side to within one cell."""
     (h, w), (height, width) = space, frame_size
-    scale = math.sqrt(height * width / (h * w))
-    return h * w > 1 and abs(height / scale - h) <= 1 and abs(width / scale - w) <= 1
+    return h * w > 1 and height * (w - 1) <= width * (h + 1) and width * (h - 1) <= height * (w + 1)
+
+
+def _divides(cells: tuple[int, int], frame_size: tuple[int, int]) -> bool:
+    """Whether some s makes h = height / s and w = width / s, both rounded up or both rounded down."""
+    (h, w), (height, width) = cells, frame_size
+    up = height * (w - 1) < width * h and width * (h - 1) < height * w
+    down = width * h < height * (w + 1) and height * w < width * (h + 1)
+    return h * w > 1 and (up or down)
+
+
+def _divides_padded(space: tuple[int, ...], frame_size: tuple[int, int]) -> bool:
+    """Whether (h, w) divides the frame padded to a multiple of a stride, both sides by the same number."""
+    (h, w), (height, width) = space, frame_size
+    padded = ((-(-height // stride) * stride, -(-width // stride) * stride) for stride in _STRIDES)
+    return any(high % h == 0 and high * w == wide * h for high, wide in padded)

@@ -6,10 +6,11 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 
 from holdsteady import video
 from holdsteady.cli import options
-from holdsteady.errors import VideoError
+from holdsteady.errors import ConfigError
 from holdsteady.report.compare import compare as compare_videos
 from holdsteady.report.table import rich_table
 
@@ -32,10 +33,7 @@ def compare(
         holdsteady compare base.mp4 steady.mp4 --truth clean.mp4 --out report
     """
     sources = _labelled(videos)
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise VideoError(f"can't make the folder '{out}': {error.strerror}") from error
+    options.make_folder(out)
     with ExitStack() as stack, options.frame_progress("comparing") as progress:
 
         def opened(source: str) -> video.Reader:
@@ -52,12 +50,16 @@ def compare(
         )
     console = Console()
     console.print(rich_table(result.scores))
-    console.print(f"{result.frames} frames; pictures, video and scores are in {out}/", soft_wrap=True)
+    console.print(f"{result.frames} frames; pictures, video and scores are in {escape(str(out))}/", soft_wrap=True)
     if result.longer:
-        console.print(f"only the first {result.frames} frames were compared: {', '.join(result.longer)} goes on")
+        longer = escape(", ".join(result.longer))
+        console.print(f"only the first {result.frames} frames were compared: {longer} goes on", soft_wrap=True)
 
 
 def _labelled(sources: list[str]) -> dict[str, str]:
     """Each video under its file name, or its whole path where names repeat."""
+    twice = next((source for source in sources if sources.count(source) > 1), None)
+    if twice is not None:
+        raise ConfigError(f"{twice} is given twice; a video can't be compared with itself")
     names = [Path(source.rstrip("/")).stem or source for source in sources]
     return {s if names.count(n) > 1 or n == "truth" else n: s for n, s in zip(names, sources, strict=True)}

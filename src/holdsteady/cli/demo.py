@@ -36,11 +36,12 @@ def demo(
         holdsteady demo --out demo
     """
     picked = options.pick_device(device)
-    out.mkdir(parents=True, exist_ok=True)
+    options.make_folder(out)
     with video.open_video(str(zoo.DEMO_CLIP)) as reader:
         info = reader.info
         clean = [frame for frame, _ in zip(video.upright_tensors(reader), range(frames), strict=False)]
-    noisy = add_noise(clean, sigma / 255, seed)
+    generator = torch.Generator().manual_seed(seed)
+    noisy = [add_noise(frame, sigma / 255, generator) for frame in clean]
     model = zoo.load(_MODEL)
     results, times = {"noisy": noisy}, {}
     with options.frame_progress("denoising") as progress:

@@ -10,7 +10,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from holdsteady import video
-from holdsteady.adapters.config import AdapterConfig
+from holdsteady.adapters.adapter import Adapter
+from holdsteady.adapters.config import OUTPUT_KINDS, AdapterConfig
 from holdsteady.cli import options
 from holdsteady.errors import ConfigError, VideoError
 from holdsteady.host.attach import AdapterLike, stabilize
@@ -53,6 +54,7 @@ def fix(
     picked = options.pick_device(device)
     video.check_sink(processed, sink, overwrite)
     chosen = resolve_adapter(adapter)
+    _refuse_inner(chosen, adapter)
     with ExitStack() as stack:
         frames: Iterator[Tensor] | None = None
         if original is not None:
@@ -90,6 +92,16 @@ def fix(
                 progress=progress,
             )
     options.report(summary, sink)
+
+
+def _refuse_inner(chosen: AdapterLike, spec: str) -> None:
+    """Adapters that work inside a network have nothing to work on here."""
+    config = chosen.config if isinstance(chosen, Adapter) else chosen
+    if isinstance(config, AdapterConfig) and config.kind not in OUTPUT_KINDS:
+        raise ConfigError(
+            f"--adapter {spec}: {config.kind} works inside a network, and here there is none; "
+            "take motion-fixed, output-fixed or output-gaussian"
+        )
 
 
 def _following_input(adapter: AdapterLike) -> AdapterLike:

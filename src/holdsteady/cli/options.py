@@ -3,15 +3,17 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from enum import StrEnum
+from pathlib import Path
 from typing import Annotated
 
 import torch
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
-from holdsteady.errors import ConfigError
+from holdsteady.errors import ConfigError, VideoError
 from holdsteady.video import Summary
 
 
@@ -58,6 +60,18 @@ def pick_device(name: str) -> str:
     return name
 
 
+def make_folder(folder: Path) -> None:
+    """Make a folder for results, if it is not there.
+
+    Raises:
+        VideoError: it can't be made.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise VideoError(f"can't make the folder '{folder}': {error.strerror}") from error
+
+
 class _Rate(ProgressColumn):
     def render(self, task: Task) -> Text:
         return Text(f"{task.speed:.1f} frames/s" if task.speed else "– frames/s", style="cyan")
@@ -68,7 +82,7 @@ def frame_progress(label: str) -> Iterator[Callable[[int, int | None], None]]:
     """A progress bar on stderr with frames/s and the time left; gives the function that moves it."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), _Rate(), TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True)) as bar:
-        task = bar.add_task(label, total=None)
+        task = bar.add_task(escape(label), total=None)
 
         def move(done: int, total: int | None) -> None:
             bar.update(task, completed=done, total=total)
@@ -81,7 +95,7 @@ def report(summary: Summary, sink: str) -> None:
     console = Console(stderr=True, soft_wrap=True)
     speed = summary.frames / summary.seconds if summary.seconds else 0.0
     shots = f", {len(summary.cuts) + 1} shots" if summary.cuts else ""
-    console.print(f"{sink}: {summary.frames} frames in {summary.seconds:.1f} s, {speed:.1f} frames/s{shots}")
+    console.print(f"{escape(sink)}: {summary.frames} frames in {summary.seconds:.1f} s, {speed:.1f} frames/s{shots}")
     if summary.interrupted:
         console.print("interrupted: what was done until then is kept")
         raise typer.Exit(130)

@@ -6,12 +6,14 @@ from typing import Annotated
 import torch
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from holdsteady.cli import options
-from holdsteady.errors import ConfigError
+from holdsteady.errors import ConfigError, HoldsteadyError, ModelError
 from holdsteady.host.points import points as list_points
 from holdsteady.host.points import select_points
+from holdsteady.models.contract import in_one_line
 from holdsteady.models.loaders import load_model
 
 
@@ -39,9 +41,15 @@ def points(
     loaded = load_model(model, weights)
     if isinstance(loaded, torch.nn.Module):
         loaded = loaded.to(picked)
-    table = list_points(loaded, torch.rand(1, 3, *_size(size), device=picked))
+    frame = torch.rand(1, 3, *_size(size), device=picked)
+    try:
+        table = list_points(loaded, frame)
+    except HoldsteadyError:
+        raise
+    except Exception as error:
+        raise ModelError(f"the model fails on a frame of --size {size}: {in_one_line(error)}") from error
     chosen = {p.name for p in select_points(table, select)} if select else {row.point.name for row in table}
-    view = Table(title=f"{len(chosen)} points of {model}", title_justify="left")
+    view = Table(title=f"{len(chosen)} points of {escape(model)}", title_justify="left")
     for name in ("name", "type", "shape", "layout", "work"):
         view.add_column(name, justify="right" if name == "work" else "left", no_wrap=name != "layout")
     for row in table:

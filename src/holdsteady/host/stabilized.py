@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -91,13 +92,10 @@ class StabilizedModel(nn.Module):
             if name not in modules:
                 raise PointError(f"the model has no module '{name}'; see holdsteady.points(model, example)")
             # Before hooks that came with the base, by which transformers collects what its heads see.
-            modules[name].register_forward_hook(self._hook(name), prepend=True)
+            modules[name].register_forward_hook(partial(self._visit, name), prepend=True)
 
-    def _hook(self, name: str) -> Callable[[nn.Module, Any, Any], Any]:
-        def stabilize_value(_module: nn.Module, _inputs: Any, value: Any) -> Any:
-            return value if self._pass is None else self._pass.visit(name, value)
-
-        return stabilize_value
+    def _visit(self, name: str, _module: nn.Module, _inputs: Any, value: Any) -> Any:
+        return value if self._pass is None else self._pass.visit(name, value)
 
     def adapter(self, number: int) -> Adapter:
         """One of the adapters, in the order in which they are applied."""

@@ -1,6 +1,8 @@
 """The contract at the border: frames of any size in, pictures in [0, 1] out, whatever the model wants between."""
 
+import traceback
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -44,14 +46,23 @@ def find_stride(model: Callable[..., Any], frame: Tensor) -> int:
         try:
             with torch.inference_mode():
                 output = model(padded)
-        except (RuntimeError, ValueError, AssertionError, TypeError) as error:
-            reason = f"{type(error).__name__}: {str(error).strip().splitlines()[0] if str(error).strip() else ''}"
+        except Exception as error:
+            reason = in_one_line(error)
             continue
         picture = image_of(output)
         (h, w), (height, width) = picture.shape[-2:], padded.shape[-2:]
         if h * width == w * height:
             return stride
     raise ModelError(f"the model fails on a frame {tuple(frame.shape)} at any padding up to 64: {reason}")
+
+
+def in_one_line(error: Exception) -> str:
+    """What a model raised: the type, the first line of the text, and the last place that is no library's."""
+    text = str(error).strip().partition("\n")[0]
+    places = traceback.extract_tb(error.__traceback__)
+    own = [place for place in places if "site-packages" not in Path(place.filename).parts] or places
+    where = f" ({Path(own[-1].filename).name}, line {own[-1].lineno})" if own else ""
+    return f"{type(error).__name__}: {text}{where}"
 
 
 def image_of(output: Any) -> Tensor:
@@ -63,8 +74,9 @@ def image_of(output: Any) -> Tensor:
     path = find_leaf(output)
     leaf = None if path is None else as_tensor(get_leaf(output, path))
     if leaf is None or leaf.ndim not in (3, 4):
-        found = type(output).__name__ if leaf is None else f"a tensor {tuple(leaf.shape)}"
-        raise ModelError(f"the model gives {found}, not an image (B, C, H, W) or (B, H, W)")
+        thing = output if leaf is None else leaf
+        found = f"{thing.dtype} {tuple(thing.shape)}" if isinstance(thing, Tensor) else type(thing).__name__
+        raise ModelError(f"the model gives {found}, not a floating image (B, C, H, W) or (B, H, W)")
     return leaf.unsqueeze(1) if leaf.ndim == 3 else leaf
 
 

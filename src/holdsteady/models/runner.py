@@ -9,10 +9,10 @@ from torch import Tensor, nn
 
 from holdsteady.adapters.config import KINDS, LEARNED_KINDS, make_config, near
 from holdsteady.adapters.files import load_adapter
-from holdsteady.errors import ConfigError
+from holdsteady.errors import ConfigError, HoldsteadyError, ModelError
 from holdsteady.host.attach import AdapterLike, stabilize
 from holdsteady.host.stabilized import StabilizedModel
-from holdsteady.models.contract import Display, crop_to, find_stride, pad_to
+from holdsteady.models.contract import Display, crop_to, find_stride, in_one_line, pad_to
 
 
 def resolve_adapter(spec: str) -> AdapterLike:
@@ -72,13 +72,25 @@ class FrameRunner:
         self._steady: StabilizedModel | None = None
         self._run: Callable[..., Any] | None = None
         self._display = Display()
+        self._frames = 0
 
     def step(self, frame: Tensor) -> Tensor:
-        """One frame (1, 3, H, W) in [0, 1] → the picture (1, 3 or 1, h, w) of the model's stabilized output."""
+        """One frame (1, 3, H, W) in [0, 1] → the picture (1, 3 or 1, h, w) of the model's stabilized output.
+
+        Raises:
+            ModelError: the model failed, or its output is no image.
+        """
         if self._run is None:
             self._run = self._prepare(frame)
         padded = pad_to(frame, self._stride)
-        picture = self._display(self._run(padded))
+        try:
+            output = self._run(padded)
+        except HoldsteadyError:
+            raise
+        except Exception as error:
+            raise ModelError(f"the model failed at frame {self._frames}: {in_one_line(error)}") from error
+        self._frames += 1
+        picture = self._display(output)
         return crop_to(picture, (padded.shape[-2], padded.shape[-1]), (frame.shape[-2], frame.shape[-1]))
 
     def reset(self) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from rich.markup import escape
 from rich.table import Table
 
 _COLUMNS = {
@@ -32,7 +33,7 @@ def rich_table(rows: Rows, title: str | None = None) -> Table:
     for index, name in enumerate(header):
         table.add_column(name, justify="right" if index else "left", no_wrap=index == 0)
     for row in body:
-        table.add_row(*row)
+        table.add_row(*map(escape, row))
     return table
 
 

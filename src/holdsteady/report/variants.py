@@ -2,7 +2,7 @@
 
 import statistics
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +14,9 @@ from holdsteady.report.compare import even_times, to_picture
 from holdsteady.video import VideoFrame, VideoInfo, open_writer
 
 
-def add_noise(frames: Iterable[Tensor], sigma: float, seed: int) -> list[Tensor]:
-    """Frames in [0, 1] with Gaussian noise of deviation ``sigma``, fresh for each frame, clipped as a video is."""
-    generator = torch.Generator().manual_seed(seed)
-    return [(frame + sigma * torch.randn(frame.shape, generator=generator)).clamp(0, 1) for frame in frames]
+def add_noise(frame: Tensor, sigma: float, generator: torch.Generator) -> Tensor:
+    """A frame in [0, 1] with Gaussian noise of deviation ``sigma``, clipped as a video is."""
+    return (frame + sigma * torch.randn(frame.shape, generator=generator)).clamp(0, 1)
 
 
 def run_variant(

@@ -1,0 +1,78 @@
+"""Time of the whole `run` with motion fixed against the bare model, at 480p, interleaved in one process.
+
+    python benchmarks/pipeline.py [--frames 40] [--repeats 5]
+
+The bare loop calls the network on frames that are already decoded, and does nothing else. The run decodes, looks for
+cuts, holds the output steady with motion fixed, encodes and writes. The ratio is taken pair by pair; the median counts.
+"""
+
+import argparse
+import statistics
+import tempfile
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import cv2
+import torch
+
+from holdsteady import video, zoo
+from holdsteady.models.runner import FrameRunner
+
+WIDTH, HEIGHT = 640, 480
+
+
+def make_clip(path: Path, frames: int) -> list[torch.Tensor]:
+    """The demo clip enlarged to 480p as a file, and as frames (1, 3, H, W) in [0, 1]."""
+    with video.open_video(str(zoo.DEMO_CLIP)) as reader:
+        info = replace(reader.info, frames=frames)
+        tick = round(1 / (info.rate * info.time_base))
+        with video.open_writer(str(path), info, width=WIDTH, height=HEIGHT) as writer:
+            for number, frame in zip(range(frames), reader, strict=False):
+                pixels = cv2.resize(frame.pixels, (WIDTH, HEIGHT), interpolation=cv2.INTER_CUBIC)
+                writer.write(video.VideoFrame(pixels, number * tick, info.time_base))  # type: ignore[arg-type]
+    with video.open_video(str(path)) as reader:
+        return list(video.upright_tensors(reader))
+
+
+def time_run(adapter: str, source: Path, sink: Path) -> float:
+    """Seconds per frame of a whole run."""
+    runner = FrameRunner(zoo.load("nafnet16-denoise"), adapter)
+    summary = video.run(str(source), str(sink), runner.step, on_cut=runner.reset, overwrite=True)
+    return summary.seconds / summary.frames
+
+
+def time_bare(frames: list[torch.Tensor]) -> float:
+    """Seconds per frame of the network alone."""
+    model = zoo.load("nafnet16-denoise")
+    begun = time.monotonic()
+    with torch.inference_mode():
+        for frame in frames:
+            model(frame)
+    return (time.monotonic() - begun) / len(frames)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--frames", type=int, default=40)
+    parser.add_argument("--repeats", type=int, default=5)
+    args = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        source, sink = Path(folder, "in.mp4"), Path(folder, "out.mp4")
+        frames = make_clip(source, args.frames)
+        time_bare(frames[:3])
+        rows = []
+        for _ in range(args.repeats):
+            rows.append((time_bare(frames), time_run("none", source, sink), time_run("motion-fixed", source, sink)))
+            bare, plain, held = rows[-1]
+            print(
+                f"bare model {1000 * bare:.0f} ms, run without adapter {1000 * plain:.0f} ms ({plain / bare:.3f}), "
+                f"run with motion fixed {1000 * held:.0f} ms ({held / bare:.3f})",
+                flush=True,
+            )
+    for label, column in (("run without adapter", 1), ("run with motion fixed", 2)):
+        print(f"median ratio of {label} to the bare model: {statistics.median(r[column] / r[0] for r in rows):.3f}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,92 @@
+"""The controller's sizes, which are the published ones, and how its weights start."""
+
+import math
+
+import pytest
+import torch
+from torch import nn
+
+from holdsteady.adapters.adapter import Adapter, Point
+from holdsteady.adapters.config import make_config
+from holdsteady.adapters.controller import Backbone, Head, MotionHead, VectorHead
+from holdsteady.adapters.layout import Layout
+
+
+def size(module: nn.Module) -> int:
+    return sum(parameter.numel() for parameter in module.parameters())
+
+
+def conv(inputs: int, outputs: int, side: int = 3) -> int:
+    return inputs * outputs * side**2 + outputs
+
+
+def nafnet32() -> list[Point]:
+    """The 36 blocks of the published NAFNet of width 32, and the output."""
+    counts = [2, 2, 4, 8, 12, 2, 2, 2, 2]
+    widths = [32, 64, 128, 256, 512, 256, 128, 64, 32]
+    channels = [width for width, count in zip(widths, counts, strict=True) for _ in range(count)] + [3]
+    return [Point(f"block{i}", shape=(c, 8, 8), layout=Layout("map")) for i, c in enumerate(channels)]
+
+
+@pytest.mark.parametrize(("kind", "millions"), [("spatial", 71.6), ("simple-learned", None), ("controlled", None)])
+def test_parameters_at_every_block_of_the_published_network(kind: str, millions: float | None) -> None:
+    points = nafnet32()
+    with torch.device("meta"):
+        adapter = Adapter(make_config(kind), points)
+    channels = [point.shape[0] for point in points if point.shape]
+    if kind == "simple-learned":
+        assert size(adapter) == sum(channels)
+        return
+    window = 9 if kind == "spatial" else 1
+    heads = sum(conv(32 + 3 * c, 64) + 2 * conv(64, 64) + conv(64, window * c) for c in channels)
+    assert size(adapter) == heads + conv(6, 32) + 6 * conv(32, 32)
+    if millions is not None:
+        assert size(adapter) == pytest.approx(millions * 1e6, rel=0.01)
+
+
+def test_the_motion_head_has_5400_parameters_for_pictures() -> None:
+    points = [Point("output", shape=(3, 8, 8), layout=Layout("map"))]
+    assert 5350 <= size(Adapter(make_config("motion"), points)) < 5450
+
+
+def test_a_head_that_sees_the_backbone_alone_is_smaller() -> None:
+    config = make_config("controlled", head_input="backbone")
+    adapter = Adapter(config, [Point("a", shape=(10, 8, 8), layout=Layout("map"))])
+    assert adapter.backbone is not None
+    assert size(adapter) - size(adapter.backbone) == conv(32, 64) + 2 * conv(64, 64) + conv(64, 10)
+
+
+def test_a_vector_gets_linear_layers() -> None:
+    config = make_config("spatial")
+    adapter = Adapter(config, [Point("a", shape=(10,), layout=Layout("vector"))])
+    assert adapter.backbone is not None
+    linear = conv(32 + 30, 256, 1) + 2 * conv(256, 256, 1) + conv(256, 10, 1)
+    assert size(adapter) - size(adapter.backbone) == linear
+
+
+@pytest.mark.parametrize(
+    "module",
+    [
+        Backbone(3, 32, 6),
+        Head(32, 12, 36, 64, 2, -4.0),
+        VectorHead(32, 12, 4, 256, 2, -4.0),
+        MotionHead(15, 9, 24, -4.0),
+    ],
+)
+def test_weights_are_xavier_uniform_and_biases_zero_but_the_last(module: nn.Module) -> None:
+    layers = {name: m for name, m in module.named_modules() if isinstance(m, nn.Conv2d | nn.Linear)}
+    assert layers
+    for name, layer in layers.items():
+        linear = name == "logits" or (isinstance(layer, nn.Conv2d) and layer.groups > 1)
+        gain = 1.0 if linear else math.sqrt(2 / (1 + 0.01**2))
+        fan_in, fan_out = nn.init._calculate_fan_in_and_fan_out(layer.weight)
+        bound = gain * math.sqrt(6 / (fan_in + fan_out))
+        assert bound * 0.9 < layer.weight.abs().max().item() <= bound
+        assert layer.bias is not None
+        assert torch.equal(layer.bias, torch.full_like(layer.bias, -4.0 if name == "logits" else 0.0))
+
+
+@pytest.mark.parametrize("layers", [0, 2])
+def test_the_number_of_layers(layers: int) -> None:
+    assert size(Backbone(3, 8, layers)) == conv(6, 8) + layers * conv(8, 8)
+    assert size(Head(8, 12, 5, 7, layers, 0.0)) == conv(20, 7) + layers * conv(7, 7) + conv(7, 5)

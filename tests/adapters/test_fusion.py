@@ -1,0 +1,139 @@
+"""The pure functions of the method against loops written from the formulas, and their properties."""
+
+import math
+
+import formulas
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+
+from holdsteady.adapters import fusion
+
+seeds = st.integers(0, 2**32 - 1)
+shapes = st.tuples(st.integers(1, 2), st.integers(1, 3), st.integers(1, 6), st.integers(1, 6))
+scales = st.sampled_from([1e-6, 1.0, 1e4])
+
+
+def maps(seed: int, number: int, shape: tuple[int, ...], scale: float = 1.0) -> list[Tensor]:
+    return list(scale * torch.randn(number, *shape, generator=torch.Generator().manual_seed(seed)))
+
+
+@pytest.mark.parametrize(
+    ("kernel", "dilation", "groups"), [(1, 1, 3), (3, 1, 3), (3, 1, 1), (3, 2, 3), (5, 1, 3), (5, 2, 1)]
+)
+def test_spatial_fusion_is_the_formula(kernel: int, dilation: int, groups: int) -> None:
+    present, memory = maps(0, 2, (2, 3, 5, 6))
+    (logits,) = maps(1, 1, (2, groups * kernel**2, 5, 6), scale=3)
+    torch.testing.assert_close(
+        fusion.spatial(present, memory, logits, kernel, dilation),
+        formulas.spatial(present, memory, logits, kernel, dilation),
+    )
+
+
+@settings(max_examples=30, deadline=None)
+@given(seeds, shapes, scales)
+def test_spatial_fusion_with_a_window_of_one_is_controlled_fusion(
+    seed: int, shape: tuple[int, ...], scale: float
+) -> None:
+    present, memory, logits = maps(seed, 3, shape, scale)
+    torch.testing.assert_close(
+        fusion.spatial(present, memory, logits, kernel=1), fusion.controlled(present, memory, logits)
+    )
+    torch.testing.assert_close(
+        fusion.controlled(present, memory, logits), formulas.ema(present, memory, 1 - torch.sigmoid(logits))
+    )
+
+
+@settings(max_examples=60, deadline=None)
+@given(seeds, shapes, scales, st.sampled_from([1, 3, 5]), st.integers(1, 3), st.booleans())
+def test_a_fused_value_stays_within_what_was_seen(
+    seed: int, shape: tuple[int, ...], scale: float, kernel: int, dilation: int, shared: bool
+) -> None:
+    present, memory = maps(seed, 2, shape)
+    batch, channels, height, width = shape
+    (logits,) = maps(seed + 1, 1, (batch, (1 if shared else channels) * kernel**2, height, width), scale)
+    low = torch.minimum(present, memory.amin(dim=(2, 3), keepdim=True).clamp_max(0))
+    high = torch.maximum(present, memory.amax(dim=(2, 3), keepdim=True).clamp_min(0))
+    fused = fusion.spatial(present, memory, logits, kernel, dilation)
+    assert (fused >= low - 1e-6).all()
+    assert (fused <= high + 1e-6).all()
+    logits = logits[:, :channels] if not shared else logits[:, :1]
+    for both in (fusion.controlled(present, memory, logits), fusion.ema(present, memory, torch.sigmoid(logits))):
+        assert (both >= torch.minimum(present, memory) - 1e-6).all()
+        assert (both <= torch.maximum(present, memory) + 1e-6).all()
+
+
+@given(seeds, st.floats(-1e30, 1e30), st.floats(0, 1, exclude_min=True, width=32))
+@settings(max_examples=60, deadline=None)
+def test_a_spike_in_the_memory_costs_no_accuracy(seed: int, spike: float, beta: float) -> None:
+    (present,) = maps(seed, 1, (1, 1, 2, 2))
+    memory = torch.full_like(present, spike)
+    expected = formulas.ema(present.double(), memory.double(), beta)
+    torch.testing.assert_close(fusion.ema(present, memory, beta).double(), expected, rtol=1e-5, atol=1e-5)
+    assert torch.equal(fusion.ema(present, memory, 1.0), present)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_half_precision_does_not_overflow(dtype: torch.dtype) -> None:
+    present, memory = torch.full((1, 1, 2, 2), 6e4, dtype=dtype), torch.full((1, 1, 2, 2), -6e4, dtype=dtype)
+    zero = torch.zeros(1, 1, 2, 2, dtype=dtype)
+    for fused in (
+        fusion.ema(present, memory, 0.5),
+        fusion.controlled(present, memory, zero),
+        fusion.spatial(present, memory, zero, 1),
+    ):
+        assert fused.abs().max() < 1e3
+
+
+@pytest.mark.parametrize("sigma", [0.5, 1.0, 2.0, 3.0, 4.0, 6.0])
+def test_gaussian_weights(sigma: float) -> None:
+    weights = fusion.gaussian_weights(sigma)
+    assert len(weights) - 1 >= 3 * sigma > len(weights) - 2
+    assert weights.sum().item() == pytest.approx(1)
+    for age, weight in enumerate(weights.tolist()):
+        assert weight / weights[0].item() == pytest.approx(math.exp(-(age**2) / (2 * sigma**2)), rel=1e-5)
+
+
+@pytest.mark.parametrize("offset", [(0, 1), (0, -1), (1, 0), (-1, 0), (1, 1), (-1, 1), (0, 0)])
+def test_a_hand_set_kernel_follows_a_shift_exactly(offset: tuple[int, int]) -> None:
+    present, memory = maps(0, 2, (1, 2, 5, 6))
+    down, right = offset  # the scene moved by this, so what is at p now was at p − offset
+    logits = torch.full((1, 9, 5, 6), -math.inf)
+    logits[:, (1 - down) * 3 + (1 - right)] = 1e4
+    moved = torch.zeros_like(memory)
+    for y in range(5):
+        for x in range(6):
+            if 0 <= y - down < 5 and 0 <= x - right < 6:
+                moved[..., y, x] = memory[..., y - down, x - right]
+    assert torch.equal(fusion.spatial(present, memory, logits, kernel=3), moved)
+
+
+@settings(max_examples=15, deadline=None)
+@given(seeds, shapes, st.sampled_from([0.3, 1.0, 8.0]))
+def test_warping_is_bicubic_sampling_held_within_the_range(seed: int, shape: tuple[int, ...], reach: float) -> None:
+    (memory,) = maps(seed, 1, shape)
+    (flow,) = maps(seed + 1, 1, (shape[0], 2, *shape[2:]), reach)
+    torch.testing.assert_close(fusion.warp(memory, flow), formulas.warp(memory, flow), rtol=1e-4, atol=1e-4)
+
+
+def test_warping_along_whole_pixels_moves_the_memory_exactly() -> None:
+    (memory,) = maps(0, 1, (1, 3, 7, 8))
+    flow = torch.tensor([2.0, -1.0])[None, :, None, None].expand(1, 2, 7, 8)
+    warped = fusion.warp(memory, flow)
+    torch.testing.assert_close(warped[..., 1:, :-2], memory[..., :-1, 2:])
+    torch.testing.assert_close(warped[..., 0, :-2], memory[..., 0, 2:])
+
+
+def test_motion_fixed_weight_is_the_formula() -> None:
+    present, warped = maps(0, 2, (2, 3, 7, 8))
+    present[1] = 5 * present[1]  # each stream has a median of its own
+    torch.testing.assert_close(
+        fusion.motion_fixed_weight(present, warped, 0.6, 2.0), formulas.motion_fixed_weight(present, warped, 0.6, 2.0)
+    )
+
+
+def test_motion_fixed_weight_of_equal_pictures_is_the_largest() -> None:
+    (present,) = maps(0, 1, (1, 3, 7, 8))
+    torch.testing.assert_close(fusion.motion_fixed_weight(present, present, 0.6, 2.0), torch.full((1, 1, 7, 8), 0.6))

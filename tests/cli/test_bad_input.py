@@ -1,0 +1,206 @@
+"""Whatever is wrong with what a user gives: one line that says so, an exit code, and nothing lost."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import av
+import pytest
+import torch
+from cli.helpers import Cli, difference, frames_of, texture, write_clip
+from safetensors.torch import save_file
+
+import holdsteady as hs
+from holdsteady.models.loaders import load_model
+
+Model = Callable[[str], str]
+
+
+@pytest.fixture
+def untouched(tmp_path: Path) -> Callable[[], None]:
+    """Makes sure that a command left no file and changed none."""
+
+    def everything() -> dict[Path, bytes]:
+        return {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file() and path.suffix != ".pyc"}
+
+    before: list[dict[Path, bytes]] = []
+
+    def check() -> None:
+        if not before:
+            before.append(everything())
+        assert everything() == before[0]
+
+    return check
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".mkv"])
+def test_truncated_file_gives_what_could_be_read(cli: Cli, model: Model, tmp_path: Path, suffix: str) -> None:
+    whole = Path(write_clip(tmp_path / f"whole{suffix}", texture(20), options={"g": "1", "bf": "0"}, faststart=True))
+    cut = tmp_path / f"cut{suffix}"
+    cut.write_bytes(whole.read_bytes()[: whole.stat().st_size // 2])
+    done = cli("run", cut, "out.mp4", "--model", model("Identity"), "--adapter", "none", "--crf", 4)
+    shown = frames_of("out.mp4")
+    assert done.code == 1
+    assert 5 <= len(shown) < 20
+    assert "truncated" in done.error
+    assert done.error.endswith(f"the {len(shown)} frames before it are in out.mp4")
+    assert max(difference(a, b) for a, b in zip(shown, frames_of(whole), strict=False)) < 3
+
+
+def write_audio(path: Path) -> str:
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("aac", rate=48000)
+        frame = av.AudioFrame(format="fltp", layout="mono", samples=1024)
+        frame.sample_rate, frame.pts = 48000, 0
+        frame.planes[0].update(bytes(frame.planes[0].buffer_size))
+        container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+    return str(path)
+
+
+def test_sources_that_are_no_videos(cli: Cli, model: Model, tmp_path: Path, untouched: Callable[[], None]) -> None:
+    (tmp_path / "text.mp4").write_text("this is no video\n" * 100)
+    (tmp_path / "empty.mp4").touch()
+    (tmp_path / "folder").mkdir()
+    write_audio(tmp_path / "song.m4a")
+    (tmp_path / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\nnot really")
+    spec = model("Identity")
+    untouched()
+    for source, words in {
+        "text.mp4": "text.mp4: can't be opened as a video",
+        "empty.mp4": "empty.mp4: the file is empty (0 bytes)",
+        "missing.mp4": "missing.mp4: no such file or folder",
+        "song.m4a": "song.m4a: has no video stream",
+        "folder": "folder: no images found",
+        "*.jpg": "*.jpg: no images found",
+        "broken.png": "broken.png: not an image",
+        "97": "97: can't be opened",
+    }.items():
+        done = cli("run", source, "out.mp4", "--model", spec)
+        assert done.code == 1
+        assert words in done.error
+        assert cli("fix", source, "out.mp4").error == done.error
+        untouched()
+
+
+def test_sinks_that_can_not_be_written(
+    cli: Cli, model: Model, carphone: str, tmp_path: Path, untouched: Callable[[], None]
+) -> None:
+    spec = model("Identity")
+    (tmp_path / "clip.mkv").write_bytes(Path(carphone).read_bytes())
+    untouched()
+    for sink, words in {
+        "gone/out.mp4": f"the folder {tmp_path / 'gone'} does not exist; create it first",
+        "out.gif": "can't write files of type '.gif'",
+        "/proc/out.mp4": "/proc/out.mp4: ",
+        "clip.mkv": "clip.mkv: is the source itself",
+    }.items():
+        done = cli("run", "clip.mkv", sink, "--model", spec, "--overwrite")
+        assert done.code == 1
+        assert words in done.error
+        untouched()
+
+
+def test_settings_that_make_no_sense(cli: Cli, model: Model, carphone: str, untouched: Callable[[], None]) -> None:
+    spec = model("Identity")
+    untouched()
+    for option, value, code, words in [
+        ("--strength", "1.5", 2, "--strength"),
+        ("--strength", "much", 2, "--strength"),
+        ("--dtype", "float8", 2, "bfloat16"),
+        ("--crf", "low", 2, "--crf"),
+        ("--device", "cudda", 1, "--device cudda can't be used here"),
+        ("--start", "-1", 1, "start is -1 s"),
+        ("--start", "600", 1, "shorter than that"),
+        ("--duration", "0", 1, "duration is 0 s"),
+        ("--cuts", "cuts.txt", 1, "cuts.txt: the file of cuts can't be read"),
+        ("--codec", "libx246", 1, "did you mean libx26"),
+        ("--crf", "99", 1, "libx264 takes 0 (best) to 51"),
+    ]:
+        done = cli("run", carphone, "out.mp4", "--model", spec, option, value)
+        assert done.code == code, option
+        assert words in (done.error if code == 1 else done.err)
+        assert "Traceback" not in done.err
+        untouched()
+    assert cli("run", carphone, "out.mp4").code == 2, "--model is missing"
+    assert cli("run", carphone).code == 2
+    assert "Did you mean 'run'" in cli("rnu").err
+
+
+def test_models_that_can_not_be_had(cli: Cli, model: Model, carphone: str, tmp_path: Path) -> None:
+    blur = model("Blur")
+    (tmp_path / "typo.py").write_text("def model(frame)\n    return frame\n")
+    save_file({"conv.weight": torch.zeros(5, 1, 3, 3)}, tmp_path / "other.safetensors")
+    (tmp_path / "text.safetensors").write_text("no weights at all")
+    for spec, weights, words in [
+        ("gone.py:model", None, "no file 'gone.py'"),
+        ("typo.py:model", None, "typo.py can't be imported: SyntaxError: expected ':' (typo.py, line 1)"),
+        (model("make_blurr"), None, "defines no 'make_blurr' (did you mean make_blur"),
+        ("nafnet16-denoize", None, "(did you mean nafnet16-denoise?)"),
+        ("lraspp_mobilenet_v3_larg", None, "(did you mean lraspp_mobilenet_v3_large"),
+        (blur, "other.safetensors", "other.safetensors does not fit Blur: "),
+        (blur, "text.safetensors", "text.safetensors"),
+        (blur, "gone.safetensors", "no weights file 'gone.safetensors'"),
+        (model("invert"), "other.safetensors", "a function has no weights to load"),
+    ]:
+        done = cli("run", carphone, "out.mp4", "--model", spec, *(["--weights", weights] if weights else []))
+        assert done.code == 1
+        assert words in done.error
+    assert (
+        "size mismatch for conv.weight"
+        in cli("run", carphone, "out.mp4", "--model", blur, "--weights", "other.safetensors").error
+    )
+    assert not Path("out.mp4").exists()
+
+
+def test_models_that_fail(cli: Cli, model: Model, carphone: str, untouched: Callable[[], None], tmp_path: Path) -> None:
+    (tmp_path / "classifier.py").write_text("def model(frame):\n    return frame.mean(dim=(2, 3))\n")
+    spec = model("RaisesAt3")
+    lines = Path(spec.rpartition(":")[0]).read_text().splitlines()
+    line = next(number for number, text in enumerate(lines, start=1) if '["gone"]' in text)
+    untouched()
+    for name, words in {
+        spec: f"the model failed at frame 3: KeyError: 'gone' (tiny_models.py, line {line})",
+        "classifier.py:model": "the model gives torch.float32 (1, 3), not a floating image (B, C, H, W) or (B, H, W)",
+        model("Classes"): "the model gives torch.int64 (1, 144, 176), not a floating image",
+    }.items():
+        done = cli("run", carphone, "out.mp4", "--model", name)
+        assert done.code == 1
+        assert words in done.error
+        untouched()
+
+
+def test_adapters_that_can_not_be_had(cli: Cli, model: Model, carphone: str) -> None:
+    spec = model("Blur")
+    steady = hs.stabilize(load_model(spec), "simple-learned", example=torch.rand(1, 3, 48, 48), points=["conv"])
+    for name in ("good", "damaged", "empty", "bad-weights"):
+        steady.save(name)
+    Path("damaged/adapter.json").write_text("{")
+    Path("empty/adapter.json").unlink()
+    Path("bad-weights/adapter.safetensors").write_bytes(b"\0" * 40)
+    for adapter, words in {
+        "spatail": "(did you mean spatial",
+        "no/folder": "'no/folder' is neither a kind nor the folder of an adapter",
+        "spatial": "'spatial' has to be trained first: give the folder of a trained adapter",
+        "motion": "(output-fixed, output-gaussian, simple-fixed, motion-fixed)",
+        "output-fixed:abc": "beta = 'abc'",
+        "output-fixed:1.5": "beta = '1.5': Input should be less than or equal to 1",
+        "empty": "'empty' is no adapter: it has no adapter.json",
+        "damaged": "damaged/adapter.json is damaged",
+        "bad-weights": "bad-weights/adapter.safetensors does not hold the weights",
+    }.items():
+        done = cli("run", carphone, "out.mp4", "--model", spec, "--adapter", adapter)
+        assert done.code == 1
+        assert words in done.error, adapter
+    for other, words in {
+        "WideBlur": "'conv' has parameters of other shapes",
+        "Identity": "not for this Identity: 'conv' is missing",
+        "invert": "'conv' is missing",
+    }.items():
+        done = cli("run", carphone, "out.mp4", "--model", model(other), "--adapter", "good")
+        assert done.code == 1
+        assert words in done.error
+        assert "Blur" in done.error, "the base that it was made for"
+    done = cli("run", carphone, "out.mp4", "--model", model("invert"), "--adapter", "simple-fixed:0.5")
+    assert (done.code, "function is no nn.Module" in done.error) == (1, True)
+    assert not Path("out.mp4").exists()
+    assert cli("run", carphone, "out.mp4", "--model", spec, "--adapter", "good", "--duration", 0.1).code == 0

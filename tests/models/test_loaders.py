@@ -1,0 +1,153 @@
+"""What a user may name as a model, and what is said when there is none."""
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import save_file
+from torch import Tensor, nn
+from torchvision import models
+
+from holdsteady.errors import ModelError
+from holdsteady.models.loaders import ImageNetNormalized, load_model
+from holdsteady.models.nafnet import NAFNet
+
+FILE = """
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from halves import half
+from torch import nn
+
+
+@dataclass
+class Settings:
+    factor: float = 0.5
+
+
+class Scale(nn.Module):
+    def __init__(self, settings: Settings = Settings()):
+        super().__init__()
+        self.factor = nn.Parameter(torch.tensor(settings.factor))
+
+    def forward(self, frame):
+        return self.factor * frame
+
+
+class Needy(Scale):
+    def __init__(self, settings):
+        super().__init__(settings)
+
+
+scale = Scale()
+
+
+def make():
+    return Scale()
+
+
+def make_function():
+    return half
+
+
+def function(frame):
+    return half(frame)
+
+
+def broken():
+    raise OSError("no weights here")
+
+
+def nothing():
+    return None
+
+
+number = 3
+"""
+
+Spec = Callable[[str], str]
+
+
+@pytest.fixture
+def spec(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Spec:
+    """``spec("name")`` names a thing in FILE, which imports from a file beside it."""
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    for name in ("net", "halves"):
+        monkeypatch.delitem(sys.modules, name, raising=False)
+    (tmp_path / "net.py").write_text(FILE)
+    (tmp_path / "halves.py").write_text("def half(frame):\n    return 0.5 * frame\n")
+    return lambda name: f"{tmp_path / 'net.py'}:{name}"
+
+
+@pytest.mark.parametrize("name", ["Scale", "scale", "make", "make_function", "function"])
+def test_class_instance_factory_and_function(spec: Spec, name: str) -> None:
+    frame = torch.rand(1, 3, 4, 5)
+    model = load_model(spec(name))
+    with torch.no_grad():
+        torch.testing.assert_close(model(frame), 0.5 * frame)
+    assert not (isinstance(model, nn.Module) and model.training)
+
+
+def test_weights_are_loaded(spec: Spec, tmp_path: Path) -> None:
+    save_file({"factor": torch.tensor(0.25)}, tmp_path / "w.safetensors")
+    frame = torch.rand(1, 3, 4, 5)
+    torch.testing.assert_close(load_model(spec("make"), tmp_path / "w.safetensors")(frame).detach(), 0.25 * frame)
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("mak", r"defines no 'mak' \(did you mean make"),
+        ("Needy", "Needy in .* can't be made without arguments; name a function that makes it"),
+        ("broken", r"broken\(\) in .* failed: OSError: no weights here"),
+        ("nothing", r"nothing\(\) in .* gave a NoneType; expected a model"),
+        ("number", "'number' in .* is a int; expected a model or a function"),
+    ],
+)
+def test_what_is_no_model(spec: Spec, name: str, words: str) -> None:
+    with pytest.raises(ModelError, match=words):
+        load_model(spec(name))
+
+
+def test_a_file_that_shares_its_name_with_a_library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    library = sys.modules["torch"]
+    (tmp_path / "torch.py").write_text("def model(frame):\n    return frame\n")
+    frame = torch.rand(1, 3, 4, 5)
+    assert load_model(f"{tmp_path / 'torch.py'}:model")(frame) is frame
+    assert sys.modules["torch"] is library
+
+
+def test_a_file_without_a_name(spec: Spec) -> None:
+    with pytest.raises(ModelError, match=r"name what to take from the file, as in .*net\.py:make_model"):
+        load_model(spec("")[:-1])
+    with pytest.raises(ModelError, match="defines no ''"):
+        load_model(spec(""))
+
+
+def test_names_of_shipped_and_torchvision_models() -> None:
+    assert isinstance(load_model("nafnet16-denoise"), NAFNet)
+    with pytest.raises(ModelError, match=r"did you mean nafnet16-denoise\?"):
+        load_model("nafnet-denoise")
+    with pytest.raises(ModelError, match="did you mean lraspp_mobilenet_v3_large"):
+        load_model("lraspp_mobilenet_v3")
+
+
+def test_torchvision_model_with_weights_from_a_file(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    original = models.get_model("lraspp_mobilenet_v3_large", weights=None, weights_backbone=None).eval()
+    path = tmp_path / "w.safetensors"
+    save_file(original.state_dict(), path)
+    model = load_model("lraspp_mobilenet_v3_large", path)
+    assert isinstance(model, ImageNetNormalized)
+    frame = torch.rand(1, 3, 32, 32)
+    mean, std = torch.tensor([0.485, 0.456, 0.406]), torch.tensor([0.229, 0.224, 0.225])
+    with torch.inference_mode():
+        wanted: Tensor = original((frame - mean[:, None, None]) / std[:, None, None])["out"]
+        torch.testing.assert_close(model(frame)["out"], wanted)
+    with pytest.raises(ModelError, match=r"w\.safetensors does not fit NAFNet: "):
+        load_model("nafnet16-denoise", path)
