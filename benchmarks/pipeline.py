@@ -2,7 +2,8 @@
 
     python benchmarks/pipeline.py [--frames 40] [--repeats 5]
 
-The bare loop calls the network on frames that are already decoded, and does nothing else. The run decodes, looks for
+The bare loop calls the network on frames that are already decoded, and does nothing else; once as it is, once with its
+weights in channels-last order, which is what a run does with them. The run decodes, looks for
 cuts, holds the output steady with motion fixed, encodes and writes. The ratio is taken pair by pair; the median counts.
 """
 
@@ -42,9 +43,9 @@ def time_run(adapter: str, source: Path, sink: Path) -> float:
     return summary.seconds / summary.frames
 
 
-def time_bare(frames: list[torch.Tensor]) -> float:
+def time_bare(frames: list[torch.Tensor], memory_format: torch.memory_format) -> float:
     """Seconds per frame of the network alone."""
-    model = zoo.load("nafnet16-denoise")
+    model = zoo.load("nafnet16-denoise").to(memory_format=memory_format)
     begun = time.monotonic()
     with torch.inference_mode():
         for frame in frames:
@@ -60,18 +61,19 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         source, sink = Path(folder, "in.mp4"), Path(folder, "out.mp4")
         frames = make_clip(source, args.frames)
-        time_bare(frames[:3])
         rows = []
         for _ in range(args.repeats):
-            rows.append((time_bare(frames), time_run("none", source, sink), time_run("motion-fixed", source, sink)))
-            bare, plain, held = rows[-1]
-            print(
-                f"bare model {1000 * bare:.0f} ms, run without adapter {1000 * plain:.0f} ms ({plain / bare:.3f}), "
-                f"run with motion fixed {1000 * held:.0f} ms ({held / bare:.3f})",
-                flush=True,
-            )
-    for label, column in (("run without adapter", 1), ("run with motion fixed", 2)):
-        print(f"median ratio of {label} to the bare model: {statistics.median(r[column] / r[0] for r in rows):.3f}")
+            row = {
+                "bare": time_bare(frames, torch.contiguous_format),
+                "bare, channels last": time_bare(frames, torch.channels_last),
+                "run, no adapter": time_run("none", source, sink),
+                "run, motion fixed": time_run("motion-fixed", source, sink),
+            }
+            rows.append(row)
+            print(", ".join(f"{label} {1000 * seconds:.0f} ms" for label, seconds in row.items()), flush=True)
+    for base in ("bare", "bare, channels last"):
+        for label in ("run, no adapter", "run, motion fixed"):
+            print(f"median of ({label}) / ({base}): {statistics.median(row[label] / row[base] for row in rows):.3f}")
 
 
 if __name__ == "__main__":

@@ -76,10 +76,17 @@ def test_fix_resizes_the_original_and_keeps_the_size(cli: Cli, flickering: str, 
     assert (info.width, info.height, len(frames_of("out.mkv"))) == (64, 48, 8)
 
 
-def test_fix_refuses(cli: Cli, flickering: str, smooth: str, tmp_path: Path) -> None:
+def test_fix_keeps_what_was_done_when_the_original_ends(cli: Cli, flickering: str, tmp_path: Path) -> None:
     short = write_clip(tmp_path / "short.mkv", texture(5))
+    done = cli("fix", flickering, "out.mkv", "--original", short)
+    assert done.code == 1
+    assert "short.mkv has fewer frames than " in done.error
+    assert "the 5 frames before it are in out.mkv" in done.error
+    assert len(frames_of("out.mkv")) == 5
+
+
+def test_fix_refuses(cli: Cli, flickering: str, smooth: str) -> None:
     for options, words in {
-        ("--original", short): "short.mkv has fewer frames than ",
         ("--original", "gone.mkv"): "gone.mkv: no such file or folder",
         ("--original", smooth, "--adapter", "output-fixed:0.5"): "--original goes with --adapter motion-fixed",
         ("--original", smooth, "--adapter", "none"): "--original goes with --adapter motion-fixed",

@@ -12,9 +12,10 @@ from torch import Tensor, nn
 
 from holdsteady.adapters.config import AdapterConfig
 from holdsteady.adapters.controller import Backbone
+from holdsteady.adapters.fusion import is_finite
 from holdsteady.adapters.layout import Layout, infer_layout, stated_layout
 from holdsteady.adapters.stabilizers import Cell, Context, HeadFusion, Memory, make_stabilizer
-from holdsteady.errors import AdapterError
+from holdsteady.errors import AdapterError, StateError
 
 
 @dataclass(frozen=True)
@@ -89,7 +90,7 @@ class Adapter(nn.Module, ModelHubMixin, library_name="holdsteady", tags=["video"
 
     def context(self, frame: Tensor | None, previous_frame: Tensor | None, strength: float) -> Context:
         """What the cells share at one time step; the backbone runs here, once."""
-        looks = self.backbone is not None or self.config.kind == "motion"
+        looks = self.backbone is not None or self.config.kind == "motion" or self.config.flow_from == "input"
         if looks and (frame is None or frame.shape[1] != self.frame_channels):
             raise AdapterError(
                 f"this adapter looks at floating-point frames (B, {self.frame_channels}, H, W); it was given "
@@ -117,6 +118,7 @@ class Adapter(nn.Module, ModelHubMixin, library_name="holdsteady", tags=["video"
         Raises:
             AdapterError: the value has other channels than the cell was made for.
             LayoutError: the axes can't be told from the shape.
+            StateError: the memory is of another kind of adapter.
         """
         point = self.points[index]
         layout = point.layout or resolve_layout(point.name, tuple(value.shape), frame_size, self.config)
@@ -127,8 +129,13 @@ class Adapter(nn.Module, ModelHubMixin, library_name="holdsteady", tags=["video"
                 f"this adapter was made for {point.channels} there"
             )
         cell = cast(Cell, self.cells[_key(point.name)])
+        if memory is not None and set(memory) != set(cell.remembers):
+            raise StateError(
+                f"the state is of another adapter: at '{point.name}' it holds {', '.join(memory)}, and kind "
+                f"'{self.config.kind}' remembers {', '.join(cell.remembers)}; start with state=None"
+            )
         stabilized, after = cell(z, cell.new_memory(z) if memory is None else memory, context)
-        left_out = (~z.isfinite()).flatten(1).sum(dim=1)
+        left_out = (~is_finite(z)).flatten(1).sum(dim=1)
         return layout.from_map(stabilized, value), after, left_out
 
     def _save_pretrained(self, save_directory: Path) -> None:

@@ -192,7 +192,10 @@ def make_config(kind: str, preset: str = "paper", **settings: Any) -> AdapterCon
             raise ConfigError(f"'{kind}': {name} has no main setting; those that have: {', '.join(_SHORT)}")
         if _SHORT[name] in settings:
             raise ConfigError(f"{_SHORT[name]} is given twice: in '{kind}' and as {settings[_SHORT[name]]!r}")
-        settings = {_SHORT[name]: value, **settings}
+        try:
+            settings = {_SHORT[name]: float(value), **settings}
+        except ValueError:
+            raise ConfigError(f"'{kind}': '{value}' is no number; it sets {_SHORT[name]} of {name}") from None
     base = {k: v for k, v in PRESETS[preset].items() if k in _FIELDS[name]}
     return validate({"kind": name, **base, **settings})
 

@@ -62,14 +62,18 @@ class Stabilizer(nn.Module, ABC):
     #: The cell also remembers z_{t−1}.
     keeps_raw = False
 
+    @property
+    def remembers(self) -> tuple[str, ...]:
+        """The names in this cell's memory."""
+        return ("stabilized", "raw") if self.keeps_raw else ("stabilized",)
+
     def new_memory(self, z: Tensor) -> Memory:
         """The memory of streams that have seen nothing, for values like ``z``."""
-        names = ("stabilized", "raw") if self.keeps_raw else ("stabilized",)
-        return {name: torch.full_like(z, math.nan, requires_grad=False) for name in names}
+        return {name: torch.full_like(z, math.nan, requires_grad=False) for name in self.remembers}
 
     def forward(self, z: Tensor, memory: Memory, context: Context) -> tuple[Tensor, Memory]:
         """One step: z_t (B, C, H, W) → what the following layers see, and the memory for the next frame."""
-        finite = z.isfinite()
+        finite = fusion.is_finite(z)
         previous = memory["stabilized"]
         absent = previous.isnan()
         present = torch.where(finite, z, previous.nan_to_num(0.0))
@@ -120,6 +124,7 @@ class GaussianWindow(nn.Module):
     """*output Gaussian*: a causal Gaussian window over the last raw values, 3σ long."""
 
     needs_frames = False
+    remembers = ("window",)
     weights: Tensor
 
     def __init__(self, sigma: float) -> None:
@@ -132,7 +137,7 @@ class GaussianWindow(nn.Module):
 
     def forward(self, z: Tensor, memory: Memory, context: Context) -> tuple[Tensor, Memory]:
         seen = torch.cat((z.unsqueeze(1), memory["window"]), dim=1)
-        known = seen.isfinite()
+        known = fusion.is_finite(seen)
         weights = self.weights[:, None, None, None] * known
         # A window that is not full yet, or has holes, is weighted over what it has.
         mean = (weights * torch.where(known, seen, 0)).sum(dim=1) / weights.sum(dim=1).clamp_min(1e-12)
@@ -187,11 +192,13 @@ class MotionStabilizer(Stabilizer):
     where the frame may not be. Otherwise (depth, logits) it comes from the frames.
     """
 
-    def __init__(self, config: AdapterConfig) -> None:
+    def __init__(self, channels: int, frame_channels: int, config: AdapterConfig) -> None:
         super().__init__()
         self.flow = FLOWS[config.flow]()
         self.flow_from = config.flow_from
-        self.needs_frames = config.flow_from != "output"
+        if config.flow_from == "auto" and channels:
+            self.flow_from = "output" if channels == frame_channels else "input"
+        self.needs_frames = self.flow_from != "output"
 
     def follows_output(self, z: Tensor, frame: Tensor | None) -> bool:
         """Whether the flow is taken from the output; a frame of as many channels makes it a picture."""
@@ -213,8 +220,8 @@ class MotionStabilizer(Stabilizer):
 class MotionFixed(MotionStabilizer):
     """*motion fixed*: the weight of the memory falls where it differs from the present. Nothing is learned."""
 
-    def __init__(self, config: AdapterConfig) -> None:
-        super().__init__(config)
+    def __init__(self, channels: int, frame_channels: int, config: AdapterConfig) -> None:
+        super().__init__(channels, frame_channels, config)
         self.memory_weight = config.memory_weight
         self.tolerance = config.tolerance
 
@@ -228,7 +235,7 @@ class Motion(MotionStabilizer):
     """*motion*: a small head gives a window of weights, shared by all channels, over the aligned memory."""
 
     def __init__(self, channels: int, frame_channels: int, config: AdapterConfig) -> None:
-        super().__init__(config)
+        super().__init__(channels, frame_channels, config)
         self.needs_frames = True
         self.kernel, self.dilation = config.kernel, config.dilation
         self.head = MotionHead(
@@ -257,7 +264,7 @@ def make_stabilizer(config: AdapterConfig, channels: int, frame_channels: int, h
 
     Args:
         config: the adapter's.
-        channels: C of the point seen as a map (B, C, H, W).
+        channels: C of the point seen as a map (B, C, H, W); 0 where no frame was seen yet.
         frame_channels: channels of the frame.
         has_space: False for vectors.
     """
@@ -268,7 +275,7 @@ def make_stabilizer(config: AdapterConfig, channels: int, frame_channels: int, h
     if config.kind == "simple-learned":
         return LearnedEMA(channels, config.initial_a)
     if config.kind == "motion-fixed":
-        return MotionFixed(config)
+        return MotionFixed(channels, frame_channels, config)
     if config.kind == "motion":
         return Motion(channels, frame_channels, config)
     return HeadFusion(channels, has_space, config)

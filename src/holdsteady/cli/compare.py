@@ -19,11 +19,13 @@ def compare(
     videos: Annotated[list[str], typer.Argument(metavar="VIDEO…", help="Two or more videos of one size.")],
     truth: Annotated[str | None, typer.Option(help="The video as it should be.", show_default=False)] = None,
     out: Annotated[Path, typer.Option(help="Folder for the results.")] = Path("comparison"),
+    cuts: options.Cuts = "auto",
     start: options.Start = None,
     duration: options.Duration = None,
 ) -> None:
     """Compare videos: a side-by-side video, a time slice, a plot over frames and a table.
 
+    Shots are told apart in the first video; the change from one to the next does not count as flicker.
     With --truth, quality (PSNR, SSIM) and flicker error are measured against it; without, the instability alone.
 
     Examples:
@@ -33,19 +35,22 @@ def compare(
         holdsteady compare base.mp4 steady.mp4 --truth clean.mp4 --out report
     """
     sources = _labelled(videos)
-    options.make_folder(out)
+    is_new_shot = video.open_cuts(cuts)
     with ExitStack() as stack, options.frame_progress("comparing") as progress:
 
         def opened(source: str) -> video.Reader:
             return stack.enter_context(video.open_video(source, start=start, duration=duration))
 
         readers = {label: opened(source) for label, source in sources.items()}
+        reference = None if truth is None else video.upright_tensors(opened(truth))
+        options.make_folder(out)
         info = next(iter(readers.values())).info
         result = compare_videos(
             {label: video.upright_tensors(reader) for label, reader in readers.items()},
             out,
             info,
-            truth=None if truth is None else video.upright_tensors(opened(truth)),
+            truth=reference,
+            is_new_shot=is_new_shot,
             progress=lambda done: progress(done, info.frames),
         )
     console = Console()

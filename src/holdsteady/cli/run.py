@@ -36,6 +36,9 @@ def run(
 ) -> None:
     """Run an image model over a video, frame by frame, held steady by an adapter.
 
+    The model's output is shown as it is where it is a picture; depth in grey, by the range of its first frame; class
+    logits (four channels or more) in a colour for each class.
+
     Audio, subtitles, times, shape and colour tags are kept. Ctrl-C ends early and keeps what was done.
 
     Examples:
@@ -50,6 +53,8 @@ def run(
     """
     picked = options.pick_device(device)
     video.check_sink(source, sink, overwrite)
+    video.check_codec(sink, codec, crf)
+    video.open_cuts(cuts)
     loaded = resolve_adapter(adapter)
     runner = FrameRunner(
         load_model(model, weights), loaded, strength=strength, device=picked, dtype=dtype.torch, compile=compile

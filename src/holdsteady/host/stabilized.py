@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from holdsteady.adapters.adapter import Adapter
 from holdsteady.adapters.files import save_adapter
+from holdsteady.adapters.fusion import is_finite
 from holdsteady.adapters.stabilizers import Context, Memory
 from holdsteady.errors import AdapterError, ConfigError, PointError, StateError
 from holdsteady.host.mirror import mirror
@@ -113,6 +114,11 @@ class StabilizedModel(nn.Module):
         self._strength = float(strength)
 
     @property
+    def _keys(self) -> set[str]:
+        """Where each cell's memory stands in a state."""
+        return {f"{number}:{name}" for name, cells in self.cells_at.items() for number, _ in cells}
+
+    @property
     def state(self) -> StreamState | None:
         """What ``forward`` remembers; None before the first frame."""
         return self._state
@@ -133,6 +139,10 @@ class StabilizedModel(nn.Module):
             PointError: a point was not reached, or twice, or gave no image.
         """
         size, shape = frame_size_of(frame), tuple(frame.shape)
+        if state is not None and set(state.memories) != self._keys:
+            raise StateError(
+                f"the state is of other adapters: it has the points {', '.join(state.memories)}; start with state=None"
+            )
         if state is not None and state.frame_shape != shape:
             raise StateError(
                 f"the frame is {shape} and the state is of frames {state.frame_shape}: call reset(), "
@@ -149,9 +159,10 @@ class StabilizedModel(nn.Module):
         finally:
             self._pass = None
         output = current.visit("output", output)
-        missed = [name for name in self.cells_at if not any(k.partition(":")[2] == name for k in current.after)]
+        missed = self._keys - current.after.keys()
         if missed:
-            raise PointError(f"the model did not reach its points {', '.join(missed)} in this frame")
+            names = sorted(key.partition(":")[2] for key in missed)
+            raise PointError(f"the model did not reach its points {', '.join(names)} in this frame")
         left_out = torch.stack(current.left_out).sum(dim=0) if current.left_out else torch.zeros(shape[0]).long()
         counted = left_out if state is None else state.non_finite + left_out
         return output, StreamState(current.after, kept, counted, shape)
@@ -165,7 +176,7 @@ class StabilizedModel(nn.Module):
         x = as_tensor(frame)
         x = x.permute(0, 3, 1, 2) if is_channels_last(tuple(x.shape)) else x
         memory = torch.full_like(x, math.nan) if state is None or state.frame is None else state.frame
-        finite = x.isfinite()
+        finite = is_finite(x)
         present = torch.where(finite, x, memory.nan_to_num(0.0))
         return present, torch.where(memory.isnan(), present, memory), torch.where(finite, x, memory)
 

@@ -32,6 +32,22 @@ def crop_to(picture: Tensor, padded: tuple[int, int], size: tuple[int, int]) -> 
     return picture[..., :height, :width]
 
 
+def try_model(model: Callable[..., Any], frame: Tensor) -> tuple[int, Tensor]:
+    """The stride of a model, and an example that it runs on: a part of the frame, or all of it where that fails.
+
+    Raises:
+        ModelError: see :func:`find_stride`.
+    """
+    height, width = (side if side < 192 else 128 + side % 64 for side in frame.shape[-2:])
+    sample = frame[..., :height, :width]
+    try:
+        stride = find_stride(model, sample)
+    except ModelError:
+        # Some models run at one size only.
+        sample, stride = frame, find_stride(model, frame)
+    return stride, pad_to(sample, stride)
+
+
 def find_stride(model: Callable[..., Any], frame: Tensor) -> int:
     """The smallest power of two up to 64 that the sides of a frame must be divisible by for this model.
 

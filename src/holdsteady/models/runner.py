@@ -12,7 +12,7 @@ from holdsteady.adapters.files import load_adapter
 from holdsteady.errors import ConfigError, HoldsteadyError, ModelError
 from holdsteady.host.attach import AdapterLike, stabilize
 from holdsteady.host.stabilized import StabilizedModel
-from holdsteady.models.contract import Display, crop_to, find_stride, in_one_line, pad_to
+from holdsteady.models.contract import Display, crop_to, in_one_line, pad_to, try_model
 
 
 def resolve_adapter(spec: str) -> AdapterLike:
@@ -23,8 +23,8 @@ def resolve_adapter(spec: str) -> AdapterLike:
         AdapterError: the folder holds no adapter that is whole.
     """
     kind = spec.partition(":")[0]
+    ready = ", ".join(name for name in KINDS if name not in LEARNED_KINDS)
     if kind in LEARNED_KINDS:
-        ready = ", ".join(name for name in KINDS if name not in LEARNED_KINDS)
         raise ConfigError(
             f"'{spec}' has to be trained first: give the folder of a trained adapter, "
             f"or a kind without weights ({ready})"
@@ -36,7 +36,7 @@ def resolve_adapter(spec: str) -> AdapterLike:
     if not Path(spec).exists():
         raise ConfigError(
             f"'{spec}' is neither a kind nor the folder of an adapter{near(spec, KINDS)}; "
-            f"kinds: none, {', '.join(KINDS)}"
+            f"without training there is none, {ready}"
         )
     return load_adapter(spec)
 
@@ -65,7 +65,10 @@ class FrameRunner:
         dtype: torch.dtype = torch.float32,
         compile: bool = False,
     ) -> None:
-        self.model = model.to(device=device, dtype=dtype).eval() if isinstance(model, nn.Module) else model
+        if isinstance(model, nn.Module):
+            # Convolutions are faster this way, on CPUs and GPUs.
+            model = model.to(device=device, dtype=dtype).to(memory_format=torch.channels_last).eval()
+        self.model = model
         self.adapter, self.strength, self.compile = adapter, strength, compile
         self.device, self.dtype = device, dtype
         self._stride = 1
@@ -99,9 +102,8 @@ class FrameRunner:
             self._steady.reset()
 
     def _prepare(self, frame: Tensor) -> Callable[..., Any]:
-        self._stride = find_stride(self.model, frame)
+        self._stride, example = try_model(self.model, frame)
         adapters: Any = () if self.adapter == "none" else self.adapter
-        example = pad_to(frame, self._stride)
         self._steady = stabilize(self.model, adapters, example=example, strength=self.strength)
         self._steady.to(device=self.device, dtype=self.dtype)
         return torch.compile(self._steady) if self.compile else self._steady

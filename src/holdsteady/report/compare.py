@@ -43,6 +43,7 @@ def compare(
     info: VideoInfo,
     *,
     truth: Iterable[Tensor] | None = None,
+    is_new_shot: Callable[[int, Picture], bool] = lambda _number, _picture: False,
     extra: Mapping[str, Mapping[str, float]] | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> Comparison:
@@ -55,6 +56,7 @@ def compare(
         folder: an existing folder to write to.
         info: of the video that the rate and the times are taken from.
         truth: the frames as they should be, if they are known.
+        is_new_shot: told the number and the picture of each frame of the first video, whether a shot begins there.
         extra: more columns for the table, as ``{"base": {"ms_per_frame": 12.3}}``.
         progress: called with the number of frames done.
 
@@ -75,9 +77,12 @@ def compare(
                 break
             pictures = {label: frame for label, frame in current.items() if frame is not None}
             _check_sizes(pictures)
-            for label, frame in pictures.items():
-                scorers[label].update(frame, None if label == "truth" else pictures.get("truth"))
             shown = {label: to_picture(frame) for label, frame in pictures.items()}
+            new_shot = is_new_shot(frames, next(iter(shown.values())))
+            for label, frame in pictures.items():
+                if new_shot:
+                    scorers[label].cut()
+                scorers[label].update(frame, None if label == "truth" else pictures.get("truth"))
             if frames < _SLICE_FRAMES:
                 for label, one in shown.items():
                     columns[label].append(one[:, one.shape[1] // 2])

@@ -8,6 +8,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 from matplotlib.figure import Figure
+from matplotlib.font_manager import findfont
+from PIL import Image, ImageDraw, ImageFont
 
 Picture = npt.NDArray[np.uint8]
 
@@ -37,9 +39,15 @@ def _labelled(label: str, picture: Picture, width: int, height: int) -> Picture:
     shrinks = picture.shape[0] > height
     # Enlarged pixels stay what they are: smoothing here would hide what is to be compared.
     resized = cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_NEAREST)
-    strip = np.full((_LABEL_HEIGHT, width, 3), 24, np.uint8)
-    cv2.putText(strip, label, (8, 20), cv2.FONT_HERSHEY_SIMPLEX, 0.55, (235, 235, 235), 1, cv2.LINE_AA)
-    return np.concatenate((strip, resized.astype(np.uint8)), axis=0)
+    return np.concatenate((_written(label, width), resized.astype(np.uint8)), axis=0)
+
+
+def _written(label: str, width: int) -> Picture:
+    """The label on a strip (28, width, 3), in a font that knows more than ASCII."""
+    strip = Image.new("RGB", (width, _LABEL_HEIGHT), (24, 24, 24))
+    font = ImageFont.truetype(findfont("DejaVu Sans"), 15)
+    ImageDraw.Draw(strip).text((8, 5), label, fill=(235, 235, 235), font=font)
+    return np.asarray(strip, dtype=np.uint8)
 
 
 def save_time_slice(columns: Mapping[str, Sequence[Picture]], path: Path) -> None:
@@ -51,7 +59,7 @@ def save_time_slice(columns: Mapping[str, Sequence[Picture]], path: Path) -> Non
     axes = figure.subplots(len(columns), 1, squeeze=False)[:, 0]
     for axis, (label, strips) in zip(axes, columns.items(), strict=True):
         axis.imshow(np.stack(strips, axis=1), aspect="auto", interpolation="nearest")
-        axis.set_title(label, fontsize=10, loc="left")
+        axis.set_title(label, fontsize=10, loc="left", parse_math=False)
         axis.set_yticks([])
     axes[-1].set_xlabel("frame")
     figure.savefig(path, dpi=110)
@@ -67,5 +75,6 @@ def save_flicker_plot(series: Mapping[str, Sequence[float]], name: str, path: Pa
     axis.set_ylabel(f"{name} (lower is steadier)")
     axis.set_ylim(bottom=0)
     axis.grid(alpha=0.3)
-    axis.legend(fontsize=9)
+    for text in axis.legend(fontsize=9).get_texts():
+        text.set_parse_math(False)
     figure.savefig(path, dpi=110)

@@ -98,7 +98,8 @@ def run(
 
     Raises:
         ConfigError, VideoError: Nothing was begun, or writing failed: there is no result. If reading
-            failed midway, the frames before are in the sink, as the message says.
+            failed midway, or `step` raised a VideoError for a source of its own, the frames before are in the sink,
+            as the message says.
         ModelError: `step` returned something else; there is no result.
     """
     check_sink(source, sink, overwrite)
@@ -133,6 +134,7 @@ def run(
             decoding = pool.submit(_decode, reader, decoded, is_new_shot, device, dtype)
             encoding = pool.submit(encoder.run, results)
             size = None
+            failed_step: VideoError | None = None
             try:
                 for item in decoded:
                     if item.cut:
@@ -153,6 +155,9 @@ def run(
                 encoder.ending = _Ending.PARTIAL
             except ChannelClosedError:
                 pass  # the encoder failed; its own error is raised below
+            except VideoError as error:
+                failed_step = error
+                encoder.ending = _Ending.PARTIAL
             except BaseException:
                 encoder.ending = _Ending.DISCARD
                 raise
@@ -160,7 +165,7 @@ def run(
                 decoded.abandon()
                 results.finish()
             written = encoding.result()
-            failure = decoding.exception()
+            failure = failed_step or decoding.exception()
     _warn_about_nan(encoder.lost)
     if isinstance(failure, VideoError) and written:
         raise VideoError(f"{failure}; the {written} frames before it are in {sink}") from failure
