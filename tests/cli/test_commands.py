@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
@@ -133,6 +134,15 @@ def test_compare_measures_against_the_truth(cli: Cli, flickering: str, smooth: s
     assert len(frames_of("report/side-by-side.mp4")) == 6
     for name in ("time-slice.png", "flicker.png"):
         assert cv2.imread(f"report/{name}").std() > 1
+
+
+def test_compare_does_not_count_a_new_shot_as_flicker(cli: Cli, bikes: str, tmp_path: Path) -> None:
+    twin = str(tmp_path / "twin.mp4")
+    shutil.copy(bikes, twin)
+    assert cli("compare", bikes, twin, "--out", "by-shot").code == 0
+    assert cli("compare", bikes, twin, "--out", "as-one", "--cuts", "off").code == 0
+    by_shot, as_one = (json.loads(Path(f"{out}/scores.json").read_text())["twin"] for out in ("by-shot", "as-one"))
+    assert by_shot["instability"] < 0.8 * as_one["instability"]
 
 
 def test_compare_without_truth_and_with_equal_names(cli: Cli, smooth: str, flickering: str, tmp_path: Path) -> None:

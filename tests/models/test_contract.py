@@ -11,7 +11,7 @@ from torch.nn import functional as F
 from torchvision import models
 
 from holdsteady.errors import ModelError
-from holdsteady.models.contract import Display, crop_to, find_stride, image_of, pad_to, palette
+from holdsteady.models.contract import Display, crop_to, find_stride, image_of, pad_to, palette, try_model
 from holdsteady.models.nafnet import NAFNet
 from holdsteady.models.runner import FrameRunner
 
@@ -169,3 +169,30 @@ def test_runner_names_the_frame_and_the_place_where_a_model_failed() -> None:
         runner.step(torch.rand(1, 3, 37, 53))
     with pytest.raises(ModelError, match=r"failed at frame 2: ZeroDivisionError: too bright \(test_contract\.py, line"):
         runner.step(torch.full((1, 3, 37, 53), 2.0))
+
+
+@pytest.mark.parametrize("size", [(64, 64), (191, 300), (480, 640), (1081, 1921)])
+def test_a_part_of_a_large_frame_is_enough_to_find_the_stride(size: tuple[int, int]) -> None:
+    seen: list[tuple[int, ...]] = []
+
+    def demanding(frame: Tensor) -> Tensor:
+        seen.append(tuple(frame.shape[-2:]))
+        if frame.shape[-1] % 16 or frame.shape[-2] % 16:
+            raise ValueError("sides have to be divisible by 16")
+        return frame
+
+    frame = torch.rand(1, 3, *size)
+    stride, example = try_model(demanding, frame)
+    assert stride == find_stride(demanding, frame)
+    assert tuple(example.shape[-2:]) in seen
+    assert max(example.shape[-2:]) <= 192
+
+
+def test_a_model_of_one_size_is_tried_on_the_whole_frame() -> None:
+    def rigid(frame: Tensor) -> Tensor:
+        if frame.shape[-2:] != (224, 320):
+            raise ValueError("224×320 only")
+        return frame
+
+    stride, example = try_model(rigid, torch.rand(1, 3, 224, 320))
+    assert (stride, tuple(example.shape)) == (1, (1, 3, 224, 320))
