@@ -128,7 +128,7 @@ ROWS = {
 
 def test_markdown_table() -> None:
     assert markdown_table(ROWS).splitlines() == [
-        "|  | PSNR dB ↑ | SSIM ↑ | per pixel ×100 ↓ | ms per frame |",
+        "|  | PSNR dB ↑ | SSIM ↑ | RMS ×100 ↓ | ms per frame |",
         "| --- | ---: | ---: | ---: | ---: |",
         "| base | 27.13 | 0.8123 | 1.23 | 12.3 |",
         "| clip [v2] | – | – | 50.00 | – |",

@@ -73,7 +73,12 @@ def save_flicker_plot(series: Mapping[str, Sequence[float]], name: str, path: Pa
         axis.plot(range(len(values)), values, linewidth=1.4, label=label)
     axis.set_xlabel("frame")
     axis.set_ylabel(f"{name} (lower is steadier)")
-    axis.set_ylim(bottom=0)
+    medians = [np.nanmedian(values) for values in series.values() if np.isfinite(values).any()]
+    if medians and min(medians) > 0 and max(medians) > 4 * min(medians):
+        # One that flickers far more, as an unprocessed input does, would press the others together.
+        axis.set_yscale("log")
+    else:
+        axis.set_ylim(bottom=0)
     axis.grid(alpha=0.3)
     for text in axis.legend(fontsize=9).get_texts():
         text.set_parse_math(False)

@@ -5,13 +5,14 @@ from collections.abc import Mapping
 from rich.markup import escape
 from rich.table import Table
 
+# Narrow heads: a table with all of them fits a terminal of 80 columns.
 _COLUMNS = {
-    "psnr": ("PSNR dB ↑", "{:.2f}", 1),
-    "ssim": ("SSIM ↑", "{:.4f}", 1),
-    "instability": ("instability ↓", "{:.2f}", 1),
-    "instability_rms": ("per pixel ×100 ↓", "{:.2f}", 100),
-    "flicker_error": ("flicker error ×100 ↓", "{:.2f}", 100),
-    "ms_per_frame": ("ms per frame", "{:.1f}", 1),
+    "psnr": ("PSNR\ndB ↑", "{:.2f}", 1),
+    "ssim": ("SSIM\n↑", "{:.4f}", 1),
+    "instability": ("instability\nL2 ↓", "{:.2f}", 1),
+    "instability_rms": ("RMS\n×100 ↓", "{:.2f}", 100),
+    "flicker_error": ("flicker\nerror\n×100 ↓", "{:.2f}", 100),
+    "ms_per_frame": ("ms per\nframe", "{:.1f}", 1),
 }
 
 Rows = Mapping[str, Mapping[str, float]]
@@ -40,5 +41,5 @@ def rich_table(rows: Rows, title: str | None = None) -> Table:
 def markdown_table(rows: Rows) -> str:
     """The same in Markdown."""
     header, body = _cells(rows)
-    lines = [header, ["---", *["---:"] * (len(header) - 1)], *body]
+    lines = [[name.replace("\n", " ") for name in header], ["---", *["---:"] * (len(header) - 1)], *body]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n"
