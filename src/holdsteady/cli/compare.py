@@ -11,8 +11,6 @@ from rich.markup import escape
 from holdsteady import video
 from holdsteady.cli import options
 from holdsteady.errors import ConfigError
-from holdsteady.report.compare import compare as compare_videos
-from holdsteady.report.table import rich_table
 
 
 def compare(
@@ -34,6 +32,10 @@ def compare(
 
         holdsteady compare base.mp4 steady.mp4 --truth clean.mp4 --out report
     """
+    # Here, not above: torchmetrics and matplotlib take seconds to load, and the other commands don't need them.
+    from holdsteady.report.compare import compare as compare_videos
+    from holdsteady.report.table import rich_table
+
     sources = _labelled(videos)
     is_new_shot = video.open_cuts(cuts)
     with ExitStack() as stack, options.frame_progress("comparing") as progress:

@@ -12,9 +12,6 @@ from rich.console import Console
 
 from holdsteady import video, zoo
 from holdsteady.cli import options
-from holdsteady.report.compare import compare
-from holdsteady.report.table import rich_table
-from holdsteady.report.variants import add_noise, run_variant, save_video
 
 _MODEL = "nafnet16-denoise"
 _VARIANTS = {"frame by frame": "none", "output-fixed:0.6": "output-fixed:0.6", "motion-fixed": "motion-fixed"}
@@ -35,6 +32,11 @@ def demo(
 
         holdsteady demo --out demo
     """
+    # Here, not above: torchmetrics and matplotlib take seconds to load, and the other commands don't need them.
+    from holdsteady.report.compare import compare
+    from holdsteady.report.table import rich_table
+    from holdsteady.report.variants import add_noise, run_variant, save_video
+
     picked = options.pick_device(device)
     options.make_folder(out)
     with video.open_video(str(zoo.DEMO_CLIP)) as reader:
