@@ -1,0 +1,87 @@
+"""``holdsteady corrupt``: noise, damage and weather on a video, to try models on."""
+
+from pathlib import Path
+from typing import Annotated
+
+import torch
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from holdsteady import video
+from holdsteady.cli import options
+from holdsteady.corruptions import CORRUPTIONS, make_corruption
+
+
+def _show_list(wanted: bool) -> None:
+    if not wanted:
+        return
+    table = Table(title="Corruptions: name:1 to name:5, or name:setting=value,…", title_justify="left")
+    for heading in ("name", "setting", "default", "severities 1 to 5", "what it is"):
+        table.add_column(heading, no_wrap=heading != "what it is", justify="right" if heading == "default" else "left")
+    for name, cls in CORRUPTIONS.items():
+        for number, (setting, field) in enumerate(cls.model_fields.items()):
+            levels = "  ".join(f"{value:g}" for value in cls.severities.get(setting, ())) or "–"
+            last = number == len(cls.model_fields) - 1
+            shown = name if number == 0 else ""
+            table.add_row(shown, setting, f"{field.default:g}", levels, field.description, end_section=last)
+    console = Console()
+    # As wide as it has to be when it goes to a file or another program.
+    (console if console.is_terminal else Console(width=160)).print(table)
+    raise typer.Exit
+
+
+def corrupt(
+    source: Annotated[
+        str, typer.Argument(metavar="IN", help="Video, folder or glob of images, camera number, URL, or -.")
+    ],
+    sink: Annotated[str, typer.Argument(metavar="OUT", help="Video file, folder for PNG images, or -.")],
+    spec: Annotated[
+        str,
+        typer.Option("--with", metavar="SPEC", help="rain, rain:3, jpeg:quality=20, gaussian+rain:2, mix(fog|snow)"),
+    ],
+    seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same frames.")] = 0,
+    start: options.Start = None,
+    duration: options.Duration = None,
+    codec: options.Codec = None,
+    crf: options.Crf = None,
+    side_by_side: options.SideBySide = False,
+    overwrite: options.Overwrite = False,
+    _list: Annotated[
+        bool, typer.Option("--list", callback=_show_list, is_eager=True, help="Show all corruptions.")
+    ] = False,
+) -> None:
+    """Corrupt a video: noise, drops, distortion, compression, blur, light or weather.
+
+    A corruption is at its default strength, or at a severity from 1 to 5 behind a colon, or has its settings named
+    there; + puts several one after the other. It goes on through cuts.
+
+    Examples:
+
+        holdsteady corrupt in.mp4 rainy.mp4 --with rain:3
+
+        holdsteady corrupt in.mp4 bad.mkv --with gaussian:sigma=0.2+patch-drop --seed 7
+
+        holdsteady corrupt in.mov out.mov --with snow:4+jpeg:quality=30 --side-by-side --duration 5
+
+        holdsteady corrupt --list
+    """
+    video.check_sink(source, sink, overwrite)
+    video.check_codec(sink, codec, crf)
+    stream = make_corruption(spec).start(torch.Generator().manual_seed(seed))
+    with options.frame_progress(Path(source).name or source) as progress:
+        summary = video.run(
+            source,
+            sink,
+            stream,
+            on_cut=lambda: None,
+            cuts="off",
+            start=start,
+            duration=duration,
+            codec=codec,
+            crf=crf,
+            overwrite=overwrite,
+            side_by_side=side_by_side,
+            progress=progress,
+        )
+    options.report(summary, sink)
