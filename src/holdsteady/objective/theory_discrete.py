@@ -1,0 +1,85 @@
+"""The loss where each ỹ_t is one of finitely many points: exact minima by dynamic programming.
+
+It covers any metric, given as a table of distances, and total-variation denoising, whose minimisers need no other
+values than those of the data.
+"""
+
+import numpy as np
+import numpy.typing as npt
+
+from holdsteady.errors import LayoutError
+
+Values = npt.NDArray[np.float64]
+
+
+def best_path(costs: Values, steps: Values) -> tuple[npt.NDArray[np.int64], float]:
+    """The path s_1 … s_T of least Σ_t costs[t, s_t] + Σ_{t≥2} steps[s_{t−1}, s_t], in O(T K²).
+
+    Args:
+        costs: (T, K), T ≥ 1; infinity forbids a point.
+        steps: (K, K).
+
+    Returns:
+        The numbers of the points (T,), and the sum.
+    """
+    total = costs[0]
+    came_from = []
+    for cost in costs[1:]:
+        ways = total[:, None] + steps
+        came_from.append(ways.argmin(axis=0))
+        total = ways.min(axis=0) + cost
+    path = [int(total.argmin())]
+    for before in reversed(came_from):
+        path.append(int(before[path[-1]]))
+    return np.array(path[::-1]), float(total.min())
+
+
+def minimise_in(metric: Values, targets: npt.NDArray[np.int64], lam: float, first: int | None = None) -> float:
+    """Least loss L of the sequences of points of a finite metric space.
+
+    Args:
+        metric: δ (K, K).
+        targets: y (T,), numbers of points.
+        lam: λ ≥ 0.
+        first: ỹ_1, held fixed; free by default.
+    """
+    costs = metric[targets].copy()
+    if first is not None:
+        costs[0, np.arange(len(metric)) != first] = np.inf
+    return best_path(costs, lam * metric)[1] / len(targets)
+
+
+def minimise_tv(targets: Values, lam: float, first: float | None = None) -> tuple[Values, float]:
+    """Exact total-variation denoising with an L1 data term: the least (1/T) [Σ |ỹ_t − y_t| + λ Σ |ỹ_t − ỹ_{t−1}|].
+
+    Some minimiser has no other values than those of the data: where a level of ỹ lies between them, moving it
+    changes the loss linearly, so it can be moved to the next value of the data or level without loss.
+
+    Args:
+        targets: y (T,), T ≥ 1.
+        lam: λ ≥ 0.
+        first: ỹ_1, held fixed; free by default.
+
+    Returns:
+        ỹ (T,) and its loss.
+
+    Raises:
+        LayoutError: the targets are no sequence of single values.
+    """
+    if targets.ndim != 1 or not len(targets):
+        raise LayoutError(f"Expected targets (T,) with T ≥ 1, got {targets.shape}.")
+    values = np.unique(targets if first is None else np.append(targets, first))
+    costs = np.abs(values - targets[:, None])
+    if first is not None:
+        costs[0, values != first] = np.inf
+    path, cost = best_path(costs, lam * np.abs(values[:, None] - values))
+    return values[path], cost / len(targets)
+
+
+def random_metric(points: int, generator: np.random.Generator) -> Values:
+    """A metric (K, K) that comes from no norm: shortest ways in a complete graph of random lengths in (0.1, 1.1)."""
+    lengths = np.triu(generator.random((points, points)) + 0.1, 1)
+    metric = lengths + lengths.T
+    for between in range(points):
+        metric = np.minimum(metric, metric[:, between, None] + metric[between])
+    return metric
