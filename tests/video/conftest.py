@@ -12,26 +12,6 @@ import pytest
 
 from holdsteady.video import Pixels, open_video
 
-CLIPS = Path(__file__).parents[1] / "clips"
-
-
-@pytest.fixture
-def bikes() -> str:
-    """70 frames of 320x136 with new shots at 10 and 56."""
-    return str(CLIPS / "bikes_cuts.mp4")
-
-
-@pytest.fixture
-def bunny() -> str:
-    """36 frames of 320x180 with AAC audio."""
-    return str(CLIPS / "bunny_audio.mp4")
-
-
-@pytest.fixture
-def carphone() -> str:
-    """20 frames of 176x144 with non-square pixels."""
-    return str(CLIPS / "carphone.mp4")
-
 
 @pytest.fixture
 def pictures(carphone: str) -> list[Pixels]:
