@@ -139,7 +139,7 @@ def test_display_shows_pictures_as_they_are_and_classes_in_colours() -> None:
 
 def test_runner_pads_and_crops_back() -> None:
     model = Picky(16)
-    runner = FrameRunner(model, "none")
+    runner = FrameRunner(model, ())
     for _ in range(2):
         frame = torch.rand(1, 3, 37, 53)
         assert torch.equal(runner.step(frame), frame)

@@ -75,10 +75,11 @@ def warp(memory: Tensor, flow: Tensor) -> Tensor:
         flow: (B, 2, H, W) in pixels, channel 0 to the right and channel 1 down.
     """
     height, width = memory.shape[-2:]
-    x = torch.arange(width, device=flow.device, dtype=torch.float32) + flow[:, 0].float()
-    y = torch.arange(height, device=flow.device, dtype=torch.float32)[:, None] + flow[:, 1].float()
+    dtype = torch.promote_types(memory.dtype, torch.float32)
+    x = torch.arange(width, device=flow.device, dtype=dtype) + flow[:, 0].to(dtype)
+    y = torch.arange(height, device=flow.device, dtype=dtype)[:, None] + flow[:, 1].to(dtype)
     grid = torch.stack((x * (2 / width) + (1 / width - 1), y * (2 / height) + (1 / height - 1)), dim=-1)
-    source = memory.float()
+    source = memory.to(dtype)
     moved = F.grid_sample(source, grid, mode="bicubic", padding_mode="border", align_corners=False)
     low, high = torch.aminmax(source.flatten(2), dim=2)
     return moved.clamp(low[..., None, None], high[..., None, None]).to(memory.dtype)
@@ -87,7 +88,22 @@ def warp(memory: Tensor, flow: Tensor) -> Tensor:
 def local_difference(present: Tensor, warped: Tensor) -> Tensor:
     """5×5 box mean of |z_t − w_t| averaged over channels, (B, 1, H, W)."""
     difference = (present - warped).abs().mean(dim=1, keepdim=True)
-    return F.avg_pool2d(difference, 5, stride=1, padding=2, count_include_pad=False)
+    return box_mean(difference)
+
+
+def box_mean(value: Tensor) -> Tensor:
+    """5×5 box mean of a map (B, C, H, W); at the border the mean of what lies inside the image."""
+    # By sums of shifted views, first down, then across: pooling uses one thread for a map of one channel.
+    for axis in (2, 3):
+        size = value.shape[axis]
+        padded = F.pad(value, (0, 0, 2, 2) if axis == 2 else (2, 2, 0, 0))
+        total = padded.narrow(axis, 0, size) + padded.narrow(axis, 1, size)
+        for offset in (2, 3, 4):
+            total = total + padded.narrow(axis, offset, size)
+        place = torch.arange(size, device=value.device)
+        inside = (place.clamp(max=2) + place.flip(0).clamp(max=2) + 1).to(value.dtype)
+        value = total / (inside[:, None] if axis == 2 else inside)
+    return value
 
 
 def motion_fixed_weight(present: Tensor, warped: Tensor, memory_weight: float, tolerance: float) -> Tensor:

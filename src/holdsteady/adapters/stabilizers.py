@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.utils.checkpoint import checkpoint
 
 from holdsteady.adapters import fusion
 from holdsteady.adapters.config import AdapterConfig
@@ -181,7 +182,12 @@ class HeadFusion(Stabilizer):
         logits = self.head(context.features, values, size)
         if not self.kernel:
             return fusion.controlled(moment.present, moment.stabilized, logits), moment.stabilized
-        fused = fusion.spatial(moment.present, moment.stabilized, logits, self.kernel, self.dilation)
+        arguments = (moment.present, moment.stabilized, logits, self.kernel, self.dilation)
+        if torch.is_grad_enabled() and logits.requires_grad:
+            # Computed again on the way back: its weights, k² for each value, are most of what a training remembers.
+            fused = checkpoint(fusion.spatial, *arguments, use_reentrant=False, preserve_rng_state=False)
+        else:
+            fused = fusion.spatial(*arguments)
         return fused, moment.stabilized
 
 
@@ -199,6 +205,10 @@ class MotionStabilizer(Stabilizer):
         if config.flow_from == "auto" and channels:
             self.flow_from = "output" if channels == frame_channels else "input"
         self.needs_frames = self.flow_from != "output"
+
+    def forward(self, z: Tensor, memory: Memory, context: Context) -> tuple[Tensor, Memory]:
+        # Warping and means over few channels take almost twice as long on channels-last memory.
+        return super().forward(z.contiguous(), memory, context)
 
     def follows_output(self, z: Tensor, frame: Tensor | None) -> bool:
         """Whether the flow is taken from the output; a frame of as many channels makes it a picture."""
@@ -251,8 +261,7 @@ class Motion(MotionStabilizer):
         if frame.shape[-2:] != present.shape[-2:]:
             frame = F.interpolate(frame, size=present.shape[-2:], mode="bilinear", antialias=True)
         difference = (present - warped).abs()
-        mean = F.avg_pool2d(difference, 5, stride=1, padding=2, count_include_pad=False)
-        logits = self.head([frame, present, warped, difference, mean])
+        logits = self.head([frame, present, warped, difference, fusion.box_mean(difference)])
         return fusion.spatial(present, warped, logits, self.kernel, self.dilation), warped
 
 

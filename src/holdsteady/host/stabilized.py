@@ -114,6 +114,11 @@ class StabilizedModel(nn.Module):
         self._strength = float(strength)
 
     @property
+    def network(self) -> Any:
+        """What runs: the mirror of the base that has the adapters' hooks, or the base where there is none."""
+        return self._run
+
+    @property
     def _keys(self) -> set[str]:
         """Where each cell's memory stands in a state."""
         return {f"{number}:{name}" for name, cells in self.cells_at.items() for number, _ in cells}

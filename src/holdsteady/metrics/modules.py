@@ -136,7 +136,8 @@ class WarpError(StreamMetric):
 
     def __init__(self, flow: Flow | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self._flow = flow or DISFlow()
+        # A ruler is finer than the flow that adapters follow.
+        self._flow = flow or DISFlow(max_height=540)
 
     def update(self, pred: Tensor, clean: Tensor) -> None:
         """Add the next outputs (B, C, H, W) and the clean input pictures (B, C', H, W) they belong to."""

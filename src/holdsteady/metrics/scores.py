@@ -9,6 +9,7 @@ from holdsteady.errors import MetricError
 from holdsteady.metrics.masked import check_shapes
 from holdsteady.metrics.pairs import flicker_error, instability, instability_rms
 
+_HIGHEST_PSNR = 100.0  # dB
 _SSIM_WINDOW = 11  # pixels on a side, torchmetrics' default
 
 
@@ -16,7 +17,7 @@ class VideoScores:
     """Scores a stream of pictures in [0, 1] as it comes; keeps one number per frame and figure.
 
     =======================  ==================================================================
-    psnr                     dB, torchmetrics' own, of each frame; higher is better
+    psnr                     dB, torchmetrics' own, of each frame, 100 at most; higher is better
     ssim                     torchmetrics' own, of each frame; higher is better
     instability              whole-frame L2 norm of the change; lower is steadier
     instability_rms          the same per element
@@ -51,7 +52,9 @@ class VideoScores:
             check_shapes(pred, truth)
             if pred.dim() != 4 or min(pred.shape[2:]) < _SSIM_WINDOW:
                 raise MetricError(f"Expected (B, 3, H, W) of at least 11×11 pixels, got {tuple(pred.shape)}.")
-            values["psnr"] = peak_signal_noise_ratio(pred, truth, data_range=1.0, reduction="none", dim=(1, 2, 3))
+            psnr = peak_signal_noise_ratio(pred, truth, data_range=1.0, reduction="none", dim=(1, 2, 3))
+            # One frame without any error must not make the mean of a video infinite.
+            values["psnr"] = psnr.clamp(max=_HIGHEST_PSNR)
             ssim = structural_similarity_index_measure(pred, truth, data_range=1.0, reduction="none")
             assert isinstance(ssim, Tensor)  # a tuple only if its intermediate images are asked for
             values["ssim"] = ssim

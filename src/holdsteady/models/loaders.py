@@ -10,7 +10,8 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file
+from safetensors.torch import load_model as load_into
+from safetensors.torch import save_model as save_from
 from torch import Tensor, nn
 
 from holdsteady import zoo
@@ -61,7 +62,7 @@ def load_model(spec: str, weights: Path | None = None) -> Callable[..., Any]:
     else:
         model = _from_torchvision(spec, pretrained=weights is None)
     if weights is not None:
-        _load_weights(model, weights)
+        load_weights(model, weights)
     return model.eval() if isinstance(model, nn.Module) else model
 
 
@@ -148,14 +149,29 @@ def _without_download(models: Any, name: str) -> dict[str, None]:
     return {"weights_backbone": None} if "weights_backbone" in parameters else {}
 
 
-def _load_weights(model: Any, weights: Path) -> None:
+def load_weights(model: Any, weights: Path) -> None:
+    """Put the weights of a safetensors file into a model.
+
+    Raises:
+        ModelError: there is no such file, or it does not fit.
+    """
     if not isinstance(model, nn.Module):
         raise ModelError(f"--weights {weights}: a {type(model).__name__} has no weights to load")
-    target = model.model if isinstance(model, ImageNetNormalized) else model
+    target = _inner(model)
     if not weights.is_file():
         raise ModelError(f"no weights file '{weights}'")
     try:
-        target.load_state_dict(load_file(weights))
+        load_into(target, weights)
     except (SafetensorError, RuntimeError) as error:
         lines = [line.strip() for line in str(error).splitlines() if line.strip()]
         raise ModelError(f"{weights} does not fit {type(target).__name__}: {' '.join(lines[:3])}") from error
+
+
+def save_weights(model: nn.Module, path: Path) -> None:
+    """The weights of a model as :func:`load_weights` takes them."""
+    save_from(_inner(model), str(path))
+
+
+def _inner(model: nn.Module) -> nn.Module:
+    """What a model's own weights belong to."""
+    return model.model if isinstance(model, ImageNetNormalized) else model

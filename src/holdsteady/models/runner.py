@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from holdsteady import zoo
 from holdsteady.adapters.config import KINDS, LEARNED_KINDS, make_config, near
 from holdsteady.adapters.files import load_adapter
 from holdsteady.errors import ConfigError, HoldsteadyError, ModelError
@@ -15,13 +16,24 @@ from holdsteady.host.stabilized import StabilizedModel
 from holdsteady.models.contract import Display, crop_to, in_one_line, pad_to, try_model
 
 
-def resolve_adapter(spec: str) -> AdapterLike:
-    """An adapter as named on the command line: ``none``, a kind without weights, or a folder, which is loaded now.
+def resolve_adapters(spec: str) -> list[AdapterLike]:
+    """Adapters as named on the command line; what has weights is loaded now.
+
+    Args:
+        spec: ``none``, a kind without weights, an adapter that ships here, a folder, or several joined by ``+``, which
+            are chained at each point in this order.
 
     Raises:
-        ConfigError: a kind that has to be trained first, or a name that is neither a kind nor a folder.
+        ConfigError: a kind that has to be trained first, or a name that is nothing of these.
         AdapterError: the folder holds no adapter that is whole.
     """
+    if spec == "none":
+        return []
+    parts = [spec] if Path(spec).exists() else spec.split("+")
+    return [_resolve_one(part.strip()) for part in parts]
+
+
+def _resolve_one(spec: str) -> AdapterLike:
     kind = spec.partition(":")[0]
     ready = ", ".join(name for name in KINDS if name not in LEARNED_KINDS)
     if kind in LEARNED_KINDS:
@@ -29,14 +41,14 @@ def resolve_adapter(spec: str) -> AdapterLike:
             f"'{spec}' has to be trained first: give the folder of a trained adapter, "
             f"or a kind without weights ({ready})"
         )
-    if spec == "none":
-        return spec
     if kind in KINDS:
         return make_config(spec)
     if not Path(spec).exists():
+        if spec in zoo.ADAPTERS:
+            return load_adapter(zoo.ADAPTERS[spec])
         raise ConfigError(
-            f"'{spec}' is neither a kind nor the folder of an adapter{near(spec, KINDS)}; "
-            f"without training there is none, {ready}"
+            f"'{spec}' is neither a kind, nor an adapter that ships here, nor the folder of one"
+            f"{near(spec, [*KINDS, *zoo.ADAPTERS])}; without training there is none, {ready}, {', '.join(zoo.ADAPTERS)}"
         )
     return load_adapter(spec)
 
@@ -49,7 +61,7 @@ class FrameRunner:
 
     Args:
         model: frames (1, 3, H, W) in [0, 1] → an image; pictures, depth or class logits are shown as such.
-        adapter: what :func:`holdsteady.stabilize` takes; ``"none"`` for the model alone.
+        adapter: what :func:`holdsteady.stabilize` takes; ``()`` for the model alone.
         strength: from 0 (the base) to 1 (the adapter).
         device, dtype: where and in what precision the model runs.
         compile: whether to compile the model and its adapter with torch.compile.
@@ -85,7 +97,8 @@ class FrameRunner:
         """
         if self._run is None:
             self._run = self._prepare(frame)
-        padded = pad_to(frame, self._stride)
+        # Frames come in channels-last memory, as networks here are; what else there is may not know strides.
+        padded = pad_to(frame if isinstance(self.model, nn.Module) else frame.contiguous(), self._stride)
         try:
             output = self._run(padded)
         except HoldsteadyError:
@@ -103,7 +116,6 @@ class FrameRunner:
 
     def _prepare(self, frame: Tensor) -> Callable[..., Any]:
         self._stride, example = try_model(self.model, frame)
-        adapters: Any = () if self.adapter == "none" else self.adapter
-        self._steady = stabilize(self.model, adapters, example=example, strength=self.strength)
+        self._steady = stabilize(self.model, self.adapter, example=example, strength=self.strength)
         self._steady.to(device=self.device, dtype=self.dtype)
         return torch.compile(self._steady) if self.compile else self._steady

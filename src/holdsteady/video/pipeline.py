@@ -1,4 +1,8 @@
-"""Running a model over a video: decoding and encoding each in a thread beside it."""
+"""Running a model over a video: decoding and encoding each in a thread beside it.
+
+The threads beside the model call no torch: each would start a team of workers of its own, and the teams take the
+processor from one another.
+"""
 
 import dataclasses
 import time
@@ -48,14 +52,13 @@ class Summary:
 @dataclasses.dataclass
 class _Decoded:
     frame: VideoFrame  # upright
-    tensor: Tensor  # (1, 3, H, W)
     cut: bool
 
 
 @dataclasses.dataclass
 class _Result:
     frame: VideoFrame  # upright
-    tensor: Tensor  # (1, 3 or 1, h, w)
+    pixels: Pixels  # of the result
 
 
 def run(
@@ -107,7 +110,7 @@ def run(
     begun = time.monotonic()
     is_new_shot = open_cuts(cuts)
     done: list[int] = []  # frames before which a shot began
-    count = 0
+    count = lost = 0
     interrupted = False
     with open_video(source, start=start, duration=duration) as reader:
         info = reader.info
@@ -131,7 +134,7 @@ def run(
         results: Channel[_Result] = Channel(_WAITING)
         encoder = _Encoder(open_sink, _stored(info, sink).rotation, side_by_side)
         with ThreadPoolExecutor(2, "holdsteady") as pool:
-            decoding = pool.submit(_decode, reader, decoded, is_new_shot, device, dtype)
+            decoding = pool.submit(_decode, reader, decoded, is_new_shot)
             encoding = pool.submit(encoder.run, results)
             size = None
             failed_step: VideoError | None = None
@@ -141,10 +144,11 @@ def run(
                         on_cut()
                         done.append(count)
                     with torch.inference_mode():
-                        result = step(item.tensor)
+                        result = step(to_tensor(item.frame.pixels, device, dtype))
                         size = check_result(result, size)
-                        # The model may write its next result to the same memory.
-                        results.put(_Result(item.frame, result.clone()))
+                        pixels, bad = to_pixels(result, deep=item.frame.pixels.dtype == np.uint16)
+                    lost += bad
+                    results.put(_Result(item.frame, pixels))
                     count += 1
                     if progress is not None:
                         progress(count, info.frames)
@@ -166,7 +170,7 @@ def run(
                 results.finish()
             written = encoding.result()
             failure = failed_step or decoding.exception()
-    _warn_about_nan(encoder.lost)
+    _warn_about_nan(lost)
     if isinstance(failure, VideoError) and written:
         raise VideoError(f"{failure}; the {written} frames before it are in {sink}") from failure
     if failure is not None:
@@ -178,8 +182,6 @@ def _decode(
     reader: Reader,
     decoded: Channel[_Decoded],
     is_new_shot: Callable[[int, Pixels], bool],
-    device: str | torch.device,
-    dtype: torch.dtype,
 ) -> None:
     """Read frames and turn them upright, until the source ends or nobody wants more."""
     turns = reader.info.rotation // 90
@@ -187,7 +189,7 @@ def _decode(
         for number, frame in enumerate(reader):
             frame.pixels = turned(frame.pixels, turns)
             cut = is_new_shot(number, frame.pixels) and number > 0
-            decoded.put(_Decoded(frame, to_tensor(frame.pixels, device, dtype), cut))
+            decoded.put(_Decoded(frame, cut))
     except ChannelClosedError:
         pass
     finally:
@@ -209,14 +211,12 @@ class _Encoder:
         self._open_sink, self._turns, self._side_by_side = open_sink, rotation // 90, side_by_side
         self._writer: Writer | None = None
         self.ending = _Ending.COMPLETE
-        self.lost = 0  # pixels that were NaN
 
     def run(self, results: Channel[_Result]) -> int:
         """Write all results and finish or discard the sink; returns the number of frames written."""
         try:
-            with torch.inference_mode():
-                for result in results:
-                    self._write(result)
+            for result in results:
+                self._write(result)
         except BaseException:
             self.ending = _Ending.DISCARD
             raise
@@ -230,9 +230,7 @@ class _Encoder:
         return self._writer.count if self._writer is not None else 0
 
     def _write(self, result: _Result) -> None:
-        source = result.frame
-        pixels, lost = to_pixels(result.tensor, deep=source.pixels.dtype == np.uint16)
-        self.lost += lost
+        source, pixels = result.frame, result.pixels
         if self._side_by_side:
             pixels = beside(source.pixels, pixels)
         pixels = turned(pixels, -self._turns)

@@ -15,11 +15,11 @@ from .reader import Reader
 
 
 def to_tensor(pixels: Pixels, device: str | torch.device, dtype: torch.dtype) -> Tensor:
-    """RGB (H, W, 3) uint8 or uint16 as (1, 3, H, W) in [0, 1]."""
+    """RGB (H, W, 3) uint8 or uint16 as (1, 3, H, W) in [0, 1], in channels-last memory as the pixels are."""
     scale = 255 if pixels.dtype == np.uint8 else 65535
     # Sent to the device as integers, which are smaller; computed in float32, for half can't hold 65535.
     tensor = torch.from_numpy(np.ascontiguousarray(pixels)).to(device)
-    return tensor.permute(2, 0, 1)[None].to(torch.float32, memory_format=torch.contiguous_format).div_(scale).to(dtype)
+    return tensor[None].permute(0, 3, 1, 2).to(torch.float32).div_(scale).to(dtype)
 
 
 def upright_tensors(reader: Reader, device: str | torch.device = "cpu") -> Iterator[Tensor]:
@@ -59,13 +59,13 @@ def to_pixels(result: Tensor, *, deep: bool) -> tuple[Pixels, int]:
 
     Values are clamped to [0, 1] and rounded to the nearest of 8 bits, or 16 if `deep`; NaN becomes 0.
     """
-    picture = result[0].permute(1, 2, 0).to(torch.float32)
+    picture = result[0].to(torch.float32)
     bad = torch.isnan(picture)
-    lost = int(bad.any(dim=2).sum())
+    lost = int(bad.any(dim=0).sum())
     if lost:
         picture = picture.masked_fill(bad, 0.0)
     scaled = picture.clamp(0, 1).mul_(65535 if deep else 255).round_()
-    values = scaled.to(torch.int32 if deep else torch.uint8).expand(-1, -1, 3).cpu().numpy()
+    values = scaled.to(torch.int32 if deep else torch.uint8).permute(1, 2, 0).expand(-1, -1, 3).cpu().numpy()
     pixels = values.astype(np.uint16) if deep else np.ascontiguousarray(values)
     return cast(Pixels, pixels), lost
 
