@@ -12,8 +12,8 @@ test: $(VENV)/.installed-dev lint
 	$(BIN)/pytest
 
 lint: $(VENV)/.installed-dev
-	$(BIN)/ruff check src tests recipes benchmarks
-	$(BIN)/ruff format --check src tests recipes benchmarks
+	$(BIN)/ruff check src tests recipes benchmarks docs
+	$(BIN)/ruff format --check src tests recipes benchmarks docs
 	$(BIN)/mypy
 
 $(BIN)/python:

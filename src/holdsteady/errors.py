@@ -37,5 +37,9 @@ class VideoError(HoldsteadyError, OSError):
     """A video, image or stream could not be read or written."""
 
 
+class TrainingError(HoldsteadyError, RuntimeError):
+    """A training can't go on: its loss is no number, or its checkpoint is of another recipe."""
+
+
 class MissingExtraError(HoldsteadyError, ImportError):
     """An optional library is not installed; the text gives the pip line that installs it."""

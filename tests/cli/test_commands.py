@@ -218,19 +218,27 @@ def test_points_refuses(cli: Cli, model: Model) -> None:
 def test_demo(cli: Cli) -> None:
     done = cli("demo", "--frames", 4, "--out", "shown")
     assert done.code == 0, done.err
-    variants = ["clean", "noisy", "frame-by-frame", "output-fixed-0.6", "motion-fixed"]
+    variants = ["clean", "noisy", "frame-by-frame", "output-fixed-0.6", "motion-fixed", "motion-trained"]
     videos = [f"{name}.mp4" for name in (*variants, "side-by-side")]
     others = ["time-slice.png", "flicker.png", "scores.json", "scores.md"]
     assert sorted(path.name for path in Path("shown").iterdir()) == sorted([*videos, *others])
     for name in videos:
         assert len(frames_of(f"shown/{name}")) == 4
     scores = json.loads(Path("shown/scores.json").read_text())
-    assert list(scores) == ["noisy", "frame by frame", "output-fixed:0.6", "motion-fixed", "truth"]
-    for label in list(scores)[1:4]:
+    assert list(scores) == [
+        "noisy",
+        "frame by frame",
+        "output-fixed:0.6",
+        "motion-fixed",
+        "motion (trained)",
+        "truth",
+    ]
+    for label in list(scores)[1:5]:
         row = next(line for line in done.out.splitlines() if f" {label} " in line)
         assert f"{scores[label]['psnr']:.2f}" in row
         assert scores[label]["ms_per_frame"] > 0
-    assert scores["motion-fixed"]["flicker_error"] < scores["frame by frame"]["flicker_error"]
+    flicker = [scores[label]["flicker_error"] for label in ("motion (trained)", "motion-fixed", "frame by frame")]
+    assert flicker == sorted(flicker)
     assert re.search(r"Gaussian noise σ = 50/255, seed 0, 4 frames", done.out)
 
     assert cli("demo", "--frames", 1).code == 2
@@ -239,12 +247,15 @@ def test_demo(cli: Cli) -> None:
 
 
 def test_help_shows_examples(cli: Cli) -> None:
-    for command in ("run", "fix", "compare", "points", "demo"):
+    for command in ("run", "fix", "compare", "points", "demo", "corrupt", "theory", "train", "eval"):
         for option in ("--help", "-h"):
             done = cli(command, option)
             assert done.code == 0
             assert re.search(rf"holdsteady {command} \S", done.out[done.out.index("Example") :])
     done = cli("--help")
     assert done.code == 0
-    assert all(f" {command} " in done.out for command in ("run", "fix", "compare", "points", "demo"))
+    assert all(
+        f" {command} " in done.out
+        for command in ("run", "fix", "compare", "points", "demo", "corrupt", "theory", "train", "eval")
+    )
     assert "Usage" in cli().out + cli().err

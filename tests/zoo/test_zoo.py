@@ -4,13 +4,19 @@ from pathlib import Path
 
 import pytest
 import torch
+import yaml
 from safetensors import safe_open
 from torchmetrics.functional.image import peak_signal_noise_ratio
 
+import holdsteady as hs
 from holdsteady import zoo
+from holdsteady.corruptions import make_corruption
+from holdsteady.metrics import VideoScores
+from holdsteady.report.variants import run_variant
 from holdsteady.video import open_video, upright_tensors
 
 FOLDER = Path(zoo.__file__).parent
+RECIPES = Path(__file__).parents[2] / "recipes"
 
 
 @pytest.mark.parametrize("name", zoo.NAMES)
@@ -49,3 +55,32 @@ def test_denoiser_denoises() -> None:
         restored = zoo.load("nafnet16-denoise")(noisy).clamp(0, 1)
     before, after = (peak_signal_noise_ratio(picture, clean, data_range=1.0) for picture in (noisy, restored))
     assert after - before > 8
+
+
+@pytest.mark.parametrize("name", zoo.ADAPTERS)
+def test_shipped_adapters_come_with_their_recipe(name: str) -> None:
+    folder = zoo.ADAPTERS[name]
+    recipe = yaml.safe_load((folder / "recipe.yaml").read_text())
+    shipped = yaml.safe_load((RECIPES / f"{name}.yaml").read_text())
+    assert {key: recipe[key] for key in ("model", "adapter", "corruption", "steps", "seed")} == {
+        key: shipped[key] for key in ("model", "adapter", "corruption", "steps", "seed")
+    }
+    steady = hs.stabilize(zoo.load(recipe["model"]), folder)
+    assert steady.adapter(0).provenance["steps"] == str(recipe["steps"])
+
+
+def test_the_trained_adapter_is_better_than_the_untrained_one() -> None:
+    with open_video(str(zoo.DEMO_CLIP)) as reader:
+        clean = [frame for frame, _ in zip(upright_tensors(reader), range(12), strict=False)]
+    noise = make_corruption("gaussian:sigma=0.19607843").start(torch.Generator().manual_seed(0))
+    noisy = [noise(frame) for frame in clean]
+    figures = {}
+    for adapter in ("none", "motion-fixed", "nafnet16-noise-motion"):
+        scores = VideoScores()
+        outputs, _ = run_variant(zoo.load("nafnet16-denoise"), adapter, noisy)
+        for output, truth in zip(outputs, clean, strict=True):
+            scores.update(output.clamp(0, 1), truth)
+        figures[adapter] = scores.compute()
+    base, fixed, trained = figures.values()
+    assert trained["psnr"] > fixed["psnr"] > base["psnr"]
+    assert trained["flicker_error"] < fixed["flicker_error"] < base["flicker_error"]

@@ -7,7 +7,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from holdsteady.cli import compare, demo, fix, points, run
+from holdsteady.cli import compare, corrupt, demo, evaluate, fix, points, run, theory, train
 from holdsteady.errors import HoldsteadyError
 
 app = typer.Typer(
@@ -22,6 +22,10 @@ app.command()(run.run)
 app.command()(fix.fix)
 app.command()(compare.compare)
 app.command()(points.points)
+app.command()(corrupt.corrupt)
+app.command()(train.train)
+app.command("eval")(evaluate.evaluate)
+app.command()(theory.theory)
 app.command()(demo.demo)
 
 

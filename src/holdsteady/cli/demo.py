@@ -14,7 +14,14 @@ from holdsteady import video, zoo
 from holdsteady.cli import options
 
 _MODEL = "nafnet16-denoise"
-_VARIANTS = {"frame by frame": "none", "output-fixed:0.6": "output-fixed:0.6", "motion-fixed": "motion-fixed"}
+_ADAPTER = "nafnet16-noise-motion"
+_VARIANTS = {
+    "frame by frame": "none",
+    "output-fixed:0.6": "output-fixed:0.6",
+    "motion-fixed": "motion-fixed",
+    "motion (trained)": _ADAPTER,
+}
+_FILE_NAMES = str.maketrans({" ": "-", ":": "-", "(": None, ")": None})
 
 
 def demo(
@@ -24,7 +31,7 @@ def demo(
     seed: Annotated[int, typer.Option(help="Seed of the noise.")] = 0,
     device: options.Device = "auto",
 ) -> None:
-    """Denoise a real clip with a small real network: frame by frame, smoothed, and with motion fixed.
+    """Denoise a real clip with a small real network: frame by frame, smoothed, and held steady along the motion.
 
     Gaussian noise is added to a clean clip that ships with the package, so that there is a truth to measure against.
 
@@ -58,7 +65,7 @@ def demo(
     # Times start at zero and the shape is that of the pixels: these are new videos, not versions of the clip.
     plain = replace(info, metadata={}, stream_metadata={})
     for label, pictures in {"clean": clean, **results}.items():
-        save_video(out / f"{label.replace(' ', '-').replace(':', '-')}.mp4", pictures, plain)
+        save_video(out / f"{label.translate(_FILE_NAMES)}.mp4", pictures, plain)
     result = compare(results, out, plain, truth=clean, extra=times)
     console = Console()
     title = f"{_MODEL}, carphone, Gaussian noise σ = {sigma:g}/255, seed {seed}, {result.frames} frames"

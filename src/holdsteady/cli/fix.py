@@ -15,7 +15,7 @@ from holdsteady.adapters.config import OUTPUT_KINDS, AdapterConfig
 from holdsteady.cli import options
 from holdsteady.errors import ConfigError, VideoError
 from holdsteady.host.attach import AdapterLike, stabilize
-from holdsteady.models.runner import resolve_adapter
+from holdsteady.models.runner import resolve_adapters
 
 
 def fix(
@@ -53,8 +53,9 @@ def fix(
     """
     picked = options.pick_device(device)
     video.check_sink(processed, sink, overwrite)
-    chosen = resolve_adapter(adapter)
-    _refuse_inner(chosen, adapter)
+    chosen = resolve_adapters(adapter)
+    for one in chosen:
+        _refuse_inner(one, adapter)
     with ExitStack() as stack:
         frames: Iterator[Tensor] | None = None
         if original is not None:
@@ -62,7 +63,7 @@ def fix(
             reader = stack.enter_context(video.open_video(original, start=start, duration=duration))
             frames = video.upright_tensors(reader, picked)
         current: list[Tensor] = []
-        steady = stabilize(lambda _frame: current[0], () if chosen == "none" else chosen, strength=strength).to(picked)
+        steady = stabilize(lambda _frame: current[0], chosen, strength=strength).to(picked)
 
         def step(frame: Tensor) -> Tensor:
             current[:] = [frame]
@@ -104,8 +105,9 @@ def _refuse_inner(chosen: AdapterLike, spec: str) -> None:
         )
 
 
-def _following_input(adapter: AdapterLike) -> AdapterLike:
+def _following_input(adapters: list[AdapterLike]) -> list[AdapterLike]:
     """The adapter with its flow taken from the frames before processing."""
-    if isinstance(adapter, AdapterConfig) and adapter.kind == "motion-fixed":
-        return adapter.model_copy(update={"flow_from": "input"})
+    only = adapters[0] if len(adapters) == 1 else None
+    if isinstance(only, AdapterConfig) and only.kind == "motion-fixed":
+        return [only.model_copy(update={"flow_from": "input"})]
     raise ConfigError("--original goes with --adapter motion-fixed: no other adapter without weights follows motion")

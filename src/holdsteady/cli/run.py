@@ -8,7 +8,7 @@ import typer
 from holdsteady import video
 from holdsteady.cli import options
 from holdsteady.models.loaders import load_model
-from holdsteady.models.runner import FrameRunner, resolve_adapter
+from holdsteady.models.runner import FrameRunner, resolve_adapters
 
 
 def run(
@@ -20,7 +20,10 @@ def run(
     weights: Annotated[Path | None, typer.Option(help="Safetensors for the model.", show_default=False)] = None,
     adapter: Annotated[
         str,
-        typer.Option(help="none, motion-fixed, output-fixed:0.8, output-gaussian:2, simple-fixed:0.9, or a folder."),
+        typer.Option(
+            help="none, motion-fixed, output-fixed:0.8, output-gaussian:2, simple-fixed:0.9, nafnet16-noise-motion "
+            "(ships here), a folder, or several joined by +."
+        ),
     ] = "motion-fixed",
     strength: options.Strength = 1.0,
     cuts: options.Cuts = "auto",
@@ -45,6 +48,8 @@ def run(
 
         holdsteady run noisy.mp4 clean.mp4 --model nafnet16-denoise
 
+        holdsteady run noisy.mp4 clean.mp4 --model nafnet16-denoise --adapter nafnet16-noise-motion
+
         holdsteady run in.mp4 out.mkv --model my_model.py:build --weights w.safetensors --adapter my-adapter/
 
         holdsteady run 'frames/*.png' out/ --model nafnet16-denoise --adapter output-fixed:0.8
@@ -55,7 +60,7 @@ def run(
     video.check_sink(source, sink, overwrite)
     video.check_codec(sink, codec, crf)
     video.open_cuts(cuts)
-    loaded = resolve_adapter(adapter)
+    loaded = resolve_adapters(adapter)
     runner = FrameRunner(
         load_model(model, weights), loaded, strength=strength, device=picked, dtype=dtype.torch, compile=compile
     )

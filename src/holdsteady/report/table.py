@@ -12,6 +12,11 @@ _COLUMNS = {
     "instability": ("instability\nL2 ↓", "{:.2f}", 1),
     "instability_rms": ("RMS\n×100 ↓", "{:.2f}", 100),
     "flicker_error": ("flicker\nerror\n×100 ↓", "{:.2f}", 100),
+    "miou": ("mIoU\n↑", "{:.3f}", 1),
+    "pixel_accuracy": ("pixel\naccuracy ↑", "{:.3f}", 1),
+    "abs_rel": ("AbsRel\n↓", "{:.4f}", 1),
+    "delta_accuracy": ("δ<1.25\n↑", "{:.3f}", 1),
+    "categorical_instability": ("changed\nclasses ↓", "{:.4f}", 1),
     "ms_per_frame": ("ms per\nframe", "{:.1f}", 1),
 }
 
@@ -32,7 +37,8 @@ def rich_table(rows: Rows, title: str | None = None) -> Table:
     header, body = _cells(rows)
     table = Table(title=title, title_justify="left")
     for index, name in enumerate(header):
-        table.add_column(name, justify="right" if index else "left", no_wrap=index == 0)
+        # A long label breaks before a figure does.
+        table.add_column(name, justify="right" if index else "left", no_wrap=index > 0, overflow="fold")
     for row in body:
         table.add_row(*map(escape, row))
     return table

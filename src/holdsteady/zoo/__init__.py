@@ -20,6 +20,9 @@ _BUILDERS: dict[str, Callable[[], nn.Module]] = {
 #: The names that :func:`load` takes.
 NAMES = tuple(_BUILDERS)
 
+#: Trained adapters, by name, and their folders. They are made by the recipes of the same name.
+ADAPTERS = {name: _FOLDER / name for name in ("nafnet16-noise-motion", "nafnet16-patchdrop-input")}
+
 
 def load(name: str) -> nn.Module:
     """A model that ships here, in eval mode on the CPU: frames (B, 3, H, W) in [0, 1] → the same.

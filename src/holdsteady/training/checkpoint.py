@@ -1,0 +1,42 @@
+"""What a training needs to go on after it was stopped, however it was stopped."""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from holdsteady.errors import TrainingError
+
+NAME = "checkpoint.pt"
+
+
+def save_checkpoint(folder: Path, state: dict[str, Any]) -> None:
+    """Write a checkpoint beside the last one and put it in its place when it is whole."""
+    part = folder / f"{NAME}.part"
+    torch.save(state, part)
+    part.replace(folder / NAME)
+
+
+def load_checkpoint(folder: Path, recipe: str) -> dict[str, Any] | None:
+    """The checkpoint in a folder; None if there is none. Nothing in it is executed.
+
+    Args:
+        folder: where the training writes.
+        recipe: the recipe to go on with, as YAML.
+
+    Raises:
+        TrainingError: it is damaged, or was made by another recipe.
+    """
+    path = folder / NAME
+    if not path.is_file():
+        return None
+    try:
+        state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # torch raises what its parser, zip and pickle readers happen to raise
+        raise TrainingError(f"{path} is damaged ({type(error).__name__}); delete it to begin anew") from error
+    if state.get("recipe") != recipe:
+        raise TrainingError(
+            f"{path} was made by another recipe: go on with {folder / 'recipe.yaml'} --out {folder}, take another "
+            "folder, or begin anew with --overwrite"
+        )
+    return state

@@ -1,0 +1,110 @@
+"""Batches of a training: clean clips and what the corruption made of them, fixed by the seed and their number."""
+
+import signal
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import cv2
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from holdsteady.corruptions import Corruption, corrupt_clip, make_corruption
+from holdsteady.data import Mixture, Source, make_source
+from holdsteady.data.dataset import item_generator
+from holdsteady.training.recipe import SourceRecipe
+
+#: Added to a recipe's seed for its validation, which must never see the crops and the noise of the training.
+VALIDATION_SEED = 2**31
+
+
+class CorruptedClips(Dataset[dict[str, Tensor]]):
+    """The items of a mixture with ``corrupted`` beside ``frames``; item i depends on the seed and i alone."""
+
+    def __init__(self, clips: Mixture, corruption: Corruption | None, seed: int) -> None:
+        self._clips, self._corruption, self._seed = clips, corruption, seed
+        self.keys = clips.keys | {"corrupted"}
+
+    def __len__(self) -> int:
+        return len(self._clips)
+
+    def __getitem__(self, index: int) -> dict[str, Tensor]:
+        sample = self._clips[index]
+        frames = sample["frames"]
+        if self._corruption is None:
+            return {**sample, "corrupted": frames}
+        # Another seed than the mixture's, or noise and crop would hang together.
+        generator = item_generator(self._seed + 2**32, index)
+        return {**sample, "corrupted": corrupt_clip(self._corruption, frames, generator)}
+
+    def describe(self) -> list[dict[str, object]]:
+        """What the sources say of themselves."""
+        return self._clips.describe()
+
+
+def open_sources(recipes: Sequence[SourceRecipe], *, length: int, crop: int, flip: bool) -> list[Source]:
+    """The sources of a recipe.
+
+    Raises:
+        ConfigError, VideoError: a source can't be opened, or does not fit the length and the crop.
+    """
+    return [
+        make_source(
+            recipe.kind,
+            (*recipe.paths, *recipe.truth),
+            length=length,
+            crop=crop,
+            stride=recipe.stride,
+            flip=flip,
+            split=recipe.split,
+        )
+        for recipe in recipes
+    ]
+
+
+def open_corruption(spec: str) -> Corruption | None:
+    """The corruption of a spec; None for ``none``."""
+    return None if spec == "none" else make_corruption(spec)
+
+
+class _Batches:
+    """Numbers of the items of each step from ``first`` on; every rank takes its share of each batch."""
+
+    def __init__(self, first: int, steps: int, batch: int, rank: int, ranks: int) -> None:
+        self._steps, self._batch, self._share = range(first, steps), batch, slice(rank, None, ranks)
+
+    def __iter__(self) -> Iterator[list[int]]:
+        for step in self._steps:
+            yield list(range(step * self._batch, (step + 1) * self._batch))[self._share]
+
+    def __len__(self) -> int:
+        return len(self._steps)
+
+
+def batches(
+    clips: Dataset[dict[str, Tensor]],
+    *,
+    first: int,
+    steps: int,
+    batch: int,
+    rank: int = 0,
+    ranks: int = 1,
+    workers: int = 0,
+) -> DataLoader[Any]:
+    """A loader of one batch a step, from step ``first`` to ``steps``, the same whoever loads it and from where."""
+    return DataLoader(
+        clips,
+        batch_sampler=_Batches(first, steps, batch, rank, ranks),
+        num_workers=workers,
+        worker_init_fn=_prepare_worker if workers else None,
+        # A forked process would inherit OpenCV's and OpenMP's locks, but not the threads that hold them.
+        multiprocessing_context="spawn" if workers else None,
+        pin_memory=torch.cuda.is_available(),
+    )
+
+
+def _prepare_worker(_worker: int) -> None:
+    # Ctrl-C is for the training, which ends after its step.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    torch.set_num_threads(1)
+    cv2.setNumThreads(0)

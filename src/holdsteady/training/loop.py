@@ -1,0 +1,388 @@
+"""The training loop: one readable file on Lightning Fabric, from a recipe to the folder of an adapter."""
+
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning_fabric import Fabric
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from holdsteady.adapters.files import save_adapter
+from holdsteady.errors import ConfigError, TrainingError
+from holdsteady.models.loaders import load_model, save_weights
+from holdsteady.training.build import make_unroll, open_clips, open_watched
+from holdsteady.training.checkpoint import NAME as CHECKPOINT_NAME
+from holdsteady.training.checkpoint import load_checkpoint, save_checkpoint
+from holdsteady.training.clips import CorruptedClips, batches
+from holdsteady.training.folder import BASE_NAME, prepare, write_json
+from holdsteady.training.log import Log
+from holdsteady.training.recipe import Recipe
+from holdsteady.training.schedule import AveragedWeights, learning_rate_factor
+from holdsteady.training.unroll import Batch, Unroll, check_objective
+from holdsteady.training.watch import Figures, measure, validate
+
+#: Called after each step with the step, the figures of its batch, and those of a validation if there was one.
+Progress = Callable[[int, Figures, Figures | None], None]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a training came to.
+
+    Attributes:
+        folder: where the adapter is.
+        steps: steps done.
+        minutes: time taken, over all sittings.
+        before, after: validation of the untrained and of the trained model.
+        reason: why it ended: ``steps``, ``minutes``, ``patience`` or ``interrupted``.
+    """
+
+    folder: Path
+    steps: int
+    minutes: float
+    before: Figures
+    after: Figures
+    reason: str
+
+
+def train(
+    recipe: Recipe,
+    out: Path,
+    *,
+    accelerator: str = "auto",
+    devices: int | list[int] = 1,
+    nodes: int = 1,
+    overwrite: bool = False,
+    progress: Progress | None = None,
+) -> Outcome:
+    """Train what a recipe says and write the folder of the adapter; goes on where an earlier run stopped.
+
+    Args:
+        recipe: the recipe.
+        out: folder for ``adapter.safetensors`` and ``adapter.json`` (or ``base.safetensors``), the recipe, the list of
+            data, metrics, log, examples and the checkpoint.
+        accelerator, devices, nodes: as Lightning Fabric takes them, devices by number of them or by their numbers;
+            several share each batch evenly.
+        overwrite: begin anew where the folder holds a training already.
+        progress: see ``Progress``; called on rank 0.
+
+    Raises:
+        ConfigError: the recipe does not fit the data or the devices.
+        ModelError, PointError, AdapterError, VideoError: from the model, the adapter or the data.
+        TrainingError: the loss is no number (the batch is saved), or the checkpoint is of another recipe.
+    """
+    ranks = nodes * (devices if isinstance(devices, int) else len(devices))
+    if recipe.batch % ranks:
+        raise ConfigError(f"batch = {recipe.batch} can't be shared evenly by {ranks} devices")
+    if isinstance(recipe.adapter, str) and Path(recipe.adapter).resolve() == out.resolve():
+        raise ConfigError(f"{out} holds the adapter to train on; take another folder (--out)")
+    try:
+        fabric = Fabric(
+            accelerator=accelerator,
+            devices=devices,
+            num_nodes=nodes,
+            strategy="ddp" if ranks > 1 else "auto",
+            precision=recipe.precision,
+        )
+        fabric.launch()
+    except (RuntimeError, ValueError, TypeError) as error:
+        raise ConfigError(f"{ranks} device(s) of kind '{accelerator}' can't be used: {error}") from error
+    torch.manual_seed(recipe.seed)
+    model = load_model(recipe.model, None if recipe.weights is None else Path(recipe.weights))
+    clips = open_clips(recipe)
+    watched = open_watched(recipe)
+    unroll = make_unroll(recipe, model, clips[0]["corrupted"][:1])
+    check_objective(unroll.objective, clips.keys)
+
+    saved = None if overwrite else load_checkpoint(out, recipe.to_yaml())
+    failure: Exception | None = None
+    if fabric.global_rank == 0:
+        data = {"training": clips.describe(), "validation": watched.describe()}
+        try:
+            prepare(out, recipe, data, begin=saved is None, overwrite=overwrite)
+        except ConfigError as error:
+            failure = error
+    # Every rank has to know, or the others would wait for this one for ever.
+    failure = fabric.broadcast(failure)
+    if failure is not None:
+        raise failure
+    batches_watched = [{key: value[None] for key, value in watched[i].items()} for i in range(len(watched))]
+    return _Loop(recipe, out, fabric, unroll, batches_watched, progress).run(clips, saved)
+
+
+class _Loop:
+    """The state of one training."""
+
+    def __init__(
+        self,
+        recipe: Recipe,
+        out: Path,
+        fabric: Fabric,
+        unroll: Unroll,
+        watched: list[Batch],
+        progress: Progress | None,
+    ) -> None:
+        self.recipe, self.out, self.fabric, self.progress = recipe, out, fabric, progress
+        self.steady = unroll.steady
+        self.parameters = _choose_parameters(recipe, unroll)
+        base = list(unroll.base.parameters()) if unroll.base is not None else []
+        of_base = {id(p) for p in base}
+        rates = recipe.optimizer
+        groups = [
+            {"params": [p for p in self.parameters if id(p) not in of_base], "top": rates.learning_rate},
+            {"params": base, "top": rates.base_learning_rate or rates.learning_rate / 10},
+        ]
+        optimizer = torch.optim.Adam([g for g in groups if g["params"]], lr=rates.learning_rate, betas=rates.betas)
+        self.unroll, self.optimizer = fabric.setup(unroll, optimizer)
+        # After the parameters have gone to their device.
+        self.averaged = AveragedWeights(self.parameters, rates.ema) if rates.ema else None
+        # Validation calls the module itself: rank 0 is alone there.
+        self.bare = unroll
+        self.watched = [{key: fabric.to_device(value) for key, value in batch.items()} for batch in watched]
+        self.step, self.seconds, self.waited = 0, 0.0, 0
+        self.before: Figures | None = None
+        self.latest: Figures | None = None
+        self.best = float("inf")
+        self.best_parameters: list[Tensor] = []
+        self.validated_at = -1
+
+    def run(self, clips: CorruptedClips, saved: dict[str, Any] | None) -> Outcome:
+        """All steps that are left."""
+        recipe, fabric = self.recipe, self.fabric
+        if saved is not None:
+            self._restore(saved)
+        log = Log(self.out, self.step) if fabric.global_rank == 0 else None
+        if self.before is None:
+            self.before = self.latest = self._validate(log)
+        loader: Any = batches(
+            clips,
+            first=self.step,
+            steps=recipe.steps,
+            batch=recipe.batch,
+            rank=fabric.global_rank,
+            ranks=fabric.world_size,
+            workers=recipe.data.workers,
+        )
+        # The items of each rank are chosen already; a sampler of Fabric's own would choose again.
+        loader = fabric.setup_dataloaders(loader, use_distributed_sampler=False)
+        begun, earlier, reason = time.monotonic(), self.seconds, None
+        with _deferred_interrupt() as interrupted:
+            for batch in loader:
+                reason = self._spent()
+                if reason is not None:
+                    break
+                figures, values = self._train_step(batch)
+                self.step += 1
+                self.seconds = earlier + time.monotonic() - begun
+                checked = None
+                if self.step % recipe.validation.every == 0 or self.step == recipe.steps:
+                    checked = self._validate(log)
+                if log is not None:
+                    log.row(self.step, {"minutes": self.seconds / 60, **values, **_validation_values(checked)})
+                    if self.progress is not None:
+                        self.progress(self.step, figures, checked)
+                if self.step % recipe.checkpoint_every == 0:
+                    self._save_checkpoint()
+                if fabric.broadcast(interrupted()) and self.step < recipe.steps:
+                    reason = "interrupted"
+                    self._save_checkpoint()
+                    break
+        outcome = self._finish(reason or "steps", log)
+        if log is not None:
+            log.close()
+        return outcome
+
+    def _train_step(self, batch: Batch) -> tuple[Figures, dict[str, float]]:
+        factor = learning_rate_factor(
+            self.step, self._progress(), self.recipe.optimizer.schedule, self.recipe.optimizer.warmup
+        )
+        for group in self.optimizer.param_groups:
+            group["lr"] = group["top"] * factor
+        unrolled = self.unroll(batch)
+        figures = measure(unrolled)
+        self._check_finite("loss", unrolled.terms.total.detach(), batch)
+        self.optimizer.zero_grad()
+        self.fabric.backward(unrolled.terms.total)
+        limit = self.recipe.optimizer.clip
+        norm = self.fabric.clip_gradients(self.unroll, self.optimizer, max_norm=limit, error_if_nonfinite=False)
+        assert norm is not None
+        self._check_finite("gradient", norm, batch)
+        self.optimizer.step()
+        if self.averaged is not None:
+            self.averaged.update()
+        values = {
+            "learning_rate": self.optimizer.param_groups[0]["lr"],
+            "loss": figures.loss,
+            "accuracy": figures.accuracy,
+            "stability": figures.stability,
+            "gradient_norm": float(norm),
+            "psnr": figures.psnr,
+            "flicker_error": figures.flicker_error,
+        }
+        return figures, values
+
+    def _progress(self) -> float:
+        """Share of the budget that is spent."""
+        spent = self.step / self.recipe.steps
+        if self.recipe.minutes is None:
+            return spent
+        return max(spent, self.fabric.broadcast(self.seconds / 60 / self.recipe.minutes))
+
+    def _spent(self) -> str | None:
+        """Why to stop before the steps are done."""
+        patience = self.recipe.validation.patience
+        if patience is not None and self.waited >= patience:
+            return "patience"
+        if self.recipe.minutes is not None and self._progress() >= 1:
+            return "minutes"
+        return None
+
+    def _validate(self, log: Log | None) -> Figures:
+        """Figures on the watched clips, with averaged weights if there are any; the same on every rank."""
+        present = self.averaged.swap() if self.averaged is not None else None
+        figures = None
+        if self.fabric.global_rank == 0:
+            with self.fabric.autocast():
+                figures, pictures = validate(self.bare, self.watched)
+            if log is not None:
+                log.example(self.step, pictures)
+        figures = self.fabric.broadcast(figures)
+        assert figures is not None
+        better = figures.loss < self.best
+        if better and self.recipe.validation.patience is not None:
+            self.best_parameters = [p.detach().clone() for p in self.parameters]
+        if self.averaged is not None and present is not None:
+            self.averaged.put_back(present)
+        self.waited = 0 if better else self.waited + 1
+        self.best = min(self.best, figures.loss)
+        self.latest, self.validated_at = figures, self.step
+        return figures
+
+    def _check_finite(self, what: str, value: Tensor, batch: Batch) -> None:
+        """Stop on all ranks, with the batch saved, if a number is none on any of them."""
+        lost = self.fabric.all_reduce((~value.isfinite()).float(), reduce_op="sum")
+        assert isinstance(lost, Tensor)
+        if not lost.item():
+            return
+        path = self.out / f"stopped-at-step-{self.step}-rank-{self.fabric.global_rank}.safetensors"
+        save_file({key: value.contiguous().cpu() for key, value in batch.items()}, path)
+        raise TrainingError(
+            f"the {what} is {value.item()} at step {self.step}; the batch is in {path}. Take a lower learning rate "
+            "(--set optimizer.learning_rate=...), or look for frames that are not finite"
+        )
+
+    def _save_checkpoint(self) -> None:
+        if self.fabric.global_rank == 0:
+            save_checkpoint(
+                self.out,
+                {
+                    "recipe": self.recipe.to_yaml(),
+                    "step": self.step,
+                    "seconds": self.seconds,
+                    "best": self.best,
+                    "waited": self.waited,
+                    "before": None if self.before is None else asdict(self.before),
+                    "latest": None if self.latest is None else asdict(self.latest),
+                    "parameters": [p.detach() for p in self.parameters],
+                    "best_parameters": self.best_parameters,
+                    "optimizer": self.optimizer.state_dict(),
+                    "averaged": None if self.averaged is None else self.averaged.state_dict(),
+                },
+            )
+        self.fabric.barrier()
+
+    def _restore(self, saved: dict[str, Any]) -> None:
+        self.step, self.seconds = saved["step"], saved["seconds"]
+        self.best, self.waited = saved["best"], saved["waited"]
+        self.before, self.latest = Figures(**saved["before"]), Figures(**saved["latest"])
+        with torch.no_grad():
+            for parameter, value in zip(self.parameters, saved["parameters"], strict=True):
+                parameter.copy_(value)
+        self.best_parameters = [self.fabric.to_device(value) for value in saved["best_parameters"]]
+        self.optimizer.load_state_dict(saved["optimizer"])
+        if self.averaged is not None:
+            self.averaged.load_state_dict(saved["averaged"])
+
+    def _finish(self, reason: str, log: Log | None) -> Outcome:
+        """Write the result. The checkpoint stays while there is something left to do."""
+        if reason == "patience":
+            # What came after the best only cost time.
+            with torch.no_grad():
+                for parameter, value in zip(self.parameters, self.best_parameters, strict=True):
+                    parameter.copy_(value)
+            self.averaged = None
+        if reason == "patience" or self.validated_at != self.step:
+            self._validate(log)
+        if self.averaged is not None:
+            self.averaged.swap()
+        assert self.before is not None and self.latest is not None
+        outcome = Outcome(self.out, self.step, self.seconds / 60, self.before, self.latest, reason)
+        if self.fabric.global_rank == 0:
+            self._write(outcome)
+            if reason != "interrupted":
+                (self.out / CHECKPOINT_NAME).unlink(missing_ok=True)
+        self.fabric.barrier()
+        return outcome
+
+    def _write(self, outcome: Outcome) -> None:
+        facts = {
+            "steps": outcome.steps,
+            "minutes": round(outcome.minutes, 2),
+            "ended": outcome.reason,
+            "before": asdict(outcome.before),
+            "after": asdict(outcome.after),
+        }
+        if self.recipe.train != "base":
+            adapter = self.steady.adapter(0)
+            adapter.provenance = {
+                "model": self.recipe.model,
+                "corruption": self.recipe.corruption,
+                "steps": str(outcome.steps),
+                "seed": str(self.recipe.seed),
+            }
+            save_adapter(adapter, self.out)
+        if self.recipe.train != "adapter":
+            part = self.out / f"{BASE_NAME}.part"
+            save_weights(self.steady.base, part)
+            part.replace(self.out / BASE_NAME)
+        write_json(self.out / "metrics.json", facts)
+
+
+def _choose_parameters(recipe: Recipe, unroll: Unroll) -> list[nn.Parameter]:
+    chosen = [] if recipe.train == "base" else list(unroll.steady.parameters())
+    return chosen + (list(unroll.base.parameters()) if unroll.base is not None else [])
+
+
+@contextmanager
+def _deferred_interrupt() -> Iterator[Callable[[], bool]]:
+    """Inside, Ctrl-C is noted and not raised, so that no step is left half done; a second one is raised at once."""
+    noted = False
+
+    def note(_signal: int, _frame: Any) -> None:
+        nonlocal noted
+        if noted:
+            raise KeyboardInterrupt
+        noted = True
+
+    if threading.current_thread() is not threading.main_thread():
+        yield lambda: False
+        return
+    before = signal.signal(signal.SIGINT, note)
+    try:
+        yield lambda: noted
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _validation_values(figures: Figures | None) -> dict[str, float]:
+    if figures is None:
+        return {}
+    values = {"loss": figures.loss, "psnr": figures.psnr, "flicker_error": figures.flicker_error}
+    return {f"validation_{name}": value for name, value in values.items()}

@@ -1,0 +1,258 @@
+"""Evaluation: the figures are those of running each adapter by hand."""
+
+import csv
+import json
+import shutil
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+from training.conftest import CARPHONE
+
+import holdsteady as hs
+from holdsteady import video
+from holdsteady.corruptions import make_corruption
+from holdsteady.data.dataset import item_generator
+from holdsteady.errors import ConfigError, VideoError
+from holdsteady.metrics import VideoScores
+from holdsteady.models.loaders import save_weights
+from holdsteady.report.evaluation import save_results
+from holdsteady.training.contenders import BASE, BETAS, SIGMAS, Contender, baselines, trained
+from holdsteady.training.evaluate import Row, drift, evaluate, summarise
+from holdsteady.training.footage import recipe_footage, video_footage, videos
+from holdsteady.training.recipe import make_recipe
+from holdsteady.training.scoring import ClassScorer, DepthScorer
+
+NOISE = "gaussian:sigma=0.1"
+FRAMES = 5
+
+
+class Blur(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        return nn.functional.avg_pool2d(x, 3, stride=1, padding=1, count_include_pad=False)
+
+
+def clean_frames() -> list[Tensor]:
+    with video.open_video(str(CARPHONE)) as reader:
+        return [frame for frame, _ in zip(video.upright_tensors(reader), range(FRAMES), strict=False)]
+
+
+def by_hand(adapter: str | None) -> VideoScores:
+    steady = hs.stabilize(Blur(), () if adapter is None else adapter, example=torch.rand(1, 3, 32, 32))
+    noise = make_corruption(NOISE).start(item_generator(7, 0))
+    scores = VideoScores()
+    for frame in clean_frames():
+        scores.update(steady(noise(frame)).clamp(0, 1), frame)
+    return scores
+
+
+@pytest.mark.parametrize("adapter", [None, "output-fixed:0.7", "output-gaussian:1", "motion-fixed"])
+def test_figures_are_those_of_a_run(adapter: str | None) -> None:
+    contenders = [BASE] if adapter is None else [BASE, *trained([adapter])]
+    rows = evaluate(
+        Blur(), contenders, [video_footage(str(CARPHONE), FRAMES)], corruptions=[NOISE], target="frames", seed=7
+    )
+    assert [row.label for row in rows] == [contender.label for contender in contenders]
+    for name, value in by_hand(adapter).compute().items():
+        assert rows[-1].figures[name] == pytest.approx(value, rel=1e-5), name
+    assert rows[-1].figures["overhead"] >= 0
+    assert len(rows[-1].series["psnr"]) == FRAMES
+
+
+def test_the_models_own_output_on_clean_frames_is_the_default_truth() -> None:
+    rows = evaluate(Blur(), [BASE], [video_footage(str(CARPHONE), FRAMES)])
+    assert rows[0].figures["flicker_error"] == 0
+    assert rows[0].figures["psnr"] == 100
+    assert rows[0].figures["warp_error"] > 0
+
+
+def test_all_baselines_run_on_a_network_and_the_output_kinds_on_a_function() -> None:
+    rows = baselines(inner=True)
+    assert len(rows) == 1 + 2 * len(BETAS) + len(SIGMAS) + 1
+    assert {c.family for c in baselines(inner=False)} == {"base", "output-fixed", "output-gaussian", "motion-fixed"}
+    found = evaluate(lambda x: 1 - x, baselines(inner=False), [video_footage(str(CARPHONE), 3)])
+    assert len(found) == 14
+
+
+def test_bouncing_lengthens_a_clip_without_a_jump() -> None:
+    contenders = [BASE, *trained(["motion-fixed"])]
+    rows = evaluate(
+        Blur(), contenders, [video_footage(str(CARPHONE), 45, bounce=True)], corruptions=[NOISE], target="frames"
+    )
+    changes = np.array(rows[0].series["target_instability_rms"][1:])
+    assert len(changes) == 44
+    # 20 frames forth, then back: the same steps in reverse.
+    np.testing.assert_allclose(changes[19:37], changes[18:0:-1], rtol=1e-3)
+    lead = np.array(rows[1].series["psnr"]) - np.array(rows[0].series["psnr"])
+    assert drift(rows[1], rows[0]) == pytest.approx(lead[-11:].mean() - lead[:11].mean(), abs=1e-4)
+    with pytest.raises(ConfigError, match="give that number"):
+        video_footage(str(CARPHONE), bounce=True)
+
+
+def test_summaries_and_files(tmp_path: Path) -> None:
+    clips = [video_footage(str(CARPHONE.parent / name), FRAMES) for name in ("carphone.mp4", "bikes_cuts.mp4")]
+    contenders = [BASE, *(Contender(f"output-fixed:{b}", "output-fixed", b, f"output-fixed:{b}") for b in (0.9, 0.5))]
+    rows = evaluate(Blur(), contenders, clips, corruptions=["none", NOISE], target="frames")
+    assert len(rows) == 2 * 2 * 3
+    save_results(rows, tmp_path, {"model": "blur"})
+    for entry in summarise(rows):
+        mine = [row for row in rows if (row.label, row.corruption) == (entry["label"], entry["corruption"])]
+        assert entry["clips"] == 2
+        assert entry["means"]["psnr"] == pytest.approx(sum(row.figures["psnr"] for row in mine) / 2)
+        low, high = entry["intervals"]["psnr"]
+        assert low <= entry["means"]["psnr"] <= high
+    with (tmp_path / "results.csv").open(newline="") as file:
+        written = list(csv.DictReader(file))
+    assert [float(line["psnr"]) for line in written] == [row.figures["psnr"] for row in rows]
+    assert json.loads((tmp_path / "results.json").read_text())["facts"] == {"model": "blur"}
+    text = (tmp_path / "results.md").read_text()
+    assert "| output-fixed:0.5 |" in text
+    assert "The target's own RMS is" in text
+    for name in ("accuracy-stability.png", "over-time.png"):
+        assert (tmp_path / name).stat().st_size > 10_000
+
+
+def test_depth_is_measured_after_a_fit() -> None:
+    truth = torch.rand(1, 1, 20, 20, generator=torch.Generator().manual_seed(0)) + 1
+    scorer = DepthScorer()
+    for scale in (2.0, 3.0, 5.0):
+        scorer.update(scale * truth - 4, truth)
+    figures = scorer.compute()
+    assert figures["abs_rel"] == pytest.approx(0, abs=1e-5)
+    assert figures["instability_rms"] == pytest.approx(0, abs=1e-5)
+    assert figures["delta_accuracy"] == 1
+
+
+def test_classes_are_counted_over_all_frames() -> None:
+    truth = torch.tensor([[[0, 0, 1, 1], [2, 2, 255, 1]]])
+    chosen = torch.tensor([[[0, 1, 1, 1], [2, 0, 2, 1]]])
+    logits = nn.functional.one_hot(chosen, 3).permute(0, 3, 1, 2).float()
+    scorer = ClassScorer()
+    scorer.update(logits, truth)
+    scorer.update(logits.roll(1, dims=1), truth)
+    figures = scorer.compute()
+    again = (chosen + 1) % 3
+    known = truth != 255
+    unions = []
+    for one in range(3):
+        hits = sum(((c == one) & (truth == one) & known).sum().item() for c in (chosen, again))
+        either = sum((((c == one) | (truth == one)) & known).sum().item() for c in (chosen, again))
+        unions.append(hits / either)
+    assert figures["miou"] == pytest.approx(sum(unions) / 3)
+    assert figures["categorical_instability"] == 1
+    assert figures["pixel_accuracy"] == pytest.approx((5 / 7 + ((again == truth) & known).sum().item() / 7) / 2)
+
+
+def test_scenes_bring_their_own_depth(tmp_path: Path) -> None:
+    still = clean_frames()[0][0].mul(255).byte().permute(1, 2, 0).numpy()
+    cv2.imwrite(str(tmp_path / "still.png"), still)
+    source = {"kind": "scenes", "paths": str(tmp_path)}
+    recipe = make_recipe(
+        {
+            "model": "nafnet16-denoise",
+            "objective": {"target": "depth"},
+            "data": {"sources": [source], "crop": 48},
+            "validation": {"clips": 2, "length": 3, "crop": 48},
+        }
+    )
+    clips = recipe_footage(recipe)
+    depths = {clip.name: [moment.truth for moment in clip.play()] for clip in clips}
+
+    def exact(frame: Tensor) -> Tensor:
+        for clip in clips:
+            for moment in clip.play():
+                if frame.shape == moment.clean.shape and torch.equal(frame, moment.clean):
+                    return moment.truth if moment.truth is not None else frame[:, :1]
+        return frame[:, :1]
+
+    rows = evaluate(exact, [BASE, *trained(["output-fixed:0.3"])], clips)
+    assert [row.clip for row in rows] == [name for name in depths for _ in range(2)]
+    assert rows[0].figures["abs_rel"] == pytest.approx(0, abs=1e-4)
+    assert rows[1].figures["abs_rel"] > rows[0].figures["abs_rel"]
+    assert rows[0].figures["flicker_error"] == pytest.approx(0, abs=1e-4)
+
+
+def test_memories_are_cleared_at_cuts() -> None:
+    clip = video_footage(str(CARPHONE.parent / "bikes_cuts.mp4"), 14)
+    assert [number for number, moment in enumerate(clip.play()) if moment.is_cut] == [10]
+    rows = evaluate(Blur(), [BASE, *trained(["output-fixed:0.2"])], [clip], corruptions=[NOISE], target="frames")
+    base, smoothed = (row.series for row in rows)
+    assert np.isnan(smoothed["flicker_error"][10])
+    assert smoothed["psnr"][10] == pytest.approx(base["psnr"][10])
+    assert smoothed["psnr"][11] != pytest.approx(base["psnr"][11], abs=0.05)
+
+
+def test_padding_is_not_scored() -> None:
+    def picky(frame: Tensor) -> Tensor:
+        assert frame.shape[-1] % 64 == frame.shape[-2] % 64 == 0
+        out = 1 - frame
+        out[..., 144:, :] = 0.123
+        out[..., 176:] = 0.123
+        return 1 - out
+
+    rows = evaluate(picky, [BASE], [video_footage(str(CARPHONE), 4)], target="frames")
+    assert rows[0].figures["psnr"] > 90
+    assert rows[0].figures["warp_error"] > 0
+
+
+def test_names_are_kept_apart(tmp_path: Path) -> None:
+    for place in ("day", "night"):
+        (tmp_path / place).mkdir()
+        shutil.copy(CARPHONE, tmp_path / place / "cam.mp4")
+    clips = videos([str(tmp_path)], 2)
+    assert [clip.name for clip in clips] == [str(tmp_path / place / "cam.mp4") for place in ("day", "night")]
+    assert [clip.name for clip in videos([str(CARPHONE)], 2)] == ["carphone"]
+    steady = hs.stabilize(Blur(), "motion", example=torch.rand(1, 3, 32, 32))
+    folders = [str(tmp_path / place / "my") for place in ("day", "night")]
+    for folder in folders:
+        steady.save(folder)
+    assert [one.label for one in trained(folders)] == folders
+    with pytest.raises(ConfigError, match="given twice"):
+        trained(folders[:1] * 2)
+    with pytest.raises(ConfigError, match="two contenders are named 'base'"):
+        evaluate(Blur(), [BASE, BASE], clips)
+
+
+def test_a_trained_base_is_run_with_its_own_weights(tmp_path: Path) -> None:
+    def brightened(by: float) -> nn.Conv2d:
+        layer = nn.Conv2d(3, 3, 1, groups=3, bias=False)
+        nn.init.constant_(layer.weight, by)
+        return layer
+
+    (tmp_path / "both").mkdir()
+    save_weights(brightened(0.5), tmp_path / "both" / "base.safetensors")
+    alone = trained([str(tmp_path / "both")])
+    hs.stabilize(brightened(0.5), "motion", example=torch.rand(1, 3, 32, 32)).save(tmp_path / "both")
+    both = trained([str(tmp_path / "both")])
+    assert [alone[0].family, both[0].family] == ["base (trained)", "motion (with its base, trained)"]
+    clip = [video_footage(str(CARPHONE), 3)]
+    for contender in (alone[0], both[0]):
+        rows = evaluate(brightened(1.0), [BASE, contender], clip, target="frames")
+        assert rows[0].figures["psnr"] == 100
+        assert rows[1].figures["psnr"] < 20
+
+
+def test_truths_that_do_not_fit_and_clips_that_are_not_there() -> None:
+    clip = [video_footage(str(CARPHONE), 3)]
+    with pytest.raises(ConfigError, match=r"gives 1 channels and the truth has 3.*--target self"):
+        evaluate(lambda x: x[:, :1], [BASE], clip, target="frames")
+    with pytest.raises(ConfigError, match="jpg"):
+        evaluate(Blur(), [BASE], clip, corruptions=["none", "jpg:3"])
+    with pytest.raises(VideoError):
+        evaluate(Blur(), [BASE], [*clip, video_footage("nowhere.mp4")])
+
+
+def test_results_are_kept_after_every_clip_and_of_single_frames(tmp_path: Path) -> None:
+    kept: list[int] = []
+    clips = [video_footage(str(CARPHONE), 1), video_footage(str(CARPHONE.parent / "bikes_cuts.mp4"), 2)]
+
+    def keep(rows: list[Row]) -> None:
+        kept.append(len(rows))
+        save_results(rows, tmp_path, {})
+
+    evaluate(Blur(), [BASE], clips, keep=keep)
+    assert kept == [1, 2]
+    assert len(json.loads((tmp_path / "results.json").read_text())["rows"]) == 2

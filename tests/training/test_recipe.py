@@ -1,0 +1,93 @@
+"""Recipes: what they take, and what they say of what they don't."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from holdsteady.errors import ConfigError
+from holdsteady.training.recipe import make_recipe, read_recipe
+
+RECIPES = sorted((Path(__file__).parents[2] / "recipes").glob("*.yaml"))
+
+
+def test_all_faults_are_listed_at_once(plain: dict[str, Any]) -> None:
+    plain |= {"stepss": 3, "batch": 0, "weights": "nowhere.safetensors", "corruption": "rainn"}
+    plain["adapter"] = {"kind": "motion", "beta": 0.5}
+    plain["objective"] = {"distance": "rmsd", "lambda": 1}
+    plain["data"]["sources"] = [{"kind": "video", "paths": "no/such/place"}]
+    with pytest.raises(ConfigError) as caught:
+        make_recipe(plain)
+    text = str(caught.value)
+    for part in (
+        "'stepss' is no setting (did you mean steps?)",
+        "batch = 0",
+        "not found: nowhere.safetensors",
+        "rainn",
+        "did you mean rain",
+        "beta has no effect on kind 'motion'",
+        "no distance (did you mean rmse",
+        "'objective.lambda' is no setting",
+        "no kind of source (did you mean videos",
+        "not found: no/such/place",
+    ):
+        assert part in text, f"{part!r} not in {text}"
+
+
+def test_what_is_missing_is_named() -> None:
+    with pytest.raises(ConfigError, match=r"'model' is missing; 'data' is missing"):
+        make_recipe({"steps": 1})
+
+
+def test_settings_from_the_command_line(plain: dict[str, Any]) -> None:
+    changes = ["optimizer.learning_rate=1e-4", "data.sources.0.stride=[1, 2]", "minutes=2", "objective.stability=0"]
+    recipe = make_recipe(plain, changes)
+    assert recipe.optimizer.learning_rate == 1e-4
+    assert recipe.data.sources[0].stride == (1, 2)
+    assert recipe.minutes == 2
+    assert recipe.objective.stability == 0
+    assert recipe.optimizer.warmup == 2
+
+
+@pytest.mark.parametrize("setting", ["steps", "=3", "data.sources.7.weight=1", "steps.more=1", "data.sources.x=1"])
+def test_settings_that_fit_nowhere(plain: dict[str, Any], setting: str) -> None:
+    with pytest.raises(ConfigError, match=r"--set"):
+        make_recipe(plain, [setting])
+
+
+def test_a_saved_recipe_is_the_same(plain: dict[str, Any], tmp_path: Path) -> None:
+    recipe = make_recipe(plain, ["optimizer.betas=[0.9, 0.95]", "minutes=1.5"])
+    path = tmp_path / "recipe.yaml"
+    path.write_text(recipe.to_yaml())
+    assert read_recipe(path) == recipe
+
+
+@pytest.mark.parametrize("text", ["- a\n- b\n", "a: [1\n", "just words"])
+def test_files_that_are_no_recipe(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "recipe.yaml"
+    path.write_text(text)
+    with pytest.raises(ConfigError, match=r"recipe\.yaml"):
+        read_recipe(path)
+
+
+def test_a_recipe_that_is_not_there() -> None:
+    with pytest.raises(ConfigError, match=r"nowhere\.yaml can't be read: No such file"):
+        read_recipe("nowhere.yaml")
+
+
+@pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
+def test_shipped_recipes_are_valid(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    data = yaml.safe_load(path.read_text())
+    # The footage is not part of the repository: everything is there but the pictures.
+    monkeypatch.chdir(tmp_path)
+    for source in [*data["data"]["sources"], *data["validation"]["sources"]]:
+        for place in [source["paths"]] if isinstance(source["paths"], str) else source["paths"]:
+            (tmp_path / place).parent.mkdir(parents=True, exist_ok=True)
+            (tmp_path / place).touch()
+    for change in (data.get("model", ""), data.get("weights") or ""):
+        file = change.partition(":")[0]
+        if "/" in file:
+            (tmp_path / file).parent.mkdir(parents=True, exist_ok=True)
+            (tmp_path / file).touch()
+    assert make_recipe(data).model == data["model"]
