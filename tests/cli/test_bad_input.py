@@ -179,7 +179,7 @@ def test_adapters_that_can_not_be_had(cli: Cli, model: Model, carphone: str) -> 
     Path("bad-weights/adapter.safetensors").write_bytes(b"\0" * 40)
     for adapter, words in {
         "spatail": "(did you mean spatial",
-        "no/folder": "'no/folder' is neither a kind nor the folder of an adapter",
+        "no/folder": "'no/folder' is neither a kind, nor an adapter that ships here, nor the folder of one",
         "spatial": "'spatial' has to be trained first: give the folder of a trained adapter",
         "motion": "(output-fixed, output-gaussian, simple-fixed, motion-fixed)",
         "output-fixed:abc": "'abc' is no number; it sets beta of output-fixed",
