@@ -26,8 +26,8 @@ def make_unroll(recipe: Recipe, model: Any, example: torch.Tensor) -> Unroll:
             parameter.requires_grad_(recipe.train != "adapter")
     elif recipe.train != "adapter":
         raise ConfigError(f"train = {recipe.train}: {recipe.model} is a function, whose weights can't be trained")
+    stride = _stride(model, example)
     for name, side in (("data", recipe.data.crop), ("validation", recipe.validation.crop)):
-        stride = _stride(model, example)
         if side % stride:
             near = stride * max(1, round(side / stride))
             raise ConfigError(f"{name}.crop = {side}: {recipe.model} takes sides divisible by {stride}; take {near}")

@@ -8,11 +8,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from holdsteady.corruptions import Stream, make_corruption
+from holdsteady.corruptions import Stream
 from holdsteady.data.dataset import item_generator
 from holdsteady.errors import ConfigError
 from holdsteady.models.contract import crop_to, image_of, pad_to, try_model
 from holdsteady.objective.distances import IGNORED_CLASS
+from holdsteady.training.clips import open_corruption
 from holdsteady.training.contenders import Contender, Run, now
 from holdsteady.training.footage import Footage
 from holdsteady.training.intervals import bootstrap_interval
@@ -77,7 +78,7 @@ def evaluate(
     _check_names("clips", [clip.name for clip in clips])
     _check_names("contenders", [contender.label for contender in contenders])
     # What can't be made or opened is found before hours are spent on the rest.
-    started = {spec: None if spec == "none" else make_corruption(spec) for spec in corruptions}
+    described = {spec: open_corruption(spec) for spec in corruptions}
     for clip in clips:
         if next(iter(clip.play()), None) is None:
             raise ConfigError(f"the clip {clip.name} has no frames")
@@ -85,17 +86,17 @@ def evaluate(
         model = model.to(device).to(memory_format=torch.channels_last).eval()
     rows: list[Row] = []
     done = 0
+
+    def tick() -> None:
+        nonlocal done
+        done += 1
+        if progress is not None:
+            progress(done, None)
+
     for number, clip in enumerate(clips):
-        for spec, corruption in started.items():
+        for spec, corruption in described.items():
             # A draw of its own for each clip, the same for every contender.
             stream = None if corruption is None else corruption.start(item_generator(seed, number))
-
-            def tick() -> None:
-                nonlocal done
-                done += 1
-                if progress is not None:
-                    progress(done, None)
-
             rows += _one_clip(model, contenders, clip, (spec, stream), target, device, tick)
             if keep is not None:
                 keep(rows)
