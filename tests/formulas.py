@@ -11,17 +11,24 @@ def ema(present: Tensor, memory: Tensor, beta: Tensor | float) -> Tensor:
     return beta * present + (1 - beta) * memory
 
 
-def spatial(present: Tensor, memory: Tensor, logits: Tensor, kernel: int, dilation: int = 1) -> Tensor:
+def spatial(
+    present: Tensor, memory: Tensor, logits: Tensor, kernel: int, dilations: tuple[int, ...] = (1,)
+) -> Tensor:
     """η_0[p] z_t[p] + Σ_o η_o[p] z̃_{t−1}[p+o], η = softmax(0, logits), zero outside the image."""
-    height, width = present.shape[-2:]
+    channels, height, width = present.shape[1:]
+    offsets = [
+        (step * (o // kernel - kernel // 2), step * (o % kernel - kernel // 2))
+        for step in dilations
+        for o in range(kernel**2)
+    ]
+    groups = logits.shape[1] // len(offsets)
     fused = torch.zeros_like(present)
     for b, c, y, x in torch.cartesian_prod(*(torch.arange(n) for n in present.shape)).tolist():
-        first = c * kernel**2 if logits.shape[1] > kernel**2 else 0
-        eta = torch.softmax(torch.cat((torch.zeros(1), logits[b, first : first + kernel**2, y, x])), dim=0)
+        group = c * groups // channels
+        eta = torch.softmax(torch.cat((torch.zeros(1), logits[b, group::groups, y, x])), dim=0)
         value = eta[0] * present[b, c, y, x]
-        for o in range(kernel**2):
-            row = y + dilation * (o // kernel - kernel // 2)
-            column = x + dilation * (o % kernel - kernel // 2)
+        for o, (down, right) in enumerate(offsets):
+            row, column = y + down, x + right
             if 0 <= row < height and 0 <= column < width:
                 value = value + eta[1 + o] * memory[b, c, row, column]
         fused[b, c, y, x] = value

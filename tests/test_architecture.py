@@ -100,6 +100,7 @@ def test_the_public_names_are_these() -> None:
     assert holdsteady.__all__ == [
         "Adapter",
         "AdapterConfig",
+        "Cost",
         "Point",
         "PointTable",
         "StabilizedModel",

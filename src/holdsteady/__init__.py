@@ -4,6 +4,7 @@ from holdsteady.adapters.adapter import Adapter, Point
 from holdsteady.adapters.config import AdapterConfig, make_config
 from holdsteady.adapters.files import load_adapter, save_adapter
 from holdsteady.host.attach import stabilize
+from holdsteady.host.cost import Cost
 from holdsteady.host.points import PointTable, points
 from holdsteady.host.stabilized import StabilizedModel
 from holdsteady.host.state import StreamState
@@ -13,6 +14,7 @@ __version__ = "0.1.0"
 __all__ = [
     "Adapter",
     "AdapterConfig",
+    "Cost",
     "Point",
     "PointTable",
     "StabilizedModel",

@@ -8,7 +8,8 @@ from torch import nn
 
 from holdsteady.adapters.adapter import Adapter, Point
 from holdsteady.adapters.config import make_config
-from holdsteady.adapters.controller import Backbone, Head, MotionHead, VectorHead
+from holdsteady.adapters.controller import Backbone, Head, HeadShape, MotionHead, Offsets, VectorHead, shrink
+from holdsteady.adapters.fusion import warp
 from holdsteady.adapters.layout import Layout
 
 
@@ -68,8 +69,9 @@ def test_a_vector_gets_linear_layers() -> None:
     "module",
     [
         Backbone(3, 32, 6),
-        Head(32, 12, 36, 64, 2, -4.0),
-        VectorHead(32, 12, 4, 256, 2, -4.0),
+        Head(HeadShape(32, 12, 36, 64, 2, -4.0)),
+        Head(HeadShape(32, 12, 9, 24, 1, -4.0, reduction=8, separable=True, scale=2)),
+        VectorHead(HeadShape(32, 12, 4, 256, 2, -4.0)),
         MotionHead(15, 9, 24, -4.0),
     ],
 )
@@ -77,7 +79,7 @@ def test_weights_are_xavier_uniform_and_biases_zero_but_the_last(module: nn.Modu
     layers = {name: m for name, m in module.named_modules() if isinstance(m, nn.Conv2d | nn.Linear)}
     assert layers
     for name, layer in layers.items():
-        linear = name == "logits" or (isinstance(layer, nn.Conv2d) and layer.groups > 1)
+        linear = name in ("logits", "reduce") or (isinstance(layer, nn.Conv2d) and layer.groups > 1)
         gain = 1.0 if linear else math.sqrt(2 / (1 + 0.01**2))
         fan_in, fan_out = nn.init._calculate_fan_in_and_fan_out(layer.weight)
         bound = gain * math.sqrt(6 / (fan_in + fan_out))
@@ -89,4 +91,54 @@ def test_weights_are_xavier_uniform_and_biases_zero_but_the_last(module: nn.Modu
 @pytest.mark.parametrize("layers", [0, 2])
 def test_the_number_of_layers(layers: int) -> None:
     assert size(Backbone(3, 8, layers)) == conv(6, 8) + layers * conv(8, 8)
-    assert size(Head(8, 12, 5, 7, layers, 0.0)) == conv(20, 7) + layers * conv(7, 7) + conv(7, 5)
+    assert size(Head(HeadShape(8, 12, 5, 7, layers, 0.0))) == conv(20, 7) + layers * conv(7, 7) + conv(7, 5)
+
+
+def test_a_separable_head_with_reduction() -> None:
+    head = Head(HeadShape(8, 12, 5, 7, 1, 0.0, reduction=3, separable=True))
+    first, second, last = 9 * 11 + 11 + conv(11, 7, 1), 9 * 7 + 7 + conv(7, 7, 1), 9 * 7 + 7 + conv(7, 5, 1)
+    assert size(head) == conv(12, 3, 1) + first + second + last
+
+
+@pytest.mark.parametrize("scale", [1, 2, 4])
+@pytest.mark.parametrize("size_", [(16, 24), (9, 11), (1, 3)])
+def test_a_head_at_a_lower_resolution_gives_logits_of_the_points_size(scale: int, size_: tuple[int, int]) -> None:
+    head = Head(HeadShape(4, 6, 5, 7, 1, 0.0, scale=scale))
+    features, values = torch.randn(2, 4, 5, 6), [torch.randn(2, 6, *size_)]
+    logits = head(features, values, size_)
+    assert logits.shape == (2, 5, *size_)
+    # Values that are flat are the same at every resolution, and so are their logits away from the border.
+    flat = head(torch.ones(2, 4, 5, 6), [torch.ones(2, 6, 64, 64)], (64, 64))
+    torch.testing.assert_close(
+        flat[..., 32, 32], head(torch.ones(2, 4, 5, 6), [torch.ones(2, 6, 32, 32)], (32, 32))[..., 16, 16]
+    )
+
+
+def test_shrinking_takes_means_of_what_there_is() -> None:
+    value = torch.randn(1, 2, 5, 4)
+    small = shrink(value, 2)
+    assert small.shape == (1, 2, 3, 2)
+    torch.testing.assert_close(small[..., 0, 0], value[..., :2, :2].mean(dim=(-2, -1)))
+    torch.testing.assert_close(small[..., 2, 1], value[..., 4:, 2:].mean(dim=(-2, -1)))
+
+
+def test_a_learned_flow_starts_at_zero_and_has_gradients() -> None:
+    offsets = Offsets(4)
+    features = torch.randn(2, 4, 5, 6)
+    flow = offsets(features, (20, 24))
+    assert torch.equal(flow, torch.zeros(2, 2, 20, 24))
+    (memory,) = [torch.rand(2, 3, 20, 24)]
+    warp(memory, flow).square().sum().backward()
+    assert offsets.layer.weight.grad is not None
+    assert offsets.layer.weight.grad.abs().max() > 0
+
+
+def test_points_of_the_same_shape_share_a_head() -> None:
+    points = nafnet32()
+    config = make_config("spatial", shared_heads=True, head_width=8, backbone_width=8)
+    adapter = Adapter(config, points)
+    shapes = {point.shape for point in points}
+    assert len(adapter.heads) == len(shapes)
+    assert not any("head" in name for name, _ in adapter.cells.named_parameters())
+    own = Adapter(config.model_copy(update={"shared_heads": False}), points)
+    assert size(adapter) < size(own) / 3

@@ -20,15 +20,41 @@ def maps(seed: int, number: int, shape: tuple[int, ...], scale: float = 1.0) -> 
     return list(scale * torch.randn(number, *shape, generator=torch.Generator().manual_seed(seed)))
 
 
+@pytest.mark.parametrize("groups", [1, 2, 4])
 @pytest.mark.parametrize(
-    ("kernel", "dilation", "groups"), [(1, 1, 3), (3, 1, 3), (3, 1, 1), (3, 2, 3), (5, 1, 3), (5, 2, 1)]
+    ("kernel", "dilations"), [(1, (1,)), (3, (1,)), (3, (2,)), (5, (1,)), (3, (1, 2)), (5, (2, 1))]
 )
-def test_spatial_fusion_is_the_formula(kernel: int, dilation: int, groups: int) -> None:
-    present, memory = maps(0, 2, (2, 3, 5, 6))
-    (logits,) = maps(1, 1, (2, groups * kernel**2, 5, 6), scale=3)
+@pytest.mark.parametrize("memory_format", [torch.contiguous_format, torch.channels_last])
+def test_spatial_fusion_is_the_formula(
+    kernel: int, dilations: tuple[int, ...], groups: int, memory_format: torch.memory_format
+) -> None:
+    present, memory = (value.contiguous(memory_format=memory_format) for value in maps(0, 2, (2, 4, 5, 6)))
+    (logits,) = maps(1, 1, (2, len(dilations) * groups * kernel**2, 5, 6), scale=3)
+    before = [value.clone() for value in (present, memory, logits)]
     torch.testing.assert_close(
-        fusion.spatial(present, memory, logits, kernel, dilation),
-        formulas.spatial(present, memory, logits, kernel, dilation),
+        fusion.spatial(present, memory, logits.contiguous(memory_format=memory_format), kernel, dilations),
+        formulas.spatial(present, memory, logits, kernel, dilations),
+        atol=1e-6,
+        rtol=1e-6,
+    )
+    assert all(torch.equal(old, new) for old, new in zip(before, (present, memory, logits), strict=True))
+
+
+@pytest.mark.parametrize("groups", [1, 2, 4])
+def test_gradients_of_the_fusion_in_place(groups: int) -> None:
+    present, memory = (value.double().requires_grad_() for value in maps(0, 2, (1, 4, 3, 4)))
+    logits = maps(1, 1, (1, 18 * groups, 3, 4))[0].double().requires_grad_()
+    assert torch.autograd.gradcheck(lambda *values: fusion.spatial(*values, 3, (1, 2)), (present, memory, logits))
+    assert torch.autograd.gradcheck(fusion.controlled, (present, memory, logits.detach()[:, :groups].requires_grad_()))
+
+
+@pytest.mark.parametrize("groups", [1, 2, 4])
+def test_controlled_fusion_shares_logits_between_neighbouring_channels(groups: int) -> None:
+    present, memory = maps(0, 2, (2, 4, 3, 5))
+    (logits,) = maps(1, 1, (2, groups, 3, 5))
+    each = logits.repeat_interleave(4 // groups, dim=1)
+    torch.testing.assert_close(
+        fusion.controlled(present, memory, logits), formulas.ema(present, memory, 1 - torch.sigmoid(each))
     )
 
 
@@ -39,7 +65,10 @@ def test_spatial_fusion_with_a_window_of_one_is_controlled_fusion(
 ) -> None:
     present, memory, logits = maps(seed, 3, shape, scale)
     torch.testing.assert_close(
-        fusion.spatial(present, memory, logits, kernel=1), fusion.controlled(present, memory, logits)
+        fusion.spatial(present, memory, logits, kernel=1),
+        fusion.controlled(present, memory, logits),
+        rtol=1e-5,
+        atol=1e-6 * scale,
     )
     torch.testing.assert_close(
         fusion.controlled(present, memory, logits), formulas.ema(present, memory, 1 - torch.sigmoid(logits))
@@ -56,7 +85,7 @@ def test_a_fused_value_stays_within_what_was_seen(
     (logits,) = maps(seed + 1, 1, (batch, (1 if shared else channels) * kernel**2, height, width), scale)
     low = torch.minimum(present, memory.amin(dim=(2, 3), keepdim=True).clamp_max(0))
     high = torch.maximum(present, memory.amax(dim=(2, 3), keepdim=True).clamp_min(0))
-    fused = fusion.spatial(present, memory, logits, kernel, dilation)
+    fused = fusion.spatial(present, memory, logits, kernel, (dilation,))
     assert (fused >= low - 1e-6).all()
     assert (fused <= high + 1e-6).all()
     logits = logits[:, :channels] if not shared else logits[:, :1]

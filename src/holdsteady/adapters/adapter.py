@@ -1,7 +1,7 @@
 """An adapter: a config, the points that it was made for, and a cell for each."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
@@ -11,10 +11,11 @@ from huggingface_hub import ModelHubMixin, snapshot_download
 from torch import Tensor, nn
 
 from holdsteady.adapters.config import AdapterConfig
-from holdsteady.adapters.controller import Backbone
+from holdsteady.adapters.controller import Backbone, Head, Offsets, VectorHead
+from holdsteady.adapters.flow import FLOWS
 from holdsteady.adapters.fusion import is_finite
 from holdsteady.adapters.layout import Layout, infer_layout, stated_layout
-from holdsteady.adapters.stabilizers import Cell, Context, HeadFusion, Memory, make_stabilizer
+from holdsteady.adapters.stabilizers import Cell, Context, HeadFusion, Memory, make_head, make_stabilizer
 from holdsteady.errors import AdapterError, StateError
 
 
@@ -73,31 +74,74 @@ class Adapter(nn.Module, ModelHubMixin, library_name="holdsteady", tags=["video"
         self.frame_channels = frame_channels
         self.base = base or {}
         self.provenance = provenance or {}
+        self.heads = nn.ModuleDict()
         self.cells = nn.ModuleDict({_key(p.name): self._make_cell(p) for p in self.points})
         needs_backbone = any(isinstance(cell, HeadFusion) for cell in self.cells.values())
         self.backbone = (
-            Backbone(frame_channels, config.backbone_width, config.backbone_layers) if needs_backbone else None
+            Backbone(frame_channels, config.backbone_width, config.backbone_layers, config.backbone_scale)
+            if needs_backbone
+            else None
         )
+        self.offsets = Offsets(config.backbone_width) if needs_backbone and config.align == "learned" else None
+        self.flow = FLOWS[config.flow](mend=True) if needs_backbone and config.align == "flow" else None
 
     def _make_cell(self, point: Point) -> Cell:
         has_space = point.layout is None or point.layout.kind != "vector"
-        return make_stabilizer(self.config, point.channels or 0, self.frame_channels, has_space)
+        channels = point.channels or 0
+        if not self.config.shared_heads or point.shape is None:
+            return make_stabilizer(self.config, channels, self.frame_channels, has_space)
+        key = "x".join(str(side) for side in point.shape)
+        if key not in self.heads:
+            self.heads[key] = make_head(channels, has_space, self.config)
+        return HeadFusion(channels, has_space, self.config, cast(Head | VectorHead, self.heads[key]))
 
     @property
     def needs_frames(self) -> bool:
         """Whether any cell looks at the previous frame."""
         return any(cell.needs_frames for cell in self.cells.values())
 
-    def context(self, frame: Tensor | None, previous_frame: Tensor | None, strength: float) -> Context:
-        """What the cells share at one time step; the backbone runs here, once."""
+    def context(
+        self,
+        frame: Tensor | None,
+        previous_frame: Tensor | None,
+        strength: float,
+        memories: Mapping[str, Memory] | None = None,
+    ) -> Context:
+        """What the cells share at one time step; the backbone and the flow of the frames run here, once.
+
+        Args:
+            frame: x_t (B, C, H, W), finite.
+            previous_frame: x_{t−1}.
+            strength: of the stabilization, in [0, 1].
+            memories: of this adapter's points, by name; None at the start.
+        """
         looks = self.backbone is not None or self.config.kind == "motion" or self.config.flow_from == "input"
         if looks and (frame is None or frame.shape[1] != self.frame_channels):
             raise AdapterError(
                 f"this adapter looks at floating-point frames (B, {self.frame_channels}, H, W); it was given "
                 f"{'none' if frame is None else tuple(frame.shape)}"
             )
-        features = None if self.backbone is None else self.backbone(frame, previous_frame)
-        return Context(frame, previous_frame, features, strength)
+        if self.backbone is None or frame is None or previous_frame is None:
+            return Context(frame, previous_frame, strength=strength)
+        features, flow = self.backbone(frame, previous_frame), None
+        if self.offsets is not None:
+            flow = self.offsets(features, (frame.shape[-2], frame.shape[-1]))
+        elif self.flow is not None:
+            flow = self.flow(frame, self._followed(frame, previous_frame, memories or {}))
+        return Context(frame, previous_frame, features, flow, strength)
+
+    def _followed(self, frame: Tensor, previous_frame: Tensor, memories: Mapping[str, Memory]) -> Tensor:
+        """The picture that the flow leads back to: what is remembered of the input or output, or the last frame."""
+        name = "output" if self.config.flow_from == "output" else "input"
+        memory = memories.get(name)
+        if memory is None:
+            return previous_frame
+        if memory["stabilized"].shape != frame.shape:
+            raise AdapterError(
+                f"flow_from = output: the output {tuple(memory['stabilized'].shape)} is no picture like the frame "
+                f"{tuple(frame.shape)}; take flow_from = input"
+            )
+        return torch.where(memory["stabilized"].isnan(), frame, memory["stabilized"])
 
     def stabilize(
         self, index: int, value: Tensor, memory: Memory | None, context: Context, frame_size: tuple[int, int]

@@ -2,12 +2,13 @@
 
 import difflib
 from collections.abc import Iterable
-from typing import Any, Literal, get_args
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from holdsteady.adapters.flow import FLOWS
 from holdsteady.adapters.layout import LAYOUT_KINDS
+from holdsteady.adapters.presets import PRESETS
 from holdsteady.errors import ConfigError
 
 Kind = Literal[
@@ -25,25 +26,32 @@ OUTPUT_KINDS = ("output-fixed", "output-gaussian", "motion-fixed", "motion")
 LEARNED_KINDS = ("simple-learned", "controlled", "spatial", "motion")
 
 _ANY = {"kind", "points", "layouts", "grid"}
-_HEADS = {
+_FLOW = {"flow", "flow_from"}
+_HEADS = _FLOW | {
+    "align",
     "backbone_width",
     "backbone_layers",
+    "backbone_scale",
     "head_width",
     "head_layers",
-    "vector_width",
+    "head_scale",
+    "head_reduction",
+    "head_convolution",
     "head_input",
+    "shared_heads",
+    "kernel_channels",
+    "vector_width",
     "initial_logit",
 }
-_FLOW = {"flow", "flow_from"}
 _FIELDS: dict[str, set[str]] = {
     "output-fixed": {"beta"},
     "output-gaussian": {"sigma"},
     "simple-fixed": {"beta"},
     "simple-learned": {"initial_a"},
     "controlled": _HEADS,
-    "spatial": _HEADS | {"kernel", "dilation"},
+    "spatial": _HEADS | {"kernel", "dilations"},
     "motion-fixed": _FLOW | {"memory_weight", "tolerance"},
-    "motion": _FLOW | {"kernel", "dilation", "motion_width", "initial_logit"},
+    "motion": _FLOW | {"kernel", "dilations", "motion_width", "initial_logit"},
 }
 
 
@@ -67,24 +75,39 @@ class AdapterConfig(BaseModel):
     beta: float = Field(0.9, gt=0, le=1, description="weight of the present; 1 is the base")
     sigma: float = Field(1.0, gt=0, le=64, description="width of the causal Gaussian window, in frames")
 
+    align: Literal["none", "flow", "learned"] = Field(
+        "none",
+        description="how the memory is brought to the present before it is fused: not at all, along the flow of the "
+        "frames, or along offsets that the backbone gives",
+    )
     backbone_width: int = Field(32, ge=1, description="channels of the controller's backbone")
     backbone_layers: int = Field(6, ge=0, description="layers of the backbone after the first")
+    backbone_scale: Literal[1, 2, 4] = Field(1, description="the backbone works at 1/this of the frame's size")
     head_width: int = Field(64, ge=1, description="channels of the heads")
     head_layers: int = Field(2, ge=0, description="layers of a head between the first and the logits")
-    vector_width: int = Field(256, ge=1, description="channels of the heads of points without space")
-    head_input: Literal["features", "backbone"] = Field(
+    head_scale: Literal[1, 2, 4] = Field(1, description="heads work at 1/this of their point's size")
+    head_reduction: int = Field(0, ge=0, description="channels that a 1×1 layer first brings a head's maps to; 0: none")
+    head_convolution: Literal["full", "separable"] = Field("full", description="what the 3×3 layers of heads are")
+    head_input: Literal["features", "pair", "differences", "backbone"] = Field(
         "features",
-        description="whether heads see the point's values, or the backbone alone (for composition)",
+        description="what heads see beside the backbone's features: z_t, z̃_{t−1} and z_{t−1}; z_t, z̃_{t−1} and their "
+        "difference; |z_t − z̃_{t−1}| and |z_t − z_{t−1}|; or nothing (for composition)",
     )
+    shared_heads: bool = Field(False, description="one head for all points of the same shape")
+    kernel_channels: int = Field(1, ge=0, description="neighbouring channels that share a kernel; 0: all")
+    vector_width: int = Field(256, ge=1, description="channels of the heads of points without space")
     initial_a: float = Field(4.0, description="a at the start of simple-learned, where β = sigmoid(a)")
     initial_logit: float = Field(-4.0, description="logit of the memory at the start, summed over a window")
     kernel: int = Field(3, ge=1, le=15, description="side of the window, odd")
-    dilation: int = Field(1, ge=1, le=64, description="step between the window's offsets, in pixels")
+    dilations: tuple[Annotated[int, Field(ge=1, le=64)], ...] = Field(
+        (1,), min_length=1, description="step between a window's offsets in pixels, for each window"
+    )
 
     flow: str = Field("dis", description="name of the flow method")
     flow_from: Literal["auto", "output", "input"] = Field(
         "auto",
-        description="pictures whose motion is followed; auto: the output if it is a picture like the frame",
+        description="pictures whose motion is followed; auto: in the motion kinds the output if it is a picture like "
+        "the frame, else the input",
     )
     memory_weight: float = Field(0.6, ge=0, le=1, description="a, the largest weight of the memory")
     tolerance: float = Field(2.0, gt=0, description="c, difference that is tolerated, in medians")
@@ -131,6 +154,12 @@ class AdapterConfig(BaseModel):
             raise ValueError(unused)
         if self.kind in ("motion-fixed", "motion") and self.points != ("output",):
             raise ValueError(f"kind '{self.kind}' works at the point 'output' alone, not at {list(self.points)}")
+        if self.kind in ("controlled", "spatial") and self.align != "flow":
+            idle = sorted(_FLOW & self.model_fields_set)
+            if idle:
+                raise ValueError(f"{', '.join(idle)} has no effect without align = flow")
+        if self.align == "flow" and self.flow_from == "output" and "output" not in self.points:
+            raise ValueError(f"flow_from = output needs the point 'output'; points are {list(self.points)}")
         if self.kind in OUTPUT_KINDS and set(self.points) - {"output"}:
             raise ValueError(
                 f"kind '{self.kind}' works at the point 'output'; for points inside the network take simple-fixed"
@@ -144,24 +173,9 @@ class AdapterConfig(BaseModel):
 
     def settings(self) -> dict[str, Any]:
         """The settings that this kind uses, ready for JSON."""
-        return self.model_dump(mode="json", include=(_ANY | _FIELDS[self.kind]))
+        idle = _FLOW if self.kind in ("controlled", "spatial") and self.align != "flow" else set()
+        return self.model_dump(mode="json", include=(_ANY | _FIELDS[self.kind]) - idle)
 
-
-PRESETS: dict[str, dict[str, Any]] = {
-    # The constants of the paper's experiments. Its depth model has half the widths.
-    "paper": {
-        "backbone_width": 32,
-        "backbone_layers": 6,
-        "head_width": 64,
-        "head_layers": 2,
-        "vector_width": 256,
-        "head_input": "features",
-        "initial_logit": -4.0,
-        "initial_a": 4.0,
-        "kernel": 3,
-        "dilation": 1,
-    },
-}
 
 _SHORT = {
     "output-fixed": "beta",

@@ -1,5 +1,6 @@
 """The controller: one backbone a model, one head a point (Instant Video Models, section 3 and appendix)."""
 
+from dataclasses import dataclass
 from typing import Literal
 
 import torch
@@ -29,42 +30,104 @@ def _linear(inputs: int, outputs: int) -> nn.Sequential:
 
 
 class Backbone(nn.Module):
-    """What the frame and the previous frame show, (B, C, H, W) each → features g_t (B, width, H, W)."""
+    """What the frame and the previous frame show, (B, C, H, W) each → features g_t (B, width, H/scale, W/scale).
 
-    def __init__(self, frame_channels: int, width: int, layers: int) -> None:
+    Args:
+        frame_channels: C.
+        width: channels of the features.
+        layers: 3×3 layers after the first.
+        scale: by which the frames are shrunk first.
+    """
+
+    def __init__(self, frame_channels: int, width: int, layers: int, scale: int = 1) -> None:
         super().__init__()
+        self.scale = scale
         self.layers = nn.Sequential(_conv(2 * frame_channels, width), *(_conv(width, width) for _ in range(layers)))
 
     def forward(self, frame: Tensor, previous_frame: Tensor) -> Tensor:
-        out: Tensor = self.layers(torch.cat((frame, previous_frame), dim=1))
+        out: Tensor = self.layers(shrink(torch.cat((frame, previous_frame), dim=1), self.scale))
         return out
+
+
+class Offsets(nn.Module):
+    """A coarse flow from the backbone's features: (B, width, h, w) → (B, 2, H, W) in pixels of the frame.
+
+    It begins at zero and is learned from the loss alone, through the warped memory.
+    """
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.layer = nn.Conv2d(width, 2, 3, padding=1)
+        nn.init.zeros_(self.layer.weight)
+        assert self.layer.bias is not None
+        nn.init.zeros_(self.layer.bias)
+
+    def forward(self, features: Tensor, size: tuple[int, int]) -> Tensor:
+        flow: Tensor = self.layer(features)
+        return enlarge(flow, size)
+
+
+@dataclass(frozen=True)
+class HeadShape:
+    """What a head is made of.
+
+    Attributes:
+        features: channels of g_t.
+        values: channels of the point's own values, all together.
+        outputs: logits for each place.
+        width: channels of its layers.
+        layers: layers between the first and the logits.
+        initial_logit: bias of the last layer at the start: little memory, so near the base.
+        reduction: channels that a 1×1 layer brings the values to, or 0.
+        separable: whether a 3×3 layer is one for each channel, followed by a 1×1 layer.
+        scale: by which values are shrunk first; the logits are enlarged again.
+    """
+
+    features: int
+    values: int
+    outputs: int
+    width: int
+    layers: int
+    initial_logit: float
+    reduction: int = 0
+    separable: bool = False
+    scale: int = 1
 
 
 class Head(nn.Module):
-    """Logits (B, outputs, H, W) for one point, from g_t resized to it and the point's own values.
+    """Logits (B, outputs, H, W) for one point, from g_t resized to it and the point's own values."""
 
-    The last layer starts with the bias ``initial_logit``: little memory, so near the base.
-    """
-
-    def __init__(self, features: int, values: int, outputs: int, width: int, layers: int, initial_logit: float) -> None:
+    def __init__(self, shape: HeadShape) -> None:
         super().__init__()
-        self.layers = nn.Sequential(_conv(features + values, width), *(_conv(width, width) for _ in range(layers)))
-        self.logits = _initialise(nn.Conv2d(width, outputs, 3, padding=1), "linear", initial_logit)
+        self.scale = shape.scale
+        reduced = shape.reduction if shape.reduction and shape.values else shape.values
+        self.reduce = (
+            _initialise(nn.Conv2d(shape.values, reduced, 1), "linear") if reduced != shape.values else nn.Identity()
+        )
+        inputs = [shape.features + reduced, *(shape.width for _ in range(shape.layers))]
+        layer = _separable if shape.separable else _conv
+        self.layers = nn.Sequential(*(layer(channels, shape.width) for channels in inputs))
+        last = nn.Conv2d(shape.width, shape.outputs, *((1,) if shape.separable else (3, 1, 1)))
+        self.logits = _initialise(last, "linear", shape.initial_logit)
+        self.spread = _depthwise(shape.width) if shape.separable else nn.Identity()
 
     def forward(self, features: Tensor, values: list[Tensor], size: tuple[int, int]) -> Tensor:
-        if features.shape[-2:] != size:
-            features = F.interpolate(features, size=size, mode="bilinear", align_corners=False)
-        out: Tensor = self.logits(self.layers(torch.cat((features, *values), dim=1)))
-        return out
+        small = (-(-size[0] // self.scale), -(-size[1] // self.scale))
+        seen = [enlarge(features, small)]
+        if values:
+            seen.append(self.reduce(shrink(torch.cat(values, dim=1), self.scale)))
+        out: Tensor = self.logits(self.spread(self.layers(torch.cat(seen, dim=1))))
+        return enlarge(out, size)
 
 
 class VectorHead(nn.Module):
     """As ``Head`` for points without space: linear layers on g_t pooled over the picture."""
 
-    def __init__(self, features: int, values: int, outputs: int, width: int, layers: int, initial_logit: float) -> None:
+    def __init__(self, shape: HeadShape) -> None:
         super().__init__()
-        self.layers = nn.Sequential(_linear(features + values, width), *(_linear(width, width) for _ in range(layers)))
-        self.logits = _initialise(nn.Linear(width, outputs), "linear", initial_logit)
+        inputs = [shape.features + shape.values, *(shape.width for _ in range(shape.layers))]
+        self.layers = nn.Sequential(*(_linear(channels, shape.width) for channels in inputs))
+        self.logits = _initialise(nn.Linear(shape.width, shape.outputs), "linear", shape.initial_logit)
 
     def forward(self, features: Tensor, values: list[Tensor], size: tuple[int, int]) -> Tensor:
         seen = [features.mean(dim=(2, 3)), *(value.flatten(1) for value in values)]
@@ -81,7 +144,7 @@ class MotionHead(nn.Module):
 
     def __init__(self, inputs: int, outputs: int, width: int, initial_logit: float) -> None:
         super().__init__()
-        self.layers = nn.Sequential(_conv(inputs, width), _separable(width), _separable(width))
+        self.layers = nn.Sequential(_conv(inputs, width), _separable(width, width), _separable(width, width))
         self.spread = _depthwise(width)
         self.logits = _initialise(nn.Conv2d(width, outputs, 1), "linear", initial_logit)
 
@@ -90,10 +153,22 @@ class MotionHead(nn.Module):
         return out
 
 
+def shrink(value: Tensor, scale: int) -> Tensor:
+    """Means over squares of scale × scale pixels, (B, C, H, W) → (B, C, ⌈H/scale⌉, ⌈W/scale⌉)."""
+    return value if scale == 1 else F.avg_pool2d(value, scale, ceil_mode=True, count_include_pad=False)
+
+
+def enlarge(value: Tensor, size: tuple[int, int]) -> Tensor:
+    """A map (B, C, h, w) brought to another size bilinearly."""
+    if value.shape[-2:] == size:
+        return value
+    return F.interpolate(value, size=size, mode="bilinear", align_corners=False)
+
+
 def _depthwise(width: int) -> nn.Module:
     return _initialise(nn.Conv2d(width, width, 3, padding=1, groups=width), "linear")
 
 
-def _separable(width: int) -> nn.Sequential:
-    pointwise = _initialise(nn.Conv2d(width, width, 1), "leaky_relu")
-    return nn.Sequential(_depthwise(width), pointwise, nn.LeakyReLU(_SLOPE))
+def _separable(inputs: int, outputs: int) -> nn.Sequential:
+    pointwise = _initialise(nn.Conv2d(inputs, outputs, 1), "leaky_relu")
+    return nn.Sequential(_depthwise(inputs), pointwise, nn.LeakyReLU(_SLOPE))

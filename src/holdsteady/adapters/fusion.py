@@ -31,37 +31,62 @@ def gaussian_weights(sigma: float) -> Tensor:
 
 
 def controlled(present: Tensor, memory: Tensor, logits: Tensor) -> Tensor:
-    """Controlled fusion β ⊙ z_t + (1−β) ⊙ z̃_{t−1} with 1−β = sigmoid(logits), logits of z's shape."""
-    return ema(present, memory, torch.sigmoid(-logits))
-
-
-def spatial(present: Tensor, memory: Tensor, logits: Tensor, kernel: int, dilation: int = 1) -> Tensor:
-    """Spatial fusion: the present and a window of the memory, weighted by a softmax for each value.
-
-    z̃_t[p] = η_0[p] z_t[p] + Σ_o η_o[p] z̃_{t−1}[p + o], where η is the softmax over (0, logits); the
-    memory is zero outside the image.
+    """Controlled fusion β ⊙ z_t + (1−β) ⊙ z̃_{t−1} with 1−β = sigmoid(logits).
 
     Args:
         present: z_t (B, C, H, W).
         memory: z̃_{t−1} (B, C, H, W).
-        logits: (B, G·k², H, W), G = C for a window per channel or 1 for one shared by all channels; the
-            k² offsets of a channel lie next to each other, row by row from the top left.
-        kernel: k, odd.
-        dilation: step between the offsets of the window, in pixels.
+        logits: (B, G, H, W), G dividing C: each is shared by C/G neighbouring channels.
     """
-    height, width = present.shape[-2:]
-    logits = logits.unflatten(1, (-1, kernel * kernel))
-    top = logits.amax(dim=2).clamp_min(0)
-    total = fused = torch.exp(-top)
-    fused = fused * present
-    reach = dilation * (kernel // 2)
+    beta = torch.sigmoid(-logits)
+    if logits.shape[1] in (1, present.shape[1]):
+        return ema(present, memory, beta)
+    split = (logits.shape[1], -1)
+    return ema(present.unflatten(1, split), memory.unflatten(1, split), beta.unsqueeze(2)).flatten(1, 2)
+
+
+def spatial(present: Tensor, memory: Tensor, logits: Tensor, kernel: int, dilations: tuple[int, ...] = (1,)) -> Tensor:
+    """Spatial fusion: the present and windows of the memory, weighted by a softmax for each value.
+
+    z̃_t[p] = η_0[p] z_t[p] + Σ_o η_o[p] z̃_{t−1}[p + o], where η is the softmax over (0, logits); the
+    memory is zero outside the image. It is never unfolded: the windows are shifted views of one padded copy, added
+    up one by one.
+
+    Args:
+        present: z_t (B, C, H, W).
+        memory: z̃_{t−1} (B, C, H, W).
+        logits: (B, D·k²·G, H, W), G dividing C: a window for each G-th part of the channels. The G logits of an
+            offset lie next to each other, offsets row by row from the top left, windows in the order of ``dilations``.
+        kernel: k, odd.
+        dilations: for each of the D windows, the step between its offsets in pixels.
+    """
+    channels, height, width = present.shape[1:]
+    offsets = [
+        (step * (index // kernel - kernel // 2), step * (index % kernel - kernel // 2))
+        for step in dilations
+        for index in range(kernel * kernel)
+    ]
+    groups = logits.shape[1] // len(offsets)
+    logits = logits.unflatten(1, (len(offsets), groups))
+    top = logits.amax(dim=1).clamp_min(0)
+    here = torch.exp(-top)
+    total = here.clone()  # grows in place, while the way back needs the weight of the present as it is
+    # One group or one for each channel broadcast as they are; other groups need an axis of their own.
+    apart = groups not in (1, channels)
+    if apart:
+        present, here = present.unflatten(1, (groups, -1)), here.unsqueeze(2)
+    fused = here * present
+    reach = max(dilations) * (kernel // 2)
     padded = F.pad(memory, (reach, reach, reach, reach))
-    for index in range(kernel * kernel):
-        row, column = (dilation * offset for offset in divmod(index, kernel))
-        weight = torch.exp(logits[:, :, index] - top)
-        total = total + weight
-        fused = fused + weight * padded[..., row : row + height, column : column + width]
-    return fused / total
+    if apart:
+        padded = padded.unflatten(1, (groups, -1))
+    for index, (row, column) in enumerate(offsets):
+        weight = torch.exp(logits[:, index] - top)
+        total += weight
+        view = padded[..., reach + row : reach + row + height, reach + column : reach + column + width]
+        fused = fused.addcmul_(weight.unsqueeze(2) if apart else weight, view)
+    fused = fused / (total.unsqueeze(2) if apart else total)
+    return fused.flatten(1, 2) if apart else fused
 
 
 def warp(memory: Tensor, flow: Tensor) -> Tensor:

@@ -17,7 +17,7 @@ from torch.utils.checkpoint import checkpoint
 
 from holdsteady.adapters import fusion
 from holdsteady.adapters.config import AdapterConfig
-from holdsteady.adapters.controller import Head, MotionHead, VectorHead
+from holdsteady.adapters.controller import Head, HeadShape, MotionHead, VectorHead
 from holdsteady.adapters.flow import FLOWS, resize_flow
 
 Memory = dict[str, Tensor]
@@ -30,13 +30,15 @@ class Context:
     Attributes:
         frame: x_t (B, C, H, W), finite.
         previous_frame: x_{t−1}; the present frame where a stream is new.
-        features: g_t (B, width, H, W) of the controller's backbone, for the kinds that have one.
+        features: g_t (B, width, h, w) of the controller's backbone, for the kinds that have one.
+        flow: from x_t back to the last frame (B, 2, H, W) in pixels, for the adapters that align with it.
         strength: how much of the stabilization is shown, in [0, 1]; memories are always at full strength.
     """
 
     frame: Tensor | None = None
     previous_frame: Tensor | None = None
     features: Tensor | None = None
+    flow: Tensor | None = None
     strength: float = 1.0
 
 
@@ -153,42 +155,81 @@ class HeadFusion(Stabilizer):
 
     Args:
         channels: C of the point.
-        has_space: whether the point is a map; a vector gets a linear head, and a window of one.
+        has_space: whether the point is a map; a vector gets a linear head, no window and no alignment.
         config: of kind ``controlled`` or ``spatial``.
+        head: one that other points of this shape have too, kept by the adapter; None for one of its own.
     """
 
     needs_frames = True
 
-    def __init__(self, channels: int, has_space: bool, config: AdapterConfig) -> None:
+    def __init__(
+        self, channels: int, has_space: bool, config: AdapterConfig, head: Head | VectorHead | None = None
+    ) -> None:
         super().__init__()
-        self.keeps_raw = config.head_input == "features"
+        self.head_input = config.head_input
+        self.keeps_raw = config.head_input in ("features", "differences")
         self.kernel = config.kernel if config.kind == "spatial" and has_space else 0
-        self.dilation = config.dilation
-        window = max(1, self.kernel**2)
-        self.head = (Head if has_space else VectorHead)(
-            config.backbone_width,
-            3 * channels if self.keeps_raw else 0,
-            channels * window,
-            config.head_width if has_space else config.vector_width,
-            config.head_layers,
-            # All offsets together start with the weight that one would have.
-            config.initial_logit - math.log(window),
-        )
+        self.dilations = config.dilations
+        self.aligned = config.align != "none" and has_space
+        self.has_space = has_space
+        if head is None:
+            self.head = make_head(channels, has_space, config)
+        else:
+            # Not registered here, so that its weights are saved once.
+            object.__setattr__(self, "head", head)
 
     def fuse(self, moment: Moment, context: Context) -> tuple[Tensor, Tensor]:
         assert context.features is not None
         size = (moment.present.shape[-2], moment.present.shape[-1])
-        values = [moment.present, moment.stabilized, moment.raw] if moment.raw is not None else []
-        logits = self.head(context.features, values, size)
+        stabilized = moment.stabilized
+        if self.aligned:
+            assert context.flow is not None
+            stabilized = fusion.warp(stabilized, resize_flow(context.flow, size))
+        logits = self.head(context.features, self._values(moment, stabilized), size)
         if not self.kernel:
-            return fusion.controlled(moment.present, moment.stabilized, logits), moment.stabilized
-        arguments = (moment.present, moment.stabilized, logits, self.kernel, self.dilation)
-        if torch.is_grad_enabled() and logits.requires_grad:
+            return fusion.controlled(moment.present, stabilized, logits), stabilized
+        arguments = (moment.present, stabilized, logits, self.kernel, self.dilations)
+        if torch.is_grad_enabled():
             # Computed again on the way back: its weights, k² for each value, are most of what a training remembers.
             fused = checkpoint(fusion.spatial, *arguments, use_reentrant=False, preserve_rng_state=False)
         else:
             fused = fusion.spatial(*arguments)
-        return fused, moment.stabilized
+        return fused, stabilized
+
+    def _values(self, moment: Moment, stabilized: Tensor) -> list[Tensor]:
+        present = moment.present
+        if self.head_input == "backbone":
+            return []
+        difference = (present - stabilized).abs()
+        if self.head_input == "pair":
+            near = [fusion.box_mean(difference)] if self.has_space else []
+            return [present, stabilized, difference, *near]
+        assert moment.raw is not None
+        if self.head_input == "differences":
+            return [difference, (present - moment.raw).abs()]
+        return [present, stabilized, moment.raw]
+
+
+def make_head(channels: int, has_space: bool, config: AdapterConfig) -> Head | VectorHead:
+    """The head of a point of the *controlled* and *spatial* kinds; arguments as of :class:`HeadFusion`."""
+    seen = {"features": 3, "pair": 4 if has_space else 3, "differences": 2, "backbone": 0}[config.head_input]
+    windows = len(config.dilations) * config.kernel**2 if config.kind == "spatial" and has_space else 1
+    shared = config.kernel_channels or channels
+    # Channels that can't be parted evenly share one kernel.
+    groups = channels // shared if channels % shared == 0 else 1
+    shape = HeadShape(
+        config.backbone_width,
+        seen * channels,
+        groups * windows,
+        config.head_width if has_space else config.vector_width,
+        config.head_layers,
+        # All offsets together start with the weight that one would have.
+        config.initial_logit - math.log(windows),
+        config.head_reduction,
+        config.head_convolution == "separable",
+        config.head_scale,
+    )
+    return Head(shape) if has_space else VectorHead(shape)
 
 
 class MotionStabilizer(Stabilizer):
@@ -247,12 +288,12 @@ class Motion(MotionStabilizer):
     def __init__(self, channels: int, frame_channels: int, config: AdapterConfig) -> None:
         super().__init__(channels, frame_channels, config)
         self.needs_frames = True
-        self.kernel, self.dilation = config.kernel, config.dilation
+        self.kernel, self.dilations = config.kernel, config.dilations
         self.head = MotionHead(
             frame_channels + 4 * channels,
-            config.kernel**2,
+            len(config.dilations) * config.kernel**2,
             config.motion_width,
-            config.initial_logit - math.log(config.kernel**2),
+            config.initial_logit - math.log(len(config.dilations) * config.kernel**2),
         )
 
     def fuse(self, moment: Moment, context: Context) -> tuple[Tensor, Tensor]:
@@ -262,7 +303,7 @@ class Motion(MotionStabilizer):
             frame = F.interpolate(frame, size=present.shape[-2:], mode="bilinear", antialias=True)
         difference = (present - warped).abs()
         logits = self.head([frame, present, warped, difference, fusion.box_mean(difference)])
-        return fusion.spatial(present, warped, logits, self.kernel, self.dilation), warped
+        return fusion.spatial(present, warped, logits, self.kernel, self.dilations), warped
 
 
 Cell = Stabilizer | GaussianWindow

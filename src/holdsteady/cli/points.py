@@ -1,7 +1,7 @@
-"""``holdsteady points``: where a model can be stabilized."""
+"""``holdsteady points``: where a model can be stabilized, and what it costs."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import torch
 import typer
@@ -9,12 +9,16 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from holdsteady.adapters.config import make_config
 from holdsteady.cli import options
 from holdsteady.errors import ConfigError, HoldsteadyError, ModelError
+from holdsteady.host.attach import AdapterLike, stabilize
+from holdsteady.host.cost import COLUMNS
 from holdsteady.host.points import points as list_points
 from holdsteady.host.points import select_points
 from holdsteady.models.contract import in_one_line
 from holdsteady.models.loaders import load_model
+from holdsteady.models.runner import resolve_adapters
 
 
 def points(
@@ -23,11 +27,24 @@ def points(
     size: Annotated[str, typer.Option(help="Width × height of the frame that is tried.")] = "256x256",
     select: Annotated[
         list[str] | None,
-        typer.Option("--select", "-s", help="Show only these: name, glob, type, auto.", show_default=False),
+        typer.Option("--select", "-s", help="Only these points: name, glob, type, auto.", show_default=False),
+    ] = None,
+    cost: Annotated[bool, typer.Option("--cost", help="Show what an adapter at the points costs.")] = False,
+    kind: Annotated[
+        str | None, typer.Option(help="With --cost: a new adapter of this kind; default: spatial.", show_default=False)
+    ] = None,
+    preset: Annotated[
+        str | None, typer.Option(help="With --cost: its constants; default: paper.", show_default=False)
+    ] = None,
+    adapter: Annotated[
+        str | None, typer.Option(help="With --cost: adapters as in holdsteady run, instead.", show_default=False)
     ] = None,
     device: options.Device = "cpu",
 ) -> None:
     """List the points of a model: name, type, shape, layout, share of the model's work.
+
+    With --cost: what an adapter takes at each point, and beside the model: parameters, multiply-accumulates (MACs) for
+    each pixel of the frame, bytes remembered for each stream.
 
     Examples:
 
@@ -36,29 +53,74 @@ def points(
         holdsteady points nafnet16-denoise --select auto
 
         holdsteady points my_model.py:build --size 640x480 --select 'encoder.*' --select output
+
+        holdsteady points nafnet16-denoise --cost --kind controlled
+
+        holdsteady points nafnet16-denoise --cost --adapter nafnet16-noise-motion
     """
     picked = options.pick_device(device)
+    height, width = _size(size)
+    adapters = _adapters(cost, kind, preset, adapter, select)
     loaded = load_model(model, weights)
     if isinstance(loaded, torch.nn.Module):
         loaded = loaded.to(picked)
-    frame = torch.rand(1, 3, *_size(size), device=picked)
+    frame = torch.rand(1, 3, height, width, device=picked)
     try:
-        table = list_points(loaded, frame)
+        view = _points(loaded, frame, select) if adapters is None else _costs(loaded, frame, adapters)
     except HoldsteadyError:
         raise
     except Exception as error:
         raise ModelError(f"the model fails on a frame of --size {size}: {in_one_line(error)}") from error
+    what = adapter or kind or "spatial"
+    view.title = escape(
+        f"{view.row_count} points of {model}" if adapters is None else f"cost of {what} in {model}, {width}×{height}"
+    )
+    # As wide as it has to be when it goes to a file or another program.
+    console = Console()
+    console = console if console.is_terminal else Console(width=160)
+    console.print(view)
+
+
+def _adapters(
+    cost: bool, kind: str | None, preset: str | None, adapter: str | None, select: list[str] | None
+) -> list[AdapterLike] | None:
+    """The adapters whose cost is asked for; None where the points alone are."""
+    new = [name for name, value in (("--kind", kind), ("--preset", preset)) if value is not None]
+    if not cost:
+        given = [*new, *(["--adapter"] if adapter is not None else [])]
+        if given:
+            raise ConfigError(f"{', '.join(given)}: add --cost; they choose the adapter that is counted")
+        return None
+    if adapter is None:
+        return [make_config(kind or "spatial", preset or "paper", points=tuple(select or ()))]
+    if new or select:
+        given = [*new, *(["--select"] if select else [])]
+        raise ConfigError(f"--adapter {adapter} has its kind and its points; leave out {', '.join(given)}")
+    return resolve_adapters(adapter)
+
+
+def _points(model: Any, frame: torch.Tensor, select: list[str] | None) -> Table:
+    table = list_points(model, frame)
     chosen = {p.name for p in select_points(table, select)} if select else {row.point.name for row in table}
-    view = Table(title=f"{len(chosen)} points of {escape(model)}", title_justify="left")
+    view = Table(title_justify="left")
     for name in ("name", "type", "shape", "layout", "work"):
         view.add_column(name, justify="right" if name == "work" else "left", no_wrap=name != "layout")
     for row in table:
         if row.point.name in chosen:
             view.add_row(*row.cells())
-    # As wide as it has to be when it goes to a file or another program.
-    console = Console()
-    console = console if console.is_terminal else Console(width=160)
-    console.print(view)
+    return view
+
+
+def _costs(model: Any, frame: torch.Tensor, adapters: list[AdapterLike]) -> Table:
+    steady = stabilize(model, adapters, example=frame).to(frame.device)
+    view = Table(title_justify="left")
+    for name in COLUMNS:
+        view.add_column(name, justify="left" if name == "name" else "right", no_wrap=True)
+    shown = steady.cost(frame)
+    for number, row in enumerate(shown.cells()):
+        # A line between the points and the sums.
+        view.add_row(*map(escape, row), end_section=number == len(shown.points) - 1)
+    return view
 
 
 def _size(text: str) -> tuple[int, int]:

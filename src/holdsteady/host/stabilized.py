@@ -16,6 +16,7 @@ from holdsteady.adapters.files import save_adapter
 from holdsteady.adapters.fusion import is_finite
 from holdsteady.adapters.stabilizers import Context, Memory
 from holdsteady.errors import AdapterError, ConfigError, PointError, StateError
+from holdsteady.host.cost import Cost, cost
 from holdsteady.host.mirror import mirror
 from holdsteady.host.outputs import as_tensor, find_leaf, get_leaf, like, set_leaf
 from holdsteady.host.points import can_mirror, frame_size_of, is_channels_last
@@ -155,8 +156,12 @@ class StabilizedModel(nn.Module):
             )
         present, previous, kept = self._frames(frame, state)
         each = [self.adapter(number) for number in range(len(self.adapters))]
-        contexts = [adapter.context(present, previous, self._strength) for adapter in each]
-        current = _Pass(self, contexts, {} if state is None else state.memories, size)
+        memories = {} if state is None else state.memories
+        contexts = [
+            adapter.context(present, previous, self._strength, _of_adapter(number, memories))
+            for number, adapter in enumerate(each)
+        ]
+        current = _Pass(self, contexts, memories, size)
         value = current.visit("input", frame)
         self._pass = current
         try:
@@ -195,6 +200,10 @@ class StabilizedModel(nn.Module):
         """Forget: all streams, or those that the mask (B,) names."""
         self._state = None if mask is None or self._state is None else self._state.reset(mask)
 
+    def cost(self, example: Any, *args: Any, **kwargs: Any) -> Cost:
+        """Parameters, work and memory by point, counted on a batch of frames (B, C, H, W); see :func:`cost.cost`."""
+        return cost(self, example, *args, **kwargs)
+
     def detach(self) -> Any:
         """Take the adapters off and return the base, which was never edited. From now on this too is the base."""
         self.adapters = nn.ModuleList()
@@ -222,3 +231,9 @@ class StabilizedModel(nn.Module):
         if self._state is not None:
             self._state = replace(self._state._map(fn), non_finite=fn(self._state.non_finite))
         return self
+
+
+def _of_adapter(number: int, memories: dict[str, Memory]) -> dict[str, Memory]:
+    """One adapter's memories by the names of its points."""
+    keys = (key.split(":", 1) for key in memories)
+    return {name: memories[f"{owner}:{name}"] for owner, name in keys if owner == str(number)}
