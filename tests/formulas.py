@@ -11,9 +11,7 @@ def ema(present: Tensor, memory: Tensor, beta: Tensor | float) -> Tensor:
     return beta * present + (1 - beta) * memory
 
 
-def spatial(
-    present: Tensor, memory: Tensor, logits: Tensor, kernel: int, dilations: tuple[int, ...] = (1,)
-) -> Tensor:
+def spatial(present: Tensor, memory: Tensor, logits: Tensor, kernel: int, dilations: tuple[int, ...] = (1,)) -> Tensor:
     """η_0[p] z_t[p] + Σ_o η_o[p] z̃_{t−1}[p+o], η = softmax(0, logits), zero outside the image."""
     channels, height, width = present.shape[1:]
     offsets = [

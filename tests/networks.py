@@ -140,7 +140,14 @@ def segformer() -> nn.Module:
     return SegformerForSemanticSegmentation(config)
 
 
-_HEADS = {"backbone_width": 4, "backbone_layers": 1, "head_width": 4, "head_layers": 0, "vector_width": 4}
+_HEADS = {
+    "preset": "paper",
+    "backbone_width": 4,
+    "backbone_layers": 1,
+    "head_width": 4,
+    "head_layers": 0,
+    "vector_width": 4,
+}
 _CONTROLLED = {**_HEADS, "initial_logit": 0.0}
 KINDS: dict[str, list[tuple[str, dict[str, Any]]]] = {
     "output-fixed": [("output-fixed:0.5", {})],
@@ -149,6 +156,7 @@ KINDS: dict[str, list[tuple[str, dict[str, Any]]]] = {
     "simple-learned": [("simple-learned", {"initial_a": 0.0})],
     "controlled": [("controlled", _CONTROLLED)],
     "spatial": [("spatial", {**_HEADS, "initial_logit": 2.0})],
+    "light": [("spatial", {"preset": "light", "initial_logit": 2.0})],
     "motion-fixed": [("motion-fixed", {})],
     "motion": [("motion", {"motion_width": 4, "initial_logit": 2.0})],
     "composition": [
@@ -157,8 +165,8 @@ KINDS: dict[str, list[tuple[str, dict[str, Any]]]] = {
     ],
 }
 EVERY_KIND = tuple(KINDS)
-_SOME = ("output-gaussian", "simple-learned", "controlled", "spatial", "motion")
-LEARNED = ("simple-learned", "controlled", "spatial", "motion", "composition")
+_SOME = ("output-gaussian", "simple-learned", "controlled", "spatial", "light", "motion")
+LEARNED = ("simple-learned", "controlled", "spatial", "light", "motion", "composition")
 
 
 @dataclass(frozen=True)

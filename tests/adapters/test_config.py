@@ -14,7 +14,9 @@ from holdsteady.errors import ConfigError
 def test_every_kind_needs_no_setting_and_survives_json(kind: str) -> None:
     config = make_config(kind)
     assert config.kind == kind
-    assert config.points == (("output",) if kind in OUTPUT_KINDS else ("auto",))
+    anywhere = ("input", "output") if kind in ("controlled", "spatial") else ("auto",)  # the preset's choice
+    assert config.points == (("output",) if kind in OUTPUT_KINDS else anywhere)
+    assert make_config("spatial", "paper").points == ("auto",)
     assert validate(config.settings()) == config
 
 
@@ -39,7 +41,7 @@ def test_points_by_name_and_by_class() -> None:
 
 
 def test_the_preset_has_the_constants_of_the_paper() -> None:
-    spatial = make_config("spatial")
+    spatial = make_config("spatial", "paper")
     assert {name: getattr(spatial, name) for name in PRESETS["paper"]} == PRESETS["paper"]
     assert (spatial.backbone_width, spatial.backbone_layers, spatial.head_width, spatial.head_layers) == (32, 6, 64, 2)
     assert (spatial.vector_width, spatial.kernel, spatial.initial_logit) == (256, 3, -4)

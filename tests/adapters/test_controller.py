@@ -33,7 +33,7 @@ def nafnet32() -> list[Point]:
 def test_parameters_at_every_block_of_the_published_network(kind: str, millions: float | None) -> None:
     points = nafnet32()
     with torch.device("meta"):
-        adapter = Adapter(make_config(kind), points)
+        adapter = Adapter(make_config(kind, "paper"), points)
     channels = [point.shape[0] for point in points if point.shape]
     if kind == "simple-learned":
         assert size(adapter) == sum(channels)
@@ -51,14 +51,14 @@ def test_the_motion_head_has_5400_parameters_for_pictures() -> None:
 
 
 def test_a_head_that_sees_the_backbone_alone_is_smaller() -> None:
-    config = make_config("controlled", head_input="backbone")
+    config = make_config("controlled", "paper", head_input="backbone")
     adapter = Adapter(config, [Point("a", shape=(10, 8, 8), layout=Layout("map"))])
     assert adapter.backbone is not None
     assert size(adapter) - size(adapter.backbone) == conv(32, 64) + 2 * conv(64, 64) + conv(64, 10)
 
 
 def test_a_vector_gets_linear_layers() -> None:
-    config = make_config("spatial")
+    config = make_config("spatial", "paper")
     adapter = Adapter(config, [Point("a", shape=(10,), layout=Layout("vector"))])
     assert adapter.backbone is not None
     linear = conv(32 + 30, 256, 1) + 2 * conv(256, 256, 1) + conv(256, 10, 1)
@@ -135,7 +135,7 @@ def test_a_learned_flow_starts_at_zero_and_has_gradients() -> None:
 
 def test_points_of_the_same_shape_share_a_head() -> None:
     points = nafnet32()
-    config = make_config("spatial", shared_heads=True, head_width=8, backbone_width=8)
+    config = make_config("spatial", "paper", shared_heads=True, head_width=8, backbone_width=8)
     adapter = Adapter(config, points)
     shapes = {point.shape for point in points}
     assert len(adapter.heads) == len(shapes)

@@ -1,5 +1,6 @@
 """Flow, and what following the motion is good for: translated textures and uncovered backgrounds."""
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -11,9 +12,13 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from holdsteady.adapters import fusion
+from holdsteady.adapters.adapter import Adapter, Point
 from holdsteady.adapters.config import make_config
 from holdsteady.adapters.flow import DISFlow, resize_flow
+from holdsteady.adapters.layout import Layout
 from holdsteady.adapters.stabilizers import Context, Moment, make_stabilizer
+from holdsteady.errors import AdapterError
+from holdsteady.video import open_video, upright_tensors
 
 NOISE = 0.05
 
@@ -107,6 +112,61 @@ def test_tall_pictures_are_searched_at_540_lines() -> None:
     torch.testing.assert_close(flow[:, 0, 100:-100, 40:-40].median(), torch.tensor(4.0), atol=0.4, rtol=0)
     halved = DISFlow(max_height=270)(small, before)
     assert not torch.equal(halved, DISFlow()(small, before))
+
+
+def damaged(picture: Tensor, seed: int) -> Tensor:
+    """A frame with strong noise and a tenth of its 8×8 patches lost."""
+    generator = torch.Generator().manual_seed(seed)
+    lost = torch.rand(1, 1, picture.shape[2] // 8, picture.shape[3] // 8, generator=generator) < 0.1
+    kept = 1 - F.interpolate(lost.float(), scale_factor=8)
+    return (picture + 0.1 * torch.randn(picture.shape, generator=generator)).clamp(0, 1) * kept
+
+
+def test_mending_finds_the_motion_of_frames_with_noise_and_holes(carphone: str) -> None:
+    """How well the last clean frame, moved along the flow of the damaged one, predicts the clean one."""
+    with open_video(carphone) as reader:
+        frames = [frame for frame, _ in zip(upright_tensors(reader), range(8), strict=False)]
+    errors: dict[bool, list[float]] = {False: [], True: []}
+    for t in range(1, len(frames)):
+        for mend, found in errors.items():
+            flow = DISFlow(mend=mend)(damaged(frames[t], t), frames[t - 1])
+            found.append((fusion.warp(frames[t - 1], flow) - frames[t]).square().mean().item())
+    assert sum(errors[True]) < 0.7 * sum(errors[False])
+
+
+def test_mended_pictures_of_any_size_have_a_flow() -> None:
+    for size in [(1, 1), (7, 40), (600, 30)]:
+        flow = DISFlow(mend=True)(torch.rand(2, 3, *size), torch.rand(2, 3, *size))
+        assert flow.shape == (2, 2, *size)
+        assert flow.isfinite().all()
+
+
+@pytest.mark.parametrize(("points", "flow_from"), [("input", "auto"), ("output", "output"), ("output", "input")])
+def test_an_adapter_follows_what_it_remembers_of_the_frames(points: str, flow_from: str) -> None:
+    """The memory is given a motion of its own; where the flow leads back to shows whose motion was taken."""
+    config = make_config(
+        "spatial", "paper", points=points, align="flow", flow_from=flow_from, head_width=4, backbone_width=4
+    )
+    adapter = Adapter(config, [Point(points, shape=(3, 96, 96), layout=Layout("map"))])
+    first, last = pan(2, 96, (0, 2))
+    remembered = first.roll(3, dims=2)
+    flow = adapter.context(last, first, 1.0, {points: {"stabilized": remembered}}).flow
+    assert flow is not None
+    expected = DISFlow(mend=True)(last, first if flow_from == "input" else remembered)
+    assert torch.equal(flow, expected)
+    new = adapter.context(last, last, 1.0, {points: {"stabilized": torch.full_like(last, math.nan)}}).flow
+    assert new is not None
+    assert new.abs().max() < 0.5
+
+
+def test_an_output_that_is_no_picture_like_the_frame_cannot_be_followed() -> None:
+    config = make_config(
+        "spatial", "paper", points="output", align="flow", flow_from="output", head_width=4, backbone_width=4
+    )
+    adapter = Adapter(config, [Point("output", shape=(1, 32, 32), layout=Layout("map"))])
+    frame = torch.rand(1, 3, 32, 32)
+    with pytest.raises(AdapterError, match=r"no picture like the frame .*take flow_from = input"):
+        adapter.context(frame, frame, 1.0, {"output": {"stabilized": torch.rand(1, 1, 32, 32)}})
 
 
 @settings(max_examples=20, deadline=None)

@@ -16,7 +16,14 @@ from holdsteady.adapters.config import make_config
 from holdsteady.adapters.flow import DISFlow
 from holdsteady.adapters.stabilizers import Cell, Context, make_stabilizer
 
-HEADS = {"backbone_width": 4, "head_width": 5, "head_layers": 1, "vector_width": 6, "initial_logit": 0.0}
+HEADS = {
+    "preset": "paper",
+    "backbone_width": 4,
+    "head_width": 5,
+    "head_layers": 1,
+    "vector_width": 6,
+    "initial_logit": 0.0,
+}
 KINDS: dict[str, tuple[str, dict[str, Any]]] = {
     "output-fixed": ("output-fixed:0.7", {}),
     "output-gaussian": ("output-gaussian:1", {}),

@@ -58,7 +58,12 @@ def test_without_a_recipe_it_says_what_it_picked(
     few = ["--set", "steps=2", "--set", "data.length=3", "--set", "validation.length=3", "--set", "validation.clips=1"]
     done = cli("train", "--model", model("Blur"), *videos, "--out", "mine", *few, "--device", "cpu")
     assert done.code == 0, done.err
-    for part in ("motion at the output", "gives on the clean frames", "mix2(", "bunny_audio.mp4 kept for validation"):
+    for part in (
+        "spatial (light) at input and output",
+        "gives on the clean frames",
+        "mix2(",
+        "bunny_audio.mp4 kept for validation",
+    ):
         assert part in done.err
     recipe = yaml.safe_load((tmp_path / "mine" / "recipe.yaml").read_text())
     assert recipe["objective"]["target"] == "self"

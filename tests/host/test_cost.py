@@ -33,7 +33,7 @@ def size(module: nn.Module) -> int:
 def test_the_published_figures() -> None:
     """METHOD section 5; the counts of the base are 0.4% higher at 64×64, where means over the frame weigh more."""
     base, frame = NAFNet(32, (2, 2, 4, 8), 12, (2, 2, 2, 2)), torch.rand(1, 3, 64, 64)
-    spatial = hs.stabilize(base, "spatial", example=frame).cost(frame)
+    spatial = hs.stabilize(base, "spatial", example=frame, preset="paper").cost(frame)
     assert len(spatial.points) == 37, "36 blocks and the output"
     assert spatial.total.macs_per_pixel == pytest.approx(2.79e6, rel=0.002)
     assert spatial.total.parameters == pytest.approx(71.6e6, rel=0.002)
@@ -45,7 +45,7 @@ def test_the_published_figures() -> None:
     maps = [c * (64 * 32 // c) ** 2 for c in channels] + [3 * 64**2]
     assert [point.state_bytes for point in spatial.points] == [2 * 4 * values for values in maps]
 
-    controlled = hs.stabilize(base, "controlled", example=frame).cost(frame)
+    controlled = hs.stabilize(base, "controlled", example=frame, preset="paper").cost(frame)
     assert controlled.total.macs_per_pixel == pytest.approx(1.37e6, rel=0.002)
     assert controlled.ratio == pytest.approx(5.6, rel=0.006)
 
@@ -65,7 +65,7 @@ def test_simple_fixed_is_memory_alone() -> None:
 
 def test_a_controlled_point_at_half_the_size() -> None:
     model, frame = nn.Sequential(nn.Conv2d(3, 8, 3, stride=2, padding=1)), torch.rand(1, 3, 12, 20)
-    cost = hs.stabilize(model, "controlled", example=frame, points="0").cost(frame)
+    cost = hs.stabilize(model, "controlled", example=frame, preset="paper", points="0").cost(frame)
     head = conv(32 + 3 * 8, 64) + 2 * conv(64, 64) + conv(64, 8)
     assert cost.points[0].macs_per_pixel == head / 4
     assert cost.shared.macs_per_pixel == conv(6, 32) + 6 * conv(32, 32)
@@ -144,7 +144,7 @@ def test_two_streams_cost_each_as_much_as_one(name: str, kind: str) -> None:
 
 def test_a_composition_costs_the_sum_and_one_frame() -> None:
     model, frame = cnn(), torch.rand(1, 3, 8, 10)
-    first = hs.stabilize(model, "controlled", example=frame, head_input="backbone", backbone_layers=1)
+    first = hs.stabilize(model, "controlled", example=frame, preset="paper", head_input="backbone", backbone_layers=1)
     second = hs.stabilize(model, "motion", example=frame)
     alone = [first.cost(frame), second.cost(frame)]
     both = StabilizedModel(model, [first.adapter(0), second.adapter(0)]).cost(frame)
@@ -158,7 +158,7 @@ def test_a_composition_costs_the_sum_and_one_frame() -> None:
 
 def test_parameters_that_points_share_are_counted_once() -> None:
     model, frame = nn.Sequential(nn.Conv2d(3, 3, 1), nn.Conv2d(3, 3, 1)), torch.rand(1, 3, 8, 10)
-    steady = hs.stabilize(model, "controlled", example=frame, points=["0", "1"])
+    steady = hs.stabilize(model, "controlled", example=frame, preset="paper", points=["0", "1"])
     apart, adapter = steady.cost(frame), steady.adapter(0)
     first, second = adapter.cells.values()
     second.head = first.head
@@ -191,7 +191,7 @@ def test_a_function_of_arrays() -> None:
 
 def test_without_adapters_only_the_base_is_left() -> None:
     model, frame = cnn(), torch.rand(1, 3, 8, 10)
-    steady = hs.stabilize(model, "controlled", example=frame)
+    steady = hs.stabilize(model, "controlled", example=frame, preset="paper")
     steady.detach()
     cost = steady.cost(frame)
     assert cost.points == ()
@@ -201,7 +201,7 @@ def test_without_adapters_only_the_base_is_left() -> None:
 
 def test_the_table_as_printed() -> None:
     model, frame = cnn(), torch.rand(1, 3, 8, 10)
-    cost = hs.stabilize(model, "controlled", example=frame).cost(frame)
+    cost = hs.stabilize(model, "controlled", example=frame, preset="paper").cost(frame)
     lines = str(cost).splitlines()
     head, backbone = conv(32 + 18, 64) + 2 * conv(64, 64) + conv(64, 6), conv(6, 32) + 6 * conv(32, 32)
     assert [line.split()[0] for line in lines[1:]] == ["0", "output", "shared", "total", "base"]

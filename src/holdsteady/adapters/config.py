@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from holdsteady.adapters.flow import FLOWS
 from holdsteady.adapters.layout import LAYOUT_KINDS
-from holdsteady.adapters.presets import PRESETS
+from holdsteady.adapters.presets import DEFAULT_PRESET, PRESETS
 from holdsteady.errors import ConfigError
 
 Kind = Literal[
@@ -185,7 +185,7 @@ _SHORT = {
 }
 
 
-def make_config(kind: str, preset: str = "paper", **settings: Any) -> AdapterConfig:
+def make_config(kind: str, preset: str = DEFAULT_PRESET, **settings: Any) -> AdapterConfig:
     """A validated config of one kind: a preset's constants, then the settings given.
 
     Args:
@@ -210,7 +210,9 @@ def make_config(kind: str, preset: str = "paper", **settings: Any) -> AdapterCon
             settings = {_SHORT[name]: float(value), **settings}
         except ValueError:
             raise ConfigError(f"'{kind}': '{value}' is no number; it sets {_SHORT[name]} of {name}") from None
-    base = {k: v for k, v in PRESETS[preset].items() if k in _FIELDS[name]}
+    # Where an adapter sits is a preset's choice for the kinds that can sit anywhere and look around.
+    taken = _FIELDS[name] | ({"points"} if name in ("controlled", "spatial") else set())
+    base = {k: v for k, v in PRESETS[preset].items() if k in taken}
     return validate({"kind": name, **base, **settings})
 
 

@@ -11,6 +11,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from holdsteady.adapters.window import fuse_window
+
 
 def is_finite(value: Tensor) -> Tensor:
     """Where a value is neither NaN nor infinite; torch.isfinite takes three times as long on a CPU."""
@@ -60,33 +62,12 @@ def spatial(present: Tensor, memory: Tensor, logits: Tensor, kernel: int, dilati
         kernel: k, odd.
         dilations: for each of the D windows, the step between its offsets in pixels.
     """
-    channels, height, width = present.shape[1:]
-    offsets = [
+    offsets = tuple(
         (step * (index // kernel - kernel // 2), step * (index % kernel - kernel // 2))
         for step in dilations
         for index in range(kernel * kernel)
-    ]
-    groups = logits.shape[1] // len(offsets)
-    logits = logits.unflatten(1, (len(offsets), groups))
-    top = logits.amax(dim=1).clamp_min(0)
-    here = torch.exp(-top)
-    total = here.clone()  # grows in place, while the way back needs the weight of the present as it is
-    # One group or one for each channel broadcast as they are; other groups need an axis of their own.
-    apart = groups not in (1, channels)
-    if apart:
-        present, here = present.unflatten(1, (groups, -1)), here.unsqueeze(2)
-    fused = here * present
-    reach = max(dilations) * (kernel // 2)
-    padded = F.pad(memory, (reach, reach, reach, reach))
-    if apart:
-        padded = padded.unflatten(1, (groups, -1))
-    for index, (row, column) in enumerate(offsets):
-        weight = torch.exp(logits[:, index] - top)
-        total += weight
-        view = padded[..., reach + row : reach + row + height, reach + column : reach + column + width]
-        fused = fused.addcmul_(weight.unsqueeze(2) if apart else weight, view)
-    fused = fused / (total.unsqueeze(2) if apart else total)
-    return fused.flatten(1, 2) if apart else fused
+    )
+    return fuse_window(present, memory, logits, offsets)
 
 
 def warp(memory: Tensor, flow: Tensor) -> Tensor:

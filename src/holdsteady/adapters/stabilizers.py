@@ -13,7 +13,6 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torch.utils.checkpoint import checkpoint
 
 from holdsteady.adapters import fusion
 from holdsteady.adapters.config import AdapterConfig
@@ -188,13 +187,7 @@ class HeadFusion(Stabilizer):
         logits = self.head(context.features, self._values(moment, stabilized), size)
         if not self.kernel:
             return fusion.controlled(moment.present, stabilized, logits), stabilized
-        arguments = (moment.present, stabilized, logits, self.kernel, self.dilations)
-        if torch.is_grad_enabled():
-            # Computed again on the way back: its weights, k² for each value, are most of what a training remembers.
-            fused = checkpoint(fusion.spatial, *arguments, use_reentrant=False, preserve_rng_state=False)
-        else:
-            fused = fusion.spatial(*arguments)
-        return fused, stabilized
+        return fusion.spatial(moment.present, stabilized, logits, self.kernel, self.dilations), stabilized
 
     def _values(self, moment: Moment, stabilized: Tensor) -> list[Tensor]:
         present = moment.present

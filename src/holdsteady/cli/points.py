@@ -10,6 +10,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from holdsteady.adapters.config import make_config
+from holdsteady.adapters.presets import DEFAULT_PRESET
 from holdsteady.cli import options
 from holdsteady.errors import ConfigError, HoldsteadyError, ModelError
 from holdsteady.host.attach import AdapterLike, stabilize
@@ -34,7 +35,7 @@ def points(
         str | None, typer.Option(help="With --cost: a new adapter of this kind; default: spatial.", show_default=False)
     ] = None,
     preset: Annotated[
-        str | None, typer.Option(help="With --cost: its constants; default: paper.", show_default=False)
+        str | None, typer.Option(help="With --cost: light (default), tiny or paper.", show_default=False)
     ] = None,
     adapter: Annotated[
         str | None, typer.Option(help="With --cost: adapters as in holdsteady run, instead.", show_default=False)
@@ -54,7 +55,7 @@ def points(
 
         holdsteady points my_model.py:build --size 640x480 --select 'encoder.*' --select output
 
-        holdsteady points nafnet16-denoise --cost --kind controlled
+        holdsteady points nafnet16-denoise --cost --preset paper
 
         holdsteady points nafnet16-denoise --cost --adapter nafnet16-noise-motion
     """
@@ -92,7 +93,8 @@ def _adapters(
             raise ConfigError(f"{', '.join(given)}: add --cost; they choose the adapter that is counted")
         return None
     if adapter is None:
-        return [make_config(kind or "spatial", preset or "paper", points=tuple(select or ()))]
+        chosen = {"points": tuple(select)} if select else {}
+        return [make_config(kind or "spatial", preset or DEFAULT_PRESET, **chosen)]
     if new or select:
         given = [*new, *(["--select"] if select else [])]
         raise ConfigError(f"--adapter {adapter} has its kind and its points; leave out {', '.join(given)}")

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from holdsteady.adapters.adapter import Adapter, Point
 from holdsteady.adapters.config import KINDS, AdapterConfig, make_config, near
 from holdsteady.adapters.files import load_adapter
+from holdsteady.adapters.presets import DEFAULT_PRESET
 from holdsteady.errors import AdapterError, ConfigError, PointError
 from holdsteady.host.points import can_mirror, digest, is_channels_last, points, select_points
 from holdsteady.host.stabilized import StabilizedModel
@@ -22,13 +23,13 @@ def stabilize(
     *,
     example: Tensor | None = None,
     strength: float = 1.0,
-    preset: str = "paper",
+    preset: str = DEFAULT_PRESET,
     **settings: Any,
 ) -> StabilizedModel:
     """Hold a frame-wise image model steady over a video.
 
     >>> steady = stabilize(model)                              # no training: motion fixed
-    >>> steady = stabilize(model, "spatial", example=frame)    # untrained adapter at the model's blocks
+    >>> steady = stabilize(model, "spatial", example=frame)    # an untrained adapter, to be trained
     >>> steady = stabilize(model, "my-adapter/")               # a saved adapter
     >>> steady = stabilize(model, ["for-rain/", "for-noise/"])  # a composition
 
@@ -39,7 +40,7 @@ def stabilize(
         example: one batch of frames (B, C, H, W) for the pass that finds points and shapes; needed by kinds that have
             parameters or work inside the network.
         strength: from 0 (the base) to 1 (the adapter).
-        preset: constants that ``settings`` then change: ``"paper"``.
+        preset: constants that ``settings`` then change: ``"light"``, ``"tiny"`` or ``"paper"``.
         settings: fields of :class:`AdapterConfig`, as ``points``, ``beta``, ``kernel``.
 
     Raises:

@@ -118,4 +118,8 @@ class FrameRunner:
         self._stride, example = try_model(self.model, frame)
         self._steady = stabilize(self.model, self.adapter, example=example, strength=self.strength)
         self._steady.to(device=self.device, dtype=self.dtype)
-        return torch.compile(self._steady) if self.compile else self._steady
+        if not self.compile:
+            return self._steady
+        # Inductor of torch 2.15 may write over memories that a step hands out if it reuses their buffers in place. The
+        # size of a video's frames stays.
+        return torch.compile(self._steady, dynamic=False, options={"inplace_buffers": False})

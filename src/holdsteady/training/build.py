@@ -14,7 +14,7 @@ from holdsteady.host.attach import stabilize
 from holdsteady.host.stabilized import StabilizedModel
 from holdsteady.models.contract import find_stride
 from holdsteady.training.clips import VALIDATION_SEED, CorruptedClips, open_corruption, open_sources
-from holdsteady.training.recipe import Recipe
+from holdsteady.training.recipe import DEFAULT_KIND, Recipe
 from holdsteady.training.unroll import Objective, Unroll
 
 
@@ -52,7 +52,7 @@ def _attach(recipe: Recipe, model: Any, example: torch.Tensor) -> StabilizedMode
         return StabilizedModel(model, ())
     if isinstance(recipe.adapter, dict):
         settings = dict(recipe.adapter)
-        steady = stabilize(model, settings.pop("kind", "motion"), example=example, **settings)
+        steady = stabilize(model, settings.pop("kind", DEFAULT_KIND), example=example, **settings)
     elif Path(recipe.adapter).is_dir():
         steady = stabilize(model, load_adapter(recipe.adapter))
     else:

@@ -5,16 +5,20 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 
 from holdsteady import video
+from holdsteady.adapters.presets import DEFAULT_PRESET
 from holdsteady.data.sources import find_videos, make_source
 from holdsteady.errors import ConfigError
 from holdsteady.models.contract import image_of, try_model
 from holdsteady.models.loaders import load_model
+from holdsteady.training.recipe import DEFAULT_KIND
 
 #: Moderate noise, compression and flickering light, one or two of them a clip.
 CORRUPTION = "mix2(gaussian:2|jpeg:2|flicker:3)"
 _CROPS = (128, 96, 64)
+_KINDS = {DEFAULT_KIND: f"{DEFAULT_KIND} ({DEFAULT_PRESET}) at input and output", "motion": "motion at the output"}
 _LENGTH = 8  # frames of a clip, as in the paper
 
 
@@ -29,7 +33,7 @@ def default_recipe(model: str, videos: Sequence[str], weights: Path | None = Non
         ModelError, VideoError: the model or a video can't be used.
     """
     found = [path for place in videos for path in find_videos(place)]
-    output, stride = _try(model, found[0], weights)
+    output, stride, kind = _try(model, found[0], weights)
     sides = {path: _smallest_side(path) for path in found}
     crops = [crop for crop in _CROPS if crop % stride == 0]
     # The crop that most of the videos hold; those that are smaller, or have no shot of a clip's length, are left out.
@@ -45,7 +49,7 @@ def default_recipe(model: str, videos: Sequence[str], weights: Path | None = Non
     recipe = {
         "model": model,
         "weights": None if weights is None else str(weights),
-        "adapter": {"kind": "motion"},
+        "adapter": {"kind": kind},
         "corruption": CORRUPTION,
         "objective": {"target": "self", "distance": "cross-entropy" if logits else "rmse", "stability": 0.4},
         "data": {"sources": [{"kind": "videos", "paths": train_on}], "length": _LENGTH, "crop": crop},
@@ -53,7 +57,7 @@ def default_recipe(model: str, videos: Sequence[str], weights: Path | None = Non
     }
     kept = f"{Path(watch_on[0]).name} kept for validation" if len(fitting) > 1 else "the same video for validation"
     notes = [
-        f"adapter: motion at the output, {'cross-entropy on class logits' if logits else 'RMSE'}, λ = 0.4",
+        f"adapter: {_KINDS[kind]}, {'cross-entropy on class logits' if logits else 'RMSE'}, λ = 0.4",
         f"targets: what {model} gives on the clean frames",
         f"corruption: {CORRUPTION}",
         f"clips: {_LENGTH} frames of {crop}x{crop} from {len(train_on)} video(s), {kept}",
@@ -64,8 +68,8 @@ def default_recipe(model: str, videos: Sequence[str], weights: Path | None = Non
     return recipe, notes
 
 
-def _try(model: str, path: str, weights: Path | None) -> tuple[torch.Tensor, int]:
-    """The output on a part of a video's first frame, and the model's stride."""
+def _try(model: str, path: str, weights: Path | None) -> tuple[torch.Tensor, int, str]:
+    """The output on a part of a video's first frame, the model's stride, and the kind of adapter that suits it."""
     loaded = load_model(model, weights)
     with video.open_video(path) as reader:
         frame = next(video.upright_tensors(reader), None)
@@ -73,7 +77,9 @@ def _try(model: str, path: str, weights: Path | None) -> tuple[torch.Tensor, int
         raise ConfigError(f"{path} has no frames")
     stride, example = try_model(loaded, frame)
     with torch.inference_mode():
-        return image_of(loaded(example)), stride
+        output = image_of(loaded(example))
+    # An adapter at the input learns through the model, which a black box does not let it.
+    return output, stride, DEFAULT_KIND if isinstance(loaded, nn.Module) else "motion"
 
 
 def _smallest_side(path: str) -> int:

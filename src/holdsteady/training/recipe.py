@@ -21,6 +21,10 @@ class _Part(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+#: With the preset ``light``, at input and output (docs/design.md).
+DEFAULT_KIND = "spatial"
+
+
 class SourceRecipe(_Part):
     """Where clips come from."""
 
@@ -119,7 +123,7 @@ class Recipe(_Part):
     model: str = Field(description="a name shipped here, file.py:name, or a torchvision model")
     weights: str | None = Field(None, description="safetensors to load into the model")
     adapter: dict[str, Any] | str = Field(
-        {"kind": "motion"}, description="a kind's name, its settings, or the folder of an adapter to train on"
+        {"kind": DEFAULT_KIND}, description="a kind's name, its settings, or the folder of an adapter to train on"
     )
     train: Literal["adapter", "base", "both"] = Field("adapter", description="whose weights move")
     corruption: str = Field("none", description="what is done to the frames: gaussian:sigma=0.2, jpeg:3+flicker, …")
@@ -148,7 +152,7 @@ class Recipe(_Part):
         try:
             if isinstance(adapter, dict):
                 settings = dict(adapter)
-                make_config(settings.pop("kind", "motion"), **settings)
+                make_config(settings.pop("kind", DEFAULT_KIND), **settings)
             elif adapter.partition(":")[0] in KINDS:
                 make_config(adapter)
             elif not Path(adapter).is_dir():

@@ -1,0 +1,172 @@
+"""Time per frame and peak memory of adapters on several networks, as ratios to the network alone.
+
+    python benchmarks/inference.py [--network nafnet16,hdrnet] [--size 256,480p,720p] [--only base,paper,motion]
+                                   [--compile] [--threads 2] [--out figures.csv]
+
+Each contender runs in a process of its own. They have their turns one after the other, round after round; a ratio is
+taken within a round, and the median over the rounds counts. Beside it are the least and the largest.
+
+``MiB`` is the rise of the process's peak memory from before the network was made to after the last frame: weights,
+state and what is computed with (``workers.py``). With ``--compile`` the compiler's own memory is in it.
+
+Weights are random and adapters untrained: neither changes what is computed. ``paper-straightforward`` is the paper's
+adapter as one would write it (``straightforward.py``), with the same weights as ``paper``. What fails, or is killed for
+want of memory, is reported, and the others go on. The default (small pictures, a few rounds) takes some minutes.
+"""
+
+import argparse
+import csv
+import json
+import os
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from contenders import NETWORKS, PRESET_NAMES, STRAIGHTFORWARD, attach, build, chosen, output_file, positive
+from torch import Tensor
+from torch.nn import functional as F
+from workers import Result, Unit, race, ratio
+
+SIZES = {"256": (256, 256), "480p": (480, 640), "720p": (720, 1280)}
+CONTENDERS = ["base", STRAIGHTFORWARD, *PRESET_NAMES, "motion", "motion-fixed"]
+
+
+@dataclass(frozen=True)
+class Row:
+    """One contender on one network at one size; NaN where it did not get so far.
+
+    Attributes:
+        milliseconds: a frame, the median over the rounds.
+        ratio, least, most: of the time to the base's.
+        peak_mib, peak_ratio: memory, and as a ratio to the base's.
+        error: why there are no figures.
+    """
+
+    network: str
+    size: str
+    compiled: bool
+    contender: str
+    milliseconds: float
+    ratio: float
+    least: float
+    most: float
+    peak_mib: float
+    peak_ratio: float
+    error: str
+
+
+def prepare(network: str, contender: str, size: tuple[int, int], compiled: bool, threads: int) -> Unit:
+    """One frame of a video that goes on."""
+    torch.set_num_threads(threads)
+    model = build(network)
+    if contender == "base":
+        base: Callable[..., Any] = _compile(model) if compiled else model
+
+        def run(frame: Tensor) -> None:
+            base(frame)
+    else:
+        steady, state = attach(model, contender), None
+        step = _compile(steady.step) if compiled else steady.step
+
+        def run(frame: Tensor) -> None:
+            nonlocal state
+            _, state = step(frame, state)
+
+    frames, number = moving_frames(size, 4), 0
+
+    def unit() -> None:
+        nonlocal number
+        with torch.inference_mode():
+            run(frames[number % len(frames)])
+        number += 1
+
+    return unit
+
+
+def _compile(function: Callable[..., Any]) -> Callable[..., Any]:
+    # In 2.15 the compiler may write over a memory that is handed out, when it reuses buffers in place.
+    return torch.compile(function, fullgraph=True, dynamic=False, options={"inplace_buffers": False})
+
+
+def moving_frames(size: tuple[int, int], count: int) -> list[Tensor]:
+    """Frames (1, 3, H, W) in [0, 1] of a smooth texture that moves two pixels a frame, in channels-last memory."""
+    generator = torch.Generator().manual_seed(0)
+    coarse = torch.rand(1, 3, size[0] // 8, size[1] // 8, generator=generator)
+    texture = F.interpolate(coarse, size=size, mode="bilinear")
+    return [texture.roll(2 * t, dims=3).contiguous(memory_format=torch.channels_last) for t in range(count)]
+
+
+def make_rows(network: str, size: str, compiled: bool, results: dict[str, Result]) -> list[Row]:
+    """A row for each contender, in the order of the results."""
+    base = results["base"]
+    rows = []
+    for name, result in results.items():
+        milliseconds = 1000 * ratio(result.wall, [1.0] * len(result.wall))[0]
+        times = ratio(result.wall, base.wall)
+        peak = result.peak / base.peak
+        rows.append(Row(network, size, compiled, name, milliseconds, *times, result.peak, peak, result.error))
+    return rows
+
+
+def print_markdown(rows: list[Row]) -> None:
+    """A table of contenders on one network at one size."""
+    first = rows[0]
+    print(f"\n**{first.network}, {first.size}{', compiled' if first.compiled else ''}**\n")
+    print("| | ms per frame | × base | MiB | × base |\n| --- | ---: | ---: | ---: | ---: |")
+    for row in rows:
+        if row.error:
+            print(f"| {row.contender} | failed: {row.error.replace('|', '/')} | | | |")
+            continue
+        span = f"{row.ratio:.2f} ({row.least:.2f} to {row.most:.2f})"
+        print(
+            f"| {row.contender} | {row.milliseconds:.1f} | {span} | {row.peak_mib:.0f} | {row.peak_ratio:.2f} |",
+            flush=True,
+        )
+
+
+def write(rows: list[Row], path: Path) -> None:
+    """All rows as CSV or JSON, by the name of the file."""
+    data = [asdict(row) for row in rows]
+    if path.suffix == ".json":
+        path.write_text(json.dumps(data, indent=1), encoding="utf-8")
+        return
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, list(data[0]))
+        writer.writeheader()
+        writer.writerows(data)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--network", default=",".join(NETWORKS), help=f"of {', '.join(NETWORKS)}")
+    parser.add_argument("--size", default="256", help=f"of {', '.join(SIZES)}")
+    parser.add_argument("--only", help=f"contenders, of {', '.join(CONTENDERS)}")
+    parser.add_argument("--frames", type=positive, default=2, help="in a turn")
+    parser.add_argument("--repeats", type=positive, default=3, help="rounds")
+    parser.add_argument("--threads", type=positive, default=os.cpu_count() or 1)
+    parser.add_argument("--compile", action="store_true", help="compile everything first, the base too")
+    parser.add_argument("--out", type=output_file, help="a .csv or .json for the figures")
+    args = parser.parse_args()
+    try:
+        names = chosen(args.only, CONTENDERS, "base")
+        networks = chosen(args.network, list(NETWORKS))
+        sizes = chosen(args.size, list(SIZES))
+    except argparse.ArgumentTypeError as error:
+        parser.error(str(error))
+    print(f"torch {torch.__version__}, {args.threads} threads, {args.repeats} rounds of {args.frames} frames")
+    rows: list[Row] = []
+    for network in networks:
+        for size in sizes:
+            entries = {name: (network, name, SIZES[size], args.compile, args.threads) for name in names}
+            results = race(prepare, entries, args.repeats, args.frames)
+            part = make_rows(network, size, args.compile, results)
+            print_markdown(part)
+            rows += part
+            if args.out:
+                write(rows, args.out)  # after each part, so that a run that is stopped leaves what it has
+
+
+if __name__ == "__main__":
+    main()

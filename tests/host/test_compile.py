@@ -1,0 +1,27 @@
+"""The whole step as one compiled graph: no break in it, the same numbers, and no compilation once a video runs."""
+
+import pytest
+import torch
+from networks import EVERY_KIND, NETWORKS, attach, image
+from torch._dynamo.config import patch as settings
+
+FRAMES = 4
+
+
+@pytest.mark.parametrize("kind", EVERY_KIND)
+@pytest.mark.parametrize("name", ["cnn", "nafnet"])
+def test_a_compiled_step_is_the_same(name: str, kind: str) -> None:
+    network = NETWORKS[name]
+    clip = network.clip(FRAMES)
+    steady = attach(network.base, kind, clip[0])
+    torch._dynamo.reset()
+    step = torch.compile(steady.step, fullgraph=True, backend="aot_eager")
+    state = compiled_state = None
+    with torch.no_grad():
+        for number, frame in enumerate(clip):
+            output, state = steady.step(frame, state)
+            # One graph for the first frame, which has no state, and one for all that follow.
+            with settings(error_on_recompile=number > 1):
+                compiled, compiled_state = step(frame, compiled_state)
+            torch.testing.assert_close(image(compiled), image(output), rtol=1e-5, atol=1e-5)
+            assert compiled_state.nbytes == state.nbytes
