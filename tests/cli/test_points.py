@@ -21,7 +21,8 @@ def test_the_rows_are_those_of_the_model(cli: Cli, model: Model) -> None:
     done = cli("points", model("WideBlur"), *SIZE, "--kind", "controlled", "--preset", "paper", "-s", "conv")
     assert done.code == 0, done.err
     frame = torch.rand(1, 3, 32, 48)
-    expected = hs.stabilize(load_model(model("WideBlur")), "controlled", example=frame, points="conv").cost(frame)
+    base = load_model(model("WideBlur"))
+    expected = hs.stabilize(base, "controlled", example=frame, points="conv", preset="paper").cost(frame)
     assert rows_of(done.out) == [list(row) for row in expected.cells()]
     head = 9 * ((32 + 9) * 64 + 2 * 64 * 64 + 64 * 3)
     backbone = 9 * (6 * 32 + 6 * 32 * 32)
@@ -29,11 +30,13 @@ def test_the_rows_are_those_of_the_model(cli: Cli, model: Model) -> None:
     assert done.out.startswith("cost of controlled in ")
 
 
-def test_without_a_kind_it_is_spatial_at_auto(cli: Cli, model: Model) -> None:
+def test_without_a_kind_it_is_a_light_spatial_adapter(cli: Cli, model: Model) -> None:
     shown = cli("points", model("Blur"), *SIZE)
-    assert [row[0] for row in rows_of(shown.out)] == ["output", "shared", "total", "base"]
+    assert [row[0] for row in rows_of(shown.out)] == ["input", "output", "shared", "total", "base"]
     assert shown.out.startswith("cost of spatial in ")
-    assert rows_of(cli("points", model("Blur"), *SIZE, "--kind", "spatial").out) == rows_of(shown.out)
+    assert rows_of(cli("points", model("Blur"), *SIZE, "--kind", "spatial", "--preset", "light").out) == rows_of(
+        shown.out
+    )
 
 
 def test_adapters_as_in_run(cli: Cli, model: Model, tmp_path: Path) -> None:

@@ -237,7 +237,7 @@ def test_an_output_adapter_goes_with_every_model_of_as_many_channels(tmp_path: P
     ("adapter", "options", "error", "message"),
     [
         ("spatail", {}, ConfigError, r"'spatail' is neither a kind nor the folder .*did you mean spatial"),
-        ("spatial", {}, ConfigError, r"kind 'spatial' at auto needs example=frame"),
+        ("spatial", {}, ConfigError, r"kind 'spatial' at input, output needs example=frame"),
         ("motion", {}, ConfigError, r"kind 'motion' at output needs example=frame"),
         (hs.make_config("output-fixed"), {"beta": 0.5}, ConfigError, r"beta: settings go with the name of a kind"),
         ("output-fixed", {"bta": 0.5}, ConfigError, r"'bta' is no setting \(did you mean beta"),

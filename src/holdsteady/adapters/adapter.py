@@ -88,12 +88,13 @@ class Adapter(nn.Module, ModelHubMixin, library_name="holdsteady", tags=["video"
     def _make_cell(self, point: Point) -> Cell:
         has_space = point.layout is None or point.layout.kind != "vector"
         channels = point.channels or 0
-        if not self.config.shared_heads or point.shape is None:
-            return make_stabilizer(self.config, channels, self.frame_channels, has_space)
-        key = "x".join(str(side) for side in point.shape)
-        if key not in self.heads:
-            self.heads[key] = make_head(channels, has_space, self.config)
-        return HeadFusion(channels, has_space, self.config, cast(Head | VectorHead, self.heads[key]))
+        config, head = self.config, None
+        if config.shared_heads and point.shape is not None:
+            key = "x".join(str(side) for side in point.shape)
+            if key not in self.heads:
+                self.heads[key] = make_head(channels, has_space, config)
+            head = cast(Head | VectorHead, self.heads[key])
+        return make_stabilizer(config, channels, self.frame_channels, has_space, head)
 
     @property
     def needs_frames(self) -> bool:

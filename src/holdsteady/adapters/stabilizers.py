@@ -162,7 +162,11 @@ class HeadFusion(Stabilizer):
     needs_frames = True
 
     def __init__(
-        self, channels: int, has_space: bool, config: AdapterConfig, head: Head | VectorHead | None = None
+        self,
+        channels: int,
+        has_space: bool,
+        config: AdapterConfig,
+        head: Head | VectorHead | None = None,
     ) -> None:
         super().__init__()
         self.head_input = config.head_input
@@ -302,7 +306,13 @@ class Motion(MotionStabilizer):
 Cell = Stabilizer | GaussianWindow
 
 
-def make_stabilizer(config: AdapterConfig, channels: int, frame_channels: int, has_space: bool) -> Cell:
+def make_stabilizer(
+    config: AdapterConfig,
+    channels: int,
+    frame_channels: int,
+    has_space: bool,
+    head: Head | VectorHead | None = None,
+) -> Cell:
     """The cell of one point. A new kind is added here, in ``config.py`` and as a class above.
 
     Args:
@@ -310,6 +320,7 @@ def make_stabilizer(config: AdapterConfig, channels: int, frame_channels: int, h
         channels: C of the point seen as a map (B, C, H, W); 0 where no frame was seen yet.
         frame_channels: channels of the frame.
         has_space: False for vectors.
+        head: for the kinds with heads, as of :class:`HeadFusion`.
     """
     if config.kind in ("output-fixed", "simple-fixed"):
         return FixedEMA(config.beta)
@@ -321,4 +332,4 @@ def make_stabilizer(config: AdapterConfig, channels: int, frame_channels: int, h
         return MotionFixed(channels, frame_channels, config)
     if config.kind == "motion":
         return Motion(channels, frame_channels, config)
-    return HeadFusion(channels, has_space, config)
+    return HeadFusion(channels, has_space, config, head)
