@@ -42,10 +42,13 @@ VARIANTS: dict[str, tuple[dict[str, Any], float]] = {
     "motion": ({"kind": "motion"}, RATE),
     "light": (light(), RATE),
     "tiny": (light(preset="tiny"), TINY_RATE),
+    # How an adapter starts.
+    "tiny, first logit -4": (light(preset="tiny", initial_logit=-4.0), 3e-3),
+    "light, first logit 0": (light(initial_logit=0.0), TINY_RATE),
     # Which points matter.
     "input alone": (light(points=["input"]), RATE),
     "output alone": (light(points=["output"]), RATE),
-    "and blocks": (light(**BLOCKS), RATE),
+    "and blocks": (light(**BLOCKS, initial_logit=0.0), TINY_RATE),
     "and blocks, unaligned": (light(**BLOCKS, align="none"), RATE),
     "and blocks, one head a scale": (light(**BLOCKS, shared_heads=True), RATE),
     "and the middle": (light(**{**BLOCKS, "points": ["input", "middle.*", "output"]}), RATE),
@@ -65,7 +68,6 @@ VARIANTS: dict[str, tuple[dict[str, Any], float]] = {
     "quarter resolution": (light(head_scale=4), RATE),
     "differences": (light(head_input="differences"), RATE),
     "backbone at half resolution": (light(backbone_scale=2), RATE),
-    "first logit -4": (light(initial_logit=-4.0), RATE),
 }
 
 

@@ -1,10 +1,10 @@
-"""Time of the whole `run` with motion fixed against the bare model, at 480p, interleaved in one process.
+"""Time of the whole `run` against its bare model loop, at 480p, interleaved in one process.
 
     python benchmarks/pipeline.py [--frames 40] [--repeats 5]
 
-The bare loop calls the network on frames that are already decoded, and does nothing else; its weights lie in
-channels-last order, as in a run. The run decodes, looks for cuts, holds the output steady with motion fixed, encodes
-and writes. The ratio is taken pair by pair; the median counts.
+The bare loop calls the network, alone or held steady with motion fixed, on frames that are already decoded, and does
+nothing else; its weights lie in channels-last order, as in a run. The run decodes, looks for cuts, encodes and writes
+as well. The ratio is taken pair by pair; the median counts.
 """
 
 import argparse
@@ -17,7 +17,7 @@ from pathlib import Path
 import cv2
 import torch
 
-from holdsteady import video, zoo
+from holdsteady import stabilize, video, zoo
 from holdsteady.models.runner import FrameRunner, resolve_adapters
 
 WIDTH, HEIGHT = 640, 480
@@ -43,9 +43,11 @@ def time_run(adapter: str, source: Path, sink: Path) -> float:
     return summary.seconds / summary.frames
 
 
-def time_bare(frames: list[torch.Tensor]) -> float:
-    """Seconds per frame of the network alone."""
+def time_bare(adapter: str, frames: list[torch.Tensor]) -> float:
+    """Seconds per frame of the network, with its adapter if there is one, and of nothing else."""
     model = zoo.load("nafnet16-denoise").to(memory_format=torch.channels_last)
+    if adapter != "none":
+        model = stabilize(model, adapter)
     begun = time.monotonic()
     with torch.inference_mode():
         for frame in frames:
@@ -64,15 +66,16 @@ def main() -> None:
         rows = []
         for _ in range(args.repeats):
             row = {
-                "bare": time_bare(frames),
-                "run, no adapter": time_run("none", source, sink),
+                "bare": time_bare("none", frames),
+                "run": time_run("none", source, sink),
+                "bare, motion fixed": time_bare("motion-fixed", frames),
                 "run, motion fixed": time_run("motion-fixed", source, sink),
             }
             rows.append(row)
             print(", ".join(f"{label} {1000 * seconds:.0f} ms" for label, seconds in row.items()), flush=True)
-    for label in ("run, no adapter", "run, motion fixed"):
-        ratios = [row[label] / row["bare"] for row in rows]
-        print(f"({label}) / (bare): median {statistics.median(ratios):.3f}, {min(ratios):.3f} to {max(ratios):.3f}")
+    for label, loop in (("run", "bare"), ("run, motion fixed", "bare, motion fixed"), ("run, motion fixed", "bare")):
+        ratios = [row[label] / row[loop] for row in rows]
+        print(f"({label}) / ({loop}): median {statistics.median(ratios):.3f}, {min(ratios):.3f} to {max(ratios):.3f}")
 
 
 if __name__ == "__main__":
