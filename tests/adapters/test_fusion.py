@@ -41,10 +41,15 @@ def test_spatial_fusion_is_the_formula(
 
 
 @pytest.mark.parametrize("groups", [1, 2, 4])
-def test_gradients_of_the_fusion_in_place(groups: int) -> None:
-    present, memory = (value.double().requires_grad_() for value in maps(0, 2, (1, 4, 3, 4)))
-    logits = maps(1, 1, (1, 18 * groups, 3, 4))[0].double().requires_grad_()
-    assert torch.autograd.gradcheck(lambda *values: fusion.spatial(*values, 3, (1, 2)), (present, memory, logits))
+@pytest.mark.parametrize("kernel", [1, 3])
+@pytest.mark.parametrize("order", [torch.contiguous_format, torch.channels_last])
+def test_the_fusions_own_way_back(groups: int, kernel: int, order: torch.memory_format) -> None:
+    def leaf(value: Tensor) -> Tensor:
+        return value.double().contiguous(memory_format=order).requires_grad_()
+
+    present, memory = (leaf(value) for value in maps(0, 2, (1, 4, 3, 4)))
+    logits = leaf(maps(1, 1, (1, 2 * kernel**2 * groups, 3, 4))[0])
+    assert torch.autograd.gradcheck(lambda *values: fusion.spatial(*values, kernel, (1, 2)), (present, memory, logits))
     assert torch.autograd.gradcheck(fusion.controlled, (present, memory, logits.detach()[:, :groups].requires_grad_()))
 
 

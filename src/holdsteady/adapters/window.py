@@ -22,11 +22,14 @@ def fuse_window(present: Tensor, memory: Tensor, logits: Tensor, offsets: Offset
     if torch.is_grad_enabled() and any(value.requires_grad for value in (present, memory, logits)):
         fused: Tensor = _Spatial.apply(present, memory, logits, offsets)
         return fused
-    return _spatial(present, memory, logits, offsets)
+    return _spatial(present, memory, logits, offsets, _axis_of_channels(present, memory, logits))[0]
 
 
-def _spatial(present: Tensor, memory: Tensor, logits: Tensor, offsets: Offsets) -> Tensor:
-    axis, (present, memory, logits) = _laid_out(present, memory, logits)
+def _spatial(
+    present: Tensor, memory: Tensor, logits: Tensor, offsets: Offsets, axis: int
+) -> tuple[Tensor, Tensor, Tensor]:
+    """The fused value, and of each softmax the largest logit and the sum, laid out with channels at ``axis``."""
+    present, memory, logits = _laid_out(axis, present, memory, logits)
     logits, top, here = _parted(logits, len(offsets), axis)
     groups, total = (logits.shape[axis + 1], -1), here.clone()
     fused = here.unsqueeze(axis + 1) * present.unflatten(axis, groups)
@@ -34,7 +37,7 @@ def _spatial(present: Tensor, memory: Tensor, logits: Tensor, offsets: Offsets) 
         weight = torch.exp(logits.select(axis, index) - top)
         total += weight
         fused.addcmul_(weight.unsqueeze(axis + 1), view.unflatten(axis, groups))
-    return _channels_first(fused.div_(total.unsqueeze(axis + 1)).flatten(axis, axis + 1), axis)
+    return _channels_first(fused.div_(total.unsqueeze(axis + 1)).flatten(axis, axis + 1), axis), top, total
 
 
 class _Spatial(torch.autograd.Function):
@@ -42,8 +45,9 @@ class _Spatial(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, present: Tensor, memory: Tensor, logits: Tensor, offsets: Offsets) -> Tensor:
-        fused = _spatial(present, memory, logits, offsets)
-        ctx.save_for_backward(present, memory, logits, fused)
+        ctx.axis = _axis_of_channels(present, memory, logits)
+        fused, top, total = _spatial(present, memory, logits, offsets, ctx.axis)
+        ctx.save_for_backward(present, memory, logits, fused, top, total)
         ctx.offsets = offsets
         return fused
 
@@ -52,22 +56,23 @@ class _Spatial(torch.autograd.Function):
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         """With η the softmax: ∂/∂z_t = η_0 g, ∂/∂z̃[p+o] = η_o[p] g[p], ∂/∂logit_o = η_o g (z̃[p+o] − fused[p])."""
         offsets: Offsets = ctx.offsets
-        dtypes = [value.dtype for value in ctx.saved_tensors[:3]]
-        axis, (logits, memory, fused, gradient) = _laid_out(*(ctx.saved_tensors[i] for i in (2, 1, 3)), gradient)
-        logits, top, here = _parted(logits, len(offsets), axis)
-        groups, total = (logits.shape[axis + 1], -1), here.clone()
-        for index in range(len(offsets)):
-            total += torch.exp(logits.select(axis, index) - top)
-        g, fused = gradient.unflatten(axis, groups), fused.unflatten(axis, groups)
-        to_present = (g * (here / total).unsqueeze(axis + 1)).flatten(axis, axis + 1)
+        axis: int = ctx.axis
+        present, memory, logits, fused, top, total = ctx.saved_tensors
+        dtypes = [value.dtype for value in (present, memory, logits)]
+        logits, memory, fused, gradient = _laid_out(axis, logits, memory, fused, gradient)
+        logits = logits.unflatten(axis, (len(offsets), -1))
+        groups = (logits.shape[axis + 1], -1)
+        g, fused = gradient.unflatten(axis, groups) / total.unsqueeze(axis + 1), fused.unflatten(axis, groups)
+        to_present = (g * torch.exp(-top).unsqueeze(axis + 1)).flatten(axis, axis + 1)
         to_logits = torch.empty_like(logits)
         padded = _padded(memory, offsets, axis)
         collected = torch.zeros_like(padded, dtype=gradient.dtype)
         views, targets = (_shifted(whole, memory, offsets, axis) for whole in (padded, collected))
         for index, (view, target) in enumerate(zip(views, targets, strict=True)):
-            share = (torch.exp(logits.select(axis, index) - top) / total).unsqueeze(axis + 1) * g
-            to_logits.select(axis, index).copy_((share * (view.unflatten(axis, groups) - fused)).sum(dim=axis + 1))
+            share = torch.exp(logits.select(axis, index) - top).unsqueeze(axis + 1) * g
             target += share.flatten(axis, axis + 1)
+            share *= view.unflatten(axis, groups) - fused
+            to_logits.select(axis, index).copy_(share.sum(dim=axis + 1))
         to_memory = _shifted(collected, memory, ((0, 0),), axis, _reach(offsets))[0]
         gradients = (to_present, to_memory, to_logits.flatten(axis, axis + 1))
         return (*(_channels_first(one, axis).to(dtype) for one, dtype in zip(gradients, dtypes, strict=True)), None)
@@ -77,12 +82,14 @@ class _Spatial(torch.autograd.Function):
 # (B, H, W, C) for channels-last. In another order than that of the axes it takes up to five times as long on a CPU.
 
 
-def _laid_out(*values: Tensor) -> tuple[int, list[Tensor]]:
-    """The axis of channels, and maps (B, C, H, W) with their axes and their memory in one order."""
+def _axis_of_channels(*values: Tensor) -> int:
     largest = max(values, key=lambda value: value.shape[1])
-    if largest.is_contiguous() or not largest.is_contiguous(memory_format=torch.channels_last):
-        return 1, [value.contiguous() for value in values]
-    return 3, [value.permute(0, 2, 3, 1).contiguous() for value in values]
+    return 1 if largest.is_contiguous() or not largest.is_contiguous(memory_format=torch.channels_last) else 3
+
+
+def _laid_out(axis: int, *values: Tensor) -> list[Tensor]:
+    """Maps (B, C, H, W) with their axes and their memory in one order, channels at ``axis``."""
+    return [(value if axis == 1 else value.permute(0, 2, 3, 1)).contiguous() for value in values]
 
 
 def _channels_first(value: Tensor, axis: int) -> Tensor:
