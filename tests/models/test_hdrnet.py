@@ -96,7 +96,7 @@ def test_points_are_all_layers_and_those_of_the_global_branch_are_vectors() -> N
 @pytest.mark.parametrize("kind", ["spatial", "controlled", "motion"])
 def test_it_can_be_held_steady(kind: str) -> None:
     model, clip = make(), [torch.rand(2, 3, 40, 48) for _ in range(3)]
-    more = {"initial_logit": 2.0, **(HEADS if kind != "motion" else {"motion_width": 4})}
+    more = {"initial_logit": 2.0, **({"preset": "paper", **HEADS} if kind != "motion" else {"motion_width": 4})}
     steady = hs.stabilize(model, kind, example=torch.rand(1, 3, 64, 64), **more)
     names = {point.name for point in steady.adapter(0).points}
     layers = {name for name, module in model.named_modules() if isinstance(module, nn.Conv2d | nn.Linear)}
