@@ -165,7 +165,7 @@ KINDS: dict[str, list[tuple[str, dict[str, Any]]]] = {
     ],
 }
 EVERY_KIND = tuple(KINDS)
-_SOME = ("output-gaussian", "simple-learned", "controlled", "spatial", "light", "motion")
+_SOME = ("output-gaussian", "simple-learned", "spatial", "light", "motion")
 LEARNED = ("simple-learned", "controlled", "spatial", "light", "motion", "composition")
 
 

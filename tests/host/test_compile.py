@@ -8,7 +8,7 @@ from torch._dynamo.config import patch as settings
 FRAMES = 4
 
 
-CASES = [("cnn", kind) for kind in EVERY_KIND] + [("nafnet", kind) for kind in ("spatial", "light", "motion")]
+CASES = [("cnn", kind) for kind in EVERY_KIND] + [("nafnet", kind) for kind in ("spatial", "light")]
 
 
 @pytest.mark.parametrize(("name", "kind"), CASES)
