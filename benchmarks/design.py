@@ -19,9 +19,9 @@ from typing import Any
 
 import torch
 import yaml
+from contenders import build
 
 from holdsteady import stabilize, zoo
-from holdsteady.models.nafnet import NAFNet
 
 CLIPS = {"carphone_pristine": 40, "cup": 12}  # frames: the paper's adapter takes 10 s for one of cup
 CORRUPTIONS = {"noise": "gaussian:sigma=0.19607843", "drop": "gaussian:sigma=0.19607843+patch-drop"}
@@ -107,8 +107,7 @@ def costs(name: str) -> dict[str, float]:
     """Parameters on the demo's denoiser, and multiply-accumulates over the base's there and on NAFNet-32."""
     settings, example = VARIANTS[name][0], torch.rand(1, 3, 64, 64)
     small = stabilize(zoo.load("nafnet16-denoise"), example=example, **_call(settings)).cost(example)
-    large = NAFNet(width=32, encoder=(2, 2, 4, 8), middle=12, decoder=(2, 2, 2, 2)).eval()
-    big = stabilize(large, example=example, **_call(settings)).cost(example)
+    big = stabilize(build("nafnet32"), example=example, **_call(settings)).cost(example)
     return {"parameters": small.total.parameters, "MACs": small.ratio or 0, "MACs, NAFNet-32": big.ratio or 0}
 
 

@@ -23,6 +23,7 @@ Kind = Literal[
 ]
 KINDS: tuple[str, ...] = get_args(Kind)
 OUTPUT_KINDS = ("output-fixed", "output-gaussian", "motion-fixed", "motion")
+HEAD_KINDS = ("controlled", "spatial")
 LEARNED_KINDS = ("simple-learned", "controlled", "spatial", "motion")
 
 _ANY = {"kind", "points", "layouts", "grid"}
@@ -154,10 +155,9 @@ class AdapterConfig(BaseModel):
             raise ValueError(unused)
         if self.kind in ("motion-fixed", "motion") and self.points != ("output",):
             raise ValueError(f"kind '{self.kind}' works at the point 'output' alone, not at {list(self.points)}")
-        if self.kind in ("controlled", "spatial") and self.align != "flow":
-            idle = sorted(_FLOW & self.model_fields_set)
-            if idle:
-                raise ValueError(f"{', '.join(idle)} has no effect without align = flow")
+        idle = sorted(self._idle & self.model_fields_set)
+        if idle:
+            raise ValueError(f"{', '.join(idle)} has no effect without align = flow")
         if self.align == "flow" and self.flow_from == "output" and "output" not in self.points:
             raise ValueError(f"flow_from = output needs the point 'output'; points are {list(self.points)}")
         if self.kind in OUTPUT_KINDS and set(self.points) - {"output"}:
@@ -173,8 +173,12 @@ class AdapterConfig(BaseModel):
 
     def settings(self) -> dict[str, Any]:
         """The settings that this kind uses, ready for JSON."""
-        idle = _FLOW if self.kind in ("controlled", "spatial") and self.align != "flow" else set()
-        return self.model_dump(mode="json", include=(_ANY | _FIELDS[self.kind]) - idle)
+        return self.model_dump(mode="json", include=(_ANY | _FIELDS[self.kind]) - self._idle)
+
+    @property
+    def _idle(self) -> set[str]:
+        """Settings of the flow, where the kind could follow one and does not."""
+        return _FLOW if self.kind in HEAD_KINDS and self.align != "flow" else set()
 
 
 _SHORT = {
@@ -211,7 +215,7 @@ def make_config(kind: str, preset: str = DEFAULT_PRESET, **settings: Any) -> Ada
         except ValueError:
             raise ConfigError(f"'{kind}': '{value}' is no number; it sets {_SHORT[name]} of {name}") from None
     # Where an adapter sits is a preset's choice for the kinds that can sit anywhere and look around.
-    taken = _FIELDS[name] | ({"points"} if name in ("controlled", "spatial") else set())
+    taken = _FIELDS[name] | ({"points"} if name in HEAD_KINDS else set())
     base = {k: v for k, v in PRESETS[preset].items() if k in taken}
     return validate({"kind": name, **base, **settings})
 

@@ -197,13 +197,13 @@ class HeadFusion(Stabilizer):
         present = moment.present
         if self.head_input == "backbone":
             return []
-        difference = (present - stabilized).abs()
         if self.head_input == "pair":
+            difference = (present - stabilized).abs()
             near = [fusion.box_mean(difference)] if self.has_space else []
             return [present, stabilized, difference, *near]
         assert moment.raw is not None
         if self.head_input == "differences":
-            return [difference, (present - moment.raw).abs()]
+            return [(present - stabilized).abs(), (present - moment.raw).abs()]
         return [present, stabilized, moment.raw]
 
 

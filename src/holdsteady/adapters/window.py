@@ -30,7 +30,9 @@ def _spatial(
 ) -> tuple[Tensor, Tensor, Tensor]:
     """The fused value, and of each softmax the largest logit and the sum, laid out with channels at ``axis``."""
     present, memory, logits = _laid_out(axis, present, memory, logits)
-    logits, top, here = _parted(logits, len(offsets), axis)
+    logits = logits.unflatten(axis, (len(offsets), -1))
+    top = logits.amax(dim=axis).clamp_min(0)
+    here = torch.exp(-top)
     groups, total = (logits.shape[axis + 1], -1), here.clone()
     fused = here.unsqueeze(axis + 1) * present.unflatten(axis, groups)
     for index, view in enumerate(_shifted(_padded(memory, offsets, axis), memory, offsets, axis)):
@@ -94,13 +96,6 @@ def _laid_out(axis: int, *values: Tensor) -> list[Tensor]:
 
 def _channels_first(value: Tensor, axis: int) -> Tensor:
     return value if axis == 1 else value.permute(0, 3, 1, 2)
-
-
-def _parted(logits: Tensor, offsets: int, axis: int) -> tuple[Tensor, Tensor, Tensor]:
-    """Logits with an axis of offsets before that of groups, the largest of a softmax or 0, and exp of its negative."""
-    logits = logits.unflatten(axis, (offsets, -1))
-    top = logits.amax(dim=axis).clamp_min(0)
-    return logits, top, torch.exp(-top)
 
 
 def _reach(offsets: Offsets) -> int:

@@ -10,7 +10,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from holdsteady.adapters.config import make_config
-from holdsteady.adapters.presets import DEFAULT_PRESET
+from holdsteady.adapters.presets import DEFAULT_KIND, DEFAULT_PRESET
 from holdsteady.cli import options
 from holdsteady.errors import ConfigError, HoldsteadyError, ModelError
 from holdsteady.host.attach import AdapterLike, stabilize
@@ -32,7 +32,8 @@ def points(
     ] = None,
     cost: Annotated[bool, typer.Option("--cost", help="Show what an adapter at the points costs.")] = False,
     kind: Annotated[
-        str | None, typer.Option(help="With --cost: a new adapter of this kind; default: spatial.", show_default=False)
+        str | None,
+        typer.Option(help=f"With --cost: a new adapter of this kind; default: {DEFAULT_KIND}.", show_default=False),
     ] = None,
     preset: Annotated[
         str | None, typer.Option(help="With --cost: light (default), tiny or paper.", show_default=False)
@@ -72,7 +73,7 @@ def points(
         raise
     except Exception as error:
         raise ModelError(f"the model fails on a frame of --size {size}: {in_one_line(error)}") from error
-    what = adapter or kind or "spatial"
+    what = adapter or kind or DEFAULT_KIND
     view.title = escape(
         f"{view.row_count} points of {model}" if adapters is None else f"cost of {what} in {model}, {width}×{height}"
     )
@@ -94,7 +95,7 @@ def _adapters(
         return None
     if adapter is None:
         chosen = {"points": tuple(select)} if select else {}
-        return [make_config(kind or "spatial", preset or DEFAULT_PRESET, **chosen)]
+        return [make_config(kind or DEFAULT_KIND, preset or DEFAULT_PRESET, **chosen)]
     if new or select:
         given = [*new, *(["--select"] if select else [])]
         raise ConfigError(f"--adapter {adapter} has its kind and its points; leave out {', '.join(given)}")

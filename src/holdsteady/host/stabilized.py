@@ -157,10 +157,10 @@ class StabilizedModel(nn.Module):
         present, previous, kept = self._frames(frame, state)
         each = [self.adapter(number) for number in range(len(self.adapters))]
         memories = {} if state is None else state.memories
-        contexts = [
-            adapter.context(present, previous, self._strength, _of_adapter(number, memories))
-            for number, adapter in enumerate(each)
-        ]
+        contexts = []
+        for number, adapter in enumerate(each):
+            known = {p.name: memories[f"{number}:{p.name}"] for p in adapter.points} if memories else {}
+            contexts.append(adapter.context(present, previous, self._strength, known))
         current = _Pass(self, contexts, memories, size)
         value = current.visit("input", frame)
         self._pass = current
@@ -231,9 +231,3 @@ class StabilizedModel(nn.Module):
         if self._state is not None:
             self._state = replace(self._state._map(fn), non_finite=fn(self._state.non_finite))
         return self
-
-
-def _of_adapter(number: int, memories: dict[str, Memory]) -> dict[str, Memory]:
-    """One adapter's memories by the names of its points."""
-    keys = (key.split(":", 1) for key in memories)
-    return {name: memories[f"{owner}:{name}"] for owner, name in keys if owner == str(number)}

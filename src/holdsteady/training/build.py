@@ -8,13 +8,14 @@ import torch
 from torch import nn
 
 from holdsteady.adapters.files import load_adapter
+from holdsteady.adapters.presets import DEFAULT_KIND
 from holdsteady.data import Mixture
 from holdsteady.errors import ConfigError, ModelError
 from holdsteady.host.attach import stabilize
 from holdsteady.host.stabilized import StabilizedModel
 from holdsteady.models.contract import find_stride
 from holdsteady.training.clips import VALIDATION_SEED, CorruptedClips, open_corruption, open_sources
-from holdsteady.training.recipe import DEFAULT_KIND, Recipe
+from holdsteady.training.recipe import Recipe
 from holdsteady.training.unroll import Objective, Unroll
 
 

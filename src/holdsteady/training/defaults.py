@@ -8,12 +8,11 @@ import torch
 from torch import nn
 
 from holdsteady import video
-from holdsteady.adapters.presets import DEFAULT_PRESET
+from holdsteady.adapters.presets import DEFAULT_KIND, DEFAULT_PRESET
 from holdsteady.data.sources import find_videos, make_source
 from holdsteady.errors import ConfigError
 from holdsteady.models.contract import image_of, try_model
 from holdsteady.models.loaders import load_model
-from holdsteady.training.recipe import DEFAULT_KIND
 
 #: Moderate noise, compression and flickering light, one or two of them a clip.
 CORRUPTION = "mix2(gaussian:2|jpeg:2|flicker:3)"

@@ -11,6 +11,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from holdsteady.adapters.config import KINDS, make_config, near
+from holdsteady.adapters.presets import DEFAULT_KIND
 from holdsteady.corruptions import make_corruption
 from holdsteady.data import KINDS as SOURCE_KINDS
 from holdsteady.errors import ConfigError, HoldsteadyError
@@ -19,10 +20,6 @@ from holdsteady.objective.distances import DISTANCES
 
 class _Part(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-#: With the preset ``light``, at input and output (docs/design.md).
-DEFAULT_KIND = "spatial"
 
 
 class SourceRecipe(_Part):
