@@ -1,12 +1,14 @@
 """What each part of an adapter's design is worth: every variant trained alike and measured alike (docs/design.md).
 
-    python benchmarks/design.py --out designs                                all of them: some hours on two cores
-    python benchmarks/design.py --out designs --only input+output,paper      two of them
+    python benchmarks/design.py --out designs --only light,tiny,paper       three of the variants, on two trials
+    python benchmarks/design.py --out designs                               all of them: some hours on two cores
+    python recipes/scene_networks.py --stills ../shared/stills --out scenes.safetensors
+    python benchmarks/design.py --out designs --weights scenes.safetensors --trials depth,classes --steps 200
 
-Each variant is trained with recipes/design.yaml, once on noise and once on noise with dropped patches, and evaluated
-on the first frames of carphone and cup, which no training sees. What --out holds already is not done again. Prints, and
-writes to results.csv: the adapter's parameters, its multiply-accumulates over the base's on the demo's denoiser and on
-NAFNet-32, PSNR and flicker error ×100.
+A variant is trained and evaluated once for each trial: the demo's denoiser on noise, and on noise with dropped patches,
+on the first frames of carphone and cup; depth and classes of made scenes, under both, on scenes from other stills.
+No training sees what is measured. What --out holds already is not done again. Prints a line for each variant, with
+parameters and multiply-accumulates over the base's, and writes results.csv.
 """
 
 import argparse
@@ -15,6 +17,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 import torch
@@ -23,8 +26,15 @@ from contenders import build
 
 from holdsteady import stabilize, zoo
 
+NOISE = "gaussian:sigma=0.19607843"
+CORRUPTIONS = {"noise": NOISE, "drop": f"{NOISE}+patch-drop"}
 CLIPS = {"carphone_pristine": 40, "cup": 12}  # frames: the paper's adapter takes 10 s for one of cup
-CORRUPTIONS = {"noise": "gaussian:sigma=0.19607843", "drop": "gaussian:sigma=0.19607843+patch-drop"}
+#: Outputs of recipes/scene_networks.py, each with its loss and what is measured.
+SCENES = {
+    "depth": ("l1", {"abs_rel": 1, "flicker_error": 1}),
+    "classes": ("cross-entropy", {"miou": 100, "categorical_instability": 100}),
+}
+TRIALS = ("noise", "drop", *(f"{output} {corruption}" for output in SCENES for corruption in CORRUPTIONS))
 
 #: Learning rates for a hundred steps: the wider the heads, the lower.
 PAPER_RATE, RATE, TINY_RATE = 1e-3, 5e-3, 1e-2
@@ -71,36 +81,51 @@ VARIANTS: dict[str, tuple[dict[str, Any], float]] = {
 }
 
 
-def train(name: str, corruption: str, steps: int, out: Path) -> Path:
+def train(name: str, trial: str, steps: int, out: Path, weights: Path) -> Path:
     """The folder of a variant's adapter, trained if it is not there yet."""
-    folder = out / f"{name.replace(', ', '-').replace(' ', '-')}-{corruption}"
+    folder = out / f"{name}-{trial}".replace(", ", "-").replace(" ", "-")
     if not (folder / "adapter.safetensors").is_file() or (folder / "checkpoint.pt").is_file():
         settings, rate = VARIANTS[name]
-        changes = {
+        output, corruption = trial.split() if " " in trial else ("", trial)
+        recipe, changes = "recipes/design.yaml", {}
+        if output:
+            recipe = "recipes/design-scenes.yaml"
+            loss = {"objective.target": output, "objective.distance": SCENES[output][0]}
+            changes = {"model": f"recipes/scene_networks.py:{output}", "weights": str(weights), **loss}
+        changes |= {
             "adapter": yaml.safe_dump(settings, default_flow_style=True, width=10_000).strip(),
             "corruption": CORRUPTIONS[corruption],
-            "optimizer.learning_rate": rate,
-            "steps": steps,
-            "validation.every": steps,
+            "optimizer.learning_rate": str(rate),
+            "steps": str(steps),
+            "validation.every": str(steps),
         }
         chosen = [part for key, value in changes.items() for part in ("--set", f"{key}={value}")]
-        _holdsteady("train", "recipes/design.yaml", *chosen, "--out", str(folder))
+        _holdsteady("train", recipe, *chosen, "--out", str(folder))
     return folder
 
 
-def evaluate(folder: Path, corruption: str) -> dict[str, float]:
-    """PSNR and flicker error on each clip."""
-    figures = {}
+def evaluate(folder: Path, trial: str, whose: str) -> dict[str, float]:
+    """The figures of a trial, of the adapter in a folder or of the ``base``."""
+    if " " in trial:
+        _, wanted = SCENES[trial.split()[0]]
+        return _figures(folder, "eval", (str(folder / "recipe.yaml"),), whose, wanted)
+    found = {}
     for clip, frames in CLIPS.items():
-        results = folder / f"eval-{clip}"
-        if not (results / "results.json").is_file():
-            where = ("--clips", f"../shared/clips/{clip}.mp4", "--frames", str(frames), "--target", "frames")
-            what = ("--model", "nafnet16-denoise", "--no-baselines", "--adapter", str(folder))
-            _holdsteady("eval", *what, *where, "--corrupt", CORRUPTIONS[corruption], "--out", str(results))
-        rows = json.loads((results / "results.json").read_text(encoding="utf-8"))["rows"]
-        found = next(row["figures"] for row in rows if row["label"] != "base")
-        figures[f"{clip} PSNR"], figures[f"{clip} flicker"] = found["psnr"], 100 * found["flicker_error"]
-    return figures
+        where = ("--clips", f"../shared/clips/{clip}.mp4", "--frames", str(frames), "--target", "frames")
+        what = ("--model", "nafnet16-denoise", "--corrupt", CORRUPTIONS[trial], *where)
+        figures = _figures(folder, f"eval-{clip}", what, whose, {"psnr": 1, "flicker_error": 100})
+        found |= {f"{clip} {name}": value for name, value in figures.items()}
+    return found
+
+
+def _figures(folder: Path, name: str, what: tuple[str, ...], whose: str, wanted: dict[str, float]) -> dict[str, float]:
+    """Means over what is evaluated, each times its factor."""
+    results = folder / name
+    if not (results / "results.json").is_file():
+        _holdsteady("eval", *what, "--no-baselines", "--adapter", str(folder), "--out", str(results))
+    rows = json.loads((results / "results.json").read_text(encoding="utf-8"))["rows"]
+    found = [row["figures"] for row in rows if (row["label"] == "base") == (whose == "base")]
+    return {key: factor * fmean(figures[key] for figures in found) for key, factor in wanted.items()}
 
 
 def costs(name: str) -> dict[str, float]:
@@ -123,23 +148,25 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, required=True, help="folder for adapters and results")
     parser.add_argument("--only", help="variants, with commas between them")
-    parser.add_argument("--corruptions", default="noise,drop")
+    parser.add_argument("--trials", default="noise,drop", help=f"of {', '.join(TRIALS)}")
+    parser.add_argument("--weights", type=Path, default=Path("scenes.safetensors"), help="for depth and classes")
     parser.add_argument("--steps", type=int, default=100)
     args = parser.parse_args()
-    names = args.only.split(",") if args.only else list(VARIANTS)
-    unknown = sorted(set(names) - set(VARIANTS))
+    names, trials = args.only.split(",") if args.only else list(VARIANTS), args.trials.split(",")
+    unknown = sorted({*names} - {*VARIANTS}) + sorted({*trials} - {*TRIALS})
     if unknown:
-        parser.error(f"no variant {', '.join(unknown)}; there is {', '.join(VARIANTS)}")
-    rows = []
+        parser.error(f"no {', '.join(unknown)}; there is {', '.join(VARIANTS)}; and of trials {', '.join(TRIALS)}")
+    rows: list[dict[str, Any]] = []
     for name in names:
         row: dict[str, Any] = {"variant": name, **costs(name)}
-        for corruption in args.corruptions.split(","):
-            folder = train(name, corruption, args.steps, args.out)
-            row |= {f"{corruption}, {key}": value for key, value in evaluate(folder, corruption).items()}
-        rows.append(row)
-        print(
-            "| " + " | ".join(f"{v:.4g}" if isinstance(v, float) else str(v) for v in row.values()) + " |", flush=True
-        )
+        base: dict[str, Any] = {"variant": "base", **dict.fromkeys(costs(name), 0)}
+        for trial in trials:
+            folder = train(name, trial, args.steps, args.out, args.weights)
+            row |= {f"{trial}, {key}": value for key, value in evaluate(folder, trial, "adapter").items()}
+            base |= {f"{trial}, {key}": value for key, value in evaluate(folder, trial, "base").items()}
+        for new in (row,) if rows else (base, row):
+            rows.append(new)
+            print(" | ".join(f"{v:.4g}" if isinstance(v, float) else str(v) for v in new.values()), flush=True)
     with (args.out / "results.csv").open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, list(rows[0]))
         writer.writeheader()

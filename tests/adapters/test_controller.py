@@ -69,10 +69,10 @@ def test_a_vector_gets_linear_layers() -> None:
     "module",
     [
         Backbone(3, 32, 6),
-        Head(HeadShape(32, 12, 36, 64, 2, -4.0)),
-        Head(HeadShape(32, 12, 9, 24, 1, -4.0, reduction=8, separable=True, scale=2)),
-        VectorHead(HeadShape(32, 12, 4, 256, 2, -4.0)),
-        MotionHead(15, 9, 24, -4.0),
+        Head(HeadShape(32, 12, (-4.0,) * 36, 64, 2)),
+        Head(HeadShape(32, 12, (-4.0,) * 9, 24, 1, reduction=8, separable=True, scale=2)),
+        VectorHead(HeadShape(32, 12, (-4.0,) * 4, 256, 2)),
+        MotionHead(15, 24, (-4.0,) * 9),
     ],
 )
 def test_weights_are_xavier_uniform_and_biases_zero_but_the_last(module: nn.Module) -> None:
@@ -91,11 +91,11 @@ def test_weights_are_xavier_uniform_and_biases_zero_but_the_last(module: nn.Modu
 @pytest.mark.parametrize("layers", [0, 2])
 def test_the_number_of_layers(layers: int) -> None:
     assert size(Backbone(3, 8, layers)) == conv(6, 8) + layers * conv(8, 8)
-    assert size(Head(HeadShape(8, 12, 5, 7, layers, 0.0))) == conv(20, 7) + layers * conv(7, 7) + conv(7, 5)
+    assert size(Head(HeadShape(8, 12, (0.0,) * 5, 7, layers))) == conv(20, 7) + layers * conv(7, 7) + conv(7, 5)
 
 
 def test_a_separable_head_with_reduction() -> None:
-    head = Head(HeadShape(8, 12, 5, 7, 1, 0.0, reduction=3, separable=True))
+    head = Head(HeadShape(8, 12, (0.0,) * 5, 7, 1, reduction=3, separable=True))
     first, second, last = 9 * 11 + 11 + conv(11, 7, 1), 9 * 7 + 7 + conv(7, 7, 1), 9 * 7 + 7 + conv(7, 5, 1)
     assert size(head) == conv(12, 3, 1) + first + second + last
 
@@ -103,7 +103,7 @@ def test_a_separable_head_with_reduction() -> None:
 @pytest.mark.parametrize("scale", [1, 2, 4])
 @pytest.mark.parametrize("size_", [(16, 24), (9, 11), (1, 3)])
 def test_a_head_at_a_lower_resolution_gives_logits_of_the_points_size(scale: int, size_: tuple[int, int]) -> None:
-    head = Head(HeadShape(4, 6, 5, 7, 1, 0.0, scale=scale))
+    head = Head(HeadShape(4, 6, (0.0,) * 5, 7, 1, scale=scale))
     features, values = torch.randn(2, 4, 5, 6), [torch.randn(2, 6, *size_)]
     logits = head(features, values, size_)
     assert logits.shape == (2, 5, *size_)

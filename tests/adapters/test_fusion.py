@@ -160,6 +160,19 @@ def test_warping_along_whole_pixels_moves_the_memory_exactly() -> None:
     torch.testing.assert_close(warped[..., 0, :-2], memory[..., 0, 2:])
 
 
+@pytest.mark.parametrize("order", [torch.contiguous_format, torch.channels_last])
+def test_parts_of_the_channels_are_warped_each_along_its_own_flow(order: torch.memory_format) -> None:
+    memory, flow = maps(4, 1, (2, 6, 7, 9))[0].to(memory_format=order), 3 * maps(5, 1, (2, 6, 7, 9))[0]
+    parts = [formulas.warp(memory[:, 2 * g : 2 * g + 2], flow[:, 2 * g : 2 * g + 2]) for g in range(3)]
+    torch.testing.assert_close(fusion.warp(memory, flow), torch.cat(parts, dim=1), rtol=1e-4, atol=1e-4)
+
+
+def test_channels_that_cannot_be_parted_follow_the_mean_flow() -> None:
+    memory, flow = maps(6, 1, (2, 3, 7, 9))[0], maps(7, 1, (2, 4, 7, 9))[0]
+    mean = (flow[:, :2] + flow[:, 2:]) / 2
+    torch.testing.assert_close(fusion.warp(memory, flow), formulas.warp(memory, mean), rtol=1e-4, atol=1e-4)
+
+
 def test_motion_fixed_weight_is_the_formula() -> None:
     present, warped = maps(0, 2, (2, 3, 7, 8))
     present[1] = 5 * present[1]  # each stream has a median of its own

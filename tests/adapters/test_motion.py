@@ -18,6 +18,7 @@ from holdsteady.adapters.flow import DISFlow, resize_flow
 from holdsteady.adapters.layout import Layout
 from holdsteady.adapters.stabilizers import Context, Moment, make_stabilizer
 from holdsteady.errors import AdapterError
+from holdsteady.host.attach import stabilize
 from holdsteady.video import open_video, upright_tensors
 
 NOISE = 0.05
@@ -159,6 +160,29 @@ def test_an_adapter_follows_what_it_remembers_of_the_frames(points: str, flow_fr
     assert new.abs().max() < 0.5
 
 
+def test_learned_offsets_move_each_part_of_the_channels() -> None:
+    settings_: dict[str, Any] = {
+        "points": "output",
+        "align": "learned",
+        "offset_groups": 3,
+        "kernel": 1,
+        "initial_logit": 40.0,
+    }
+    first, second = torch.rand(2, 1, 3, 16, 18, generator=torch.Generator().manual_seed(0))
+    steady = stabilize(torch.nn.Identity(), "spatial", example=first, preset="paper", kernel=1, **settings_)
+    moves = [(1, 0), (0, 2), (-3, 1)]  # to the right and down, for red, green and blue
+    offsets = steady.adapter(0).offsets
+    assert offsets is not None
+    with torch.no_grad():
+        offsets.layer.bias.copy_(torch.tensor(moves).flatten())
+        _, state = steady.step(first)
+        output, _ = steady.step(second, state)
+    for channel, (right, down) in enumerate(moves):
+        # The memory alone is shown, from where the offsets point.
+        expected = first.roll((-down, -right), dims=(2, 3))[:, channel, 4:-4, 4:-4]
+        torch.testing.assert_close(output[:, channel, 4:-4, 4:-4], expected, rtol=1e-4, atol=1e-4)
+
+
 def test_an_output_that_is_no_picture_like_the_frame_cannot_be_followed() -> None:
     config = make_config(
         "spatial", "paper", points="output", align="flow", flow_from="output", head_width=4, backbone_width=4
@@ -176,6 +200,12 @@ def test_a_resized_flow_is_scaled_with_the_picture(height: int, width: int, new_
     resized = resize_flow(flow, (new_height, new_width))
     expected = torch.tensor([3 * new_width / width, -2 * new_height / height])[None, :, None, None]
     torch.testing.assert_close(resized, expected.expand(1, 2, new_height, new_width))
+
+
+def test_each_of_several_flows_is_resized_alike() -> None:
+    flow = torch.randn(1, 4, 6, 8, generator=torch.Generator().manual_seed(3))
+    each = [resize_flow(part, (9, 20)) for part in flow.split(2, dim=1)]
+    torch.testing.assert_close(resize_flow(flow, (9, 20)), torch.cat(each, dim=1))
 
 
 def test_gradients_flow_through_what_is_warped_and_not_through_the_flow() -> None:

@@ -236,6 +236,20 @@ def test_initially_the_memory_has_the_weight_of_one_logit(kind: str) -> None:
     torch.testing.assert_close(fused[..., 1:-1, 1:-1], torch.full((1, 3, 7, 7), expected), rtol=1e-4, atol=1e-6)
 
 
+def test_a_window_can_start_at_its_centre() -> None:
+    """With a lead of 3 the centre weighs e³ as much as any other offset, and all together what they would."""
+    config = make_config("spatial", **{**HEADS, "head_input": "backbone", "initial_centre": 3.0, "dilations": (1, 2)})
+    cell: Any = make_stabilizer(config, 3, 3, True)
+    spike, zeros = torch.zeros(1, 3, 9, 9), torch.zeros(1, 3, 9, 9)
+    spike[..., 4, 4] = 1
+    with torch.no_grad():
+        fused, _ = cell(zeros, {"stabilized": spike, "raw": spike}, Context(zeros, zeros, torch.zeros(1, 4, 9, 9)))
+    # Two windows share their centre; half of all weight is the memory's.
+    unit = 0.5 / (2 * math.exp(3) + 16)
+    for row, column, expected in ((4, 4, 2 * math.exp(3)), (3, 5, 1), (6, 4, 1), (3, 2, 0)):
+        torch.testing.assert_close(fused[0, :, row, column], torch.full((3,), expected * unit), rtol=1e-4, atol=1e-6)
+
+
 def _hole() -> Tensor:
     """Which values of a frame are not finite: some of the first stream, none of the second."""
     hole = torch.zeros(SHAPE, dtype=torch.bool)

@@ -82,7 +82,8 @@ class Adapter(nn.Module, ModelHubMixin, library_name="holdsteady", tags=["video"
             if needs_backbone
             else None
         )
-        self.offsets = Offsets(config.backbone_width) if needs_backbone and config.align == "learned" else None
+        learns_offsets = needs_backbone and config.align == "learned"
+        self.offsets = Offsets(config.backbone_width, config.offset_groups) if learns_offsets else None
         self.flow = FLOWS[config.flow](mend=True) if needs_backbone and config.align == "flow" else None
 
     def _make_cell(self, point: Point) -> Cell:

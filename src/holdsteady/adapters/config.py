@@ -30,6 +30,7 @@ _ANY = {"kind", "points", "layouts", "grid"}
 _FLOW = {"flow", "flow_from"}
 _HEADS = _FLOW | {
     "align",
+    "offset_groups",
     "backbone_width",
     "backbone_layers",
     "backbone_scale",
@@ -50,9 +51,9 @@ _FIELDS: dict[str, set[str]] = {
     "simple-fixed": {"beta"},
     "simple-learned": {"initial_a"},
     "controlled": _HEADS,
-    "spatial": _HEADS | {"kernel", "dilations"},
+    "spatial": _HEADS | {"kernel", "dilations", "initial_centre"},
     "motion-fixed": _FLOW | {"memory_weight", "tolerance"},
-    "motion": _FLOW | {"kernel", "dilations", "motion_width", "initial_logit"},
+    "motion": _FLOW | {"kernel", "dilations", "motion_width", "initial_logit", "initial_centre"},
 }
 
 
@@ -81,6 +82,7 @@ class AdapterConfig(BaseModel):
         description="how the memory is brought to the present before it is fused: not at all, along the flow of the "
         "frames, or along offsets that the backbone gives",
     )
+    offset_groups: int = Field(1, ge=1, description="with align = learned: parts of the channels with own offsets")
     backbone_width: int = Field(32, ge=1, description="channels of the controller's backbone")
     backbone_layers: int = Field(6, ge=0, description="layers of the backbone after the first")
     backbone_scale: Literal[1, 2, 4] = Field(1, description="the backbone works at 1/this of the frame's size")
@@ -99,6 +101,9 @@ class AdapterConfig(BaseModel):
     vector_width: int = Field(256, ge=1, description="channels of the heads of points without space")
     initial_a: float = Field(4.0, description="a at the start of simple-learned, where β = sigmoid(a)")
     initial_logit: float = Field(-4.0, description="logit of the memory at the start, summed over a window")
+    initial_centre: float = Field(
+        0.0, ge=0, le=16, description="lead of the logit at a window's centre over the others at the start"
+    )
     kernel: int = Field(3, ge=1, le=15, description="side of the window, odd")
     dilations: tuple[Annotated[int, Field(ge=1, le=64)], ...] = Field(
         (1,), min_length=1, description="step between a window's offsets in pixels, for each window"
@@ -157,7 +162,7 @@ class AdapterConfig(BaseModel):
             raise ValueError(f"kind '{self.kind}' works at the point 'output' alone, not at {list(self.points)}")
         idle = sorted(self._idle & self.model_fields_set)
         if idle:
-            raise ValueError(f"{', '.join(idle)} has no effect without align = flow")
+            raise ValueError(f"{', '.join(idle)} has no effect with align = {self.align}")
         if self.align == "flow" and self.flow_from == "output" and "output" not in self.points:
             raise ValueError(f"flow_from = output needs the point 'output'; points are {list(self.points)}")
         if self.kind in OUTPUT_KINDS and set(self.points) - {"output"}:
@@ -177,8 +182,10 @@ class AdapterConfig(BaseModel):
 
     @property
     def _idle(self) -> set[str]:
-        """Settings of the flow, where the kind could follow one and does not."""
-        return _FLOW if self.kind in HEAD_KINDS and self.align != "flow" else set()
+        """Settings of an alignment that the kind could have and has not."""
+        if self.kind not in HEAD_KINDS:
+            return set()
+        return (set() if self.align == "flow" else _FLOW) | (set() if self.align == "learned" else {"offset_groups"})
 
 
 _SHORT = {

@@ -11,11 +11,12 @@ _SLOPE = 0.01
 
 
 def _initialise(
-    layer: nn.Conv2d | nn.Linear, activation: Literal["linear", "leaky_relu"], bias: float = 0.0
+    layer: nn.Conv2d | nn.Linear, activation: Literal["linear", "leaky_relu"], biases: tuple[float, ...] = ()
 ) -> nn.Conv2d | nn.Linear:
     nn.init.xavier_uniform_(layer.weight, nn.init.calculate_gain(activation, _SLOPE))
     assert layer.bias is not None
-    nn.init.constant_(layer.bias, bias)
+    with torch.no_grad():
+        layer.bias.copy_(torch.tensor(biases or 0.0))
     return layer
 
 
@@ -50,14 +51,14 @@ class Backbone(nn.Module):
 
 
 class Offsets(nn.Module):
-    """A coarse flow from the backbone's features: (B, width, h, w) → (B, 2, H, W) in pixels of the frame.
+    """Coarse flows from the backbone's features: (B, width, h, w) → (B, 2·groups, H, W) in pixels of the frame.
 
-    It begins at zero and is learned from the loss alone, through the warped memory.
+    They begin at zero and are learned from the loss alone, through the warped memory.
     """
 
-    def __init__(self, width: int) -> None:
+    def __init__(self, width: int, groups: int = 1) -> None:
         super().__init__()
-        self.layer = nn.Conv2d(width, 2, 3, padding=1)
+        self.layer = nn.Conv2d(width, 2 * groups, 3, padding=1)
         nn.init.zeros_(self.layer.weight)
         assert self.layer.bias is not None
         nn.init.zeros_(self.layer.bias)
@@ -74,10 +75,9 @@ class HeadShape:
     Attributes:
         features: channels of g_t.
         values: channels of the point's own values, all together.
-        outputs: logits for each place.
+        initial_logits: of a place, the biases of the last layer at the start.
         width: channels of its layers.
         layers: layers between the first and the logits.
-        initial_logit: bias of the last layer at the start: little memory, so near the base.
         reduction: channels that a 1×1 layer brings the values to, or 0.
         separable: whether a 3×3 layer is one for each channel, followed by a 1×1 layer.
         scale: by which values are shrunk first; the logits are enlarged again.
@@ -85,10 +85,9 @@ class HeadShape:
 
     features: int
     values: int
-    outputs: int
+    initial_logits: tuple[float, ...]
     width: int
     layers: int
-    initial_logit: float
     reduction: int = 0
     separable: bool = False
     scale: int = 1
@@ -107,8 +106,8 @@ class Head(nn.Module):
         inputs = [shape.features + reduced, *(shape.width for _ in range(shape.layers))]
         layer = _separable if shape.separable else _conv
         self.layers = nn.Sequential(*(layer(channels, shape.width) for channels in inputs))
-        last = nn.Conv2d(shape.width, shape.outputs, *((1,) if shape.separable else (3, 1, 1)))
-        self.logits = _initialise(last, "linear", shape.initial_logit)
+        last = nn.Conv2d(shape.width, len(shape.initial_logits), *((1,) if shape.separable else (3, 1, 1)))
+        self.logits = _initialise(last, "linear", shape.initial_logits)
         self.spread = _depthwise(shape.width) if shape.separable else nn.Identity()
 
     def forward(self, features: Tensor, values: list[Tensor], size: tuple[int, int]) -> Tensor:
@@ -127,7 +126,8 @@ class VectorHead(nn.Module):
         super().__init__()
         inputs = [shape.features + shape.values, *(shape.width for _ in range(shape.layers))]
         self.layers = nn.Sequential(*(_linear(channels, shape.width) for channels in inputs))
-        self.logits = _initialise(nn.Linear(shape.width, shape.outputs), "linear", shape.initial_logit)
+        last = nn.Linear(shape.width, len(shape.initial_logits))
+        self.logits = _initialise(last, "linear", shape.initial_logits)
 
     def forward(self, features: Tensor, values: list[Tensor], size: tuple[int, int]) -> Tensor:
         seen = [features.mean(dim=(2, 3)), *(value.flatten(1) for value in values)]
@@ -142,11 +142,11 @@ class MotionHead(nn.Module):
     the logits after another: 5.4 k parameters for pictures of three channels.
     """
 
-    def __init__(self, inputs: int, outputs: int, width: int, initial_logit: float) -> None:
+    def __init__(self, inputs: int, width: int, initial_logits: tuple[float, ...]) -> None:
         super().__init__()
         self.layers = nn.Sequential(_conv(inputs, width), _separable(width, width), _separable(width, width))
         self.spread = _depthwise(width)
-        self.logits = _initialise(nn.Conv2d(width, outputs, 1), "linear", initial_logit)
+        self.logits = _initialise(nn.Conv2d(width, len(initial_logits), 1), "linear", initial_logits)
 
     def forward(self, values: list[Tensor]) -> Tensor:
         out: Tensor = self.logits(self.spread(self.layers(torch.cat(values, dim=1))))

@@ -62,11 +62,11 @@ def _size_within(size: tuple[int, int], height: int) -> tuple[int, int]:
 
 
 def resize_flow(flow: Tensor, size: tuple[int, int]) -> Tensor:
-    """Flow (B, 2, h, w) in pixels brought to another picture size (H, W), displacements scaled with it."""
+    """Flow (B, 2·G, h, w) in pixels brought to another picture size (H, W), displacements scaled with it."""
     height, width = flow.shape[-2:]
     if (height, width) == size:
         return flow
-    ratio = flow.new_tensor((size[1] / width, size[0] / height))[:, None, None]
+    ratio = flow.new_tensor((size[1] / width, size[0] / height)).repeat(flow.shape[1] // 2)[:, None, None]
     return F.interpolate(flow, size=size, mode="bilinear", align_corners=False) * ratio
 
 

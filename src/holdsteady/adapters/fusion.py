@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from holdsteady.adapters.window import fuse_window
+from holdsteady.adapters.window import Offsets, fuse_window
 
 
 def is_finite(value: Tensor) -> Tensor:
@@ -62,12 +62,16 @@ def spatial(present: Tensor, memory: Tensor, logits: Tensor, kernel: int, dilati
         kernel: k, odd.
         dilations: for each of the D windows, the step between its offsets in pixels.
     """
-    offsets = tuple(
+    return fuse_window(present, memory, logits, window_offsets(kernel, dilations))
+
+
+def window_offsets(kernel: int, dilations: tuple[int, ...] = (1,)) -> Offsets:
+    """(row, column) of each offset o of :func:`spatial`, in the order of its logits."""
+    return tuple(
         (step * (index // kernel - kernel // 2), step * (index % kernel - kernel // 2))
         for step in dilations
         for index in range(kernel * kernel)
     )
-    return fuse_window(present, memory, logits, offsets)
 
 
 def warp(memory: Tensor, flow: Tensor) -> Tensor:
@@ -78,16 +82,23 @@ def warp(memory: Tensor, flow: Tensor) -> Tensor:
 
     Args:
         memory: (B, C, H, W).
-        flow: (B, 2, H, W) in pixels, channel 0 to the right and channel 1 down.
+        flow: (B, 2·G, H, W) in pixels, to the right and down for each G-th part of the channels; where G does not
+            divide C, all follow the mean.
     """
-    height, width = memory.shape[-2:]
+    batch, channels, height, width = memory.shape
     dtype = torch.promote_types(memory.dtype, torch.float32)
-    x = torch.arange(width, device=flow.device, dtype=dtype) + flow[:, 0].to(dtype)
-    y = torch.arange(height, device=flow.device, dtype=dtype)[:, None] + flow[:, 1].to(dtype)
+    moves = flow.to(dtype).unflatten(1, (-1, 2))
+    if channels % moves.shape[1]:
+        moves = moves.mean(dim=1, keepdim=True)
+    moves = moves.flatten(0, 1)
+    x = torch.arange(width, device=flow.device, dtype=dtype) + moves[:, 0]
+    y = torch.arange(height, device=flow.device, dtype=dtype)[:, None] + moves[:, 1]
     grid = torch.stack((x * (2 / width) + (1 / width - 1), y * (2 / height) + (1 / height - 1)), dim=-1)
     source = memory.to(dtype)
-    moved = F.grid_sample(source, grid, mode="bicubic", padding_mode="border", align_corners=False)
+    parts = source.reshape(len(moves), -1, height, width)
+    moved = F.grid_sample(parts, grid, mode="bicubic", padding_mode="border", align_corners=False)
     low, high = torch.aminmax(source.flatten(2), dim=2)
+    moved = moved.reshape(batch, channels, height, width)
     return moved.clamp(low[..., None, None], high[..., None, None]).to(memory.dtype)
 
 

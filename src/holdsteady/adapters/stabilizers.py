@@ -30,7 +30,8 @@ class Context:
         frame: x_t (B, C, H, W), finite.
         previous_frame: x_{t−1}; the present frame where a stream is new.
         features: g_t (B, width, h, w) of the controller's backbone, for the kinds that have one.
-        flow: from x_t back to the last frame (B, 2, H, W) in pixels, for the adapters that align with it.
+        flow: from x_t back to the last frame (B, 2, H, W) in pixels, or one for each of several parts of the channels
+            (B, 2·G, H, W), for the adapters that align with it.
         strength: how much of the stabilization is shown, in [0, 1]; memories are always at full strength.
     """
 
@@ -145,7 +146,7 @@ class GaussianWindow(nn.Module):
         mean = (weights * torch.where(known, seen, 0)).sum(dim=1) / weights.sum(dim=1).clamp_min(1e-12)
         only_present = ~known[:, 1:].any(dim=1)
         fused = torch.where(only_present, z, mean.to(z.dtype))
-        after = {"window": torch.where(known, seen, math.nan)[:, :-1]}
+        after = {"window": torch.where(known[:, :-1], seen[:, :-1], math.nan)}
         return torch.where(known[:, 0], _show(z, fused, context.strength), z), after
 
 
@@ -210,23 +211,30 @@ class HeadFusion(Stabilizer):
 def make_head(channels: int, has_space: bool, config: AdapterConfig) -> Head | VectorHead:
     """The head of a point of the *controlled* and *spatial* kinds; arguments as of :class:`HeadFusion`."""
     seen = {"features": 3, "pair": 4 if has_space else 3, "differences": 2, "backbone": 0}[config.head_input]
-    windows = len(config.dilations) * config.kernel**2 if config.kind == "spatial" and has_space else 1
     shared = config.kernel_channels or channels
     # Channels that can't be parted evenly share one kernel.
     groups = channels // shared if channels % shared == 0 else 1
     shape = HeadShape(
         config.backbone_width,
         seen * channels,
-        groups * windows,
+        _initial_logits(config, groups, has_window=config.kind == "spatial" and has_space),
         config.head_width if has_space else config.vector_width,
         config.head_layers,
-        # All offsets together start with the weight that one would have.
-        config.initial_logit - math.log(windows),
         config.head_reduction,
         config.head_convolution == "separable",
         config.head_scale,
     )
     return Head(shape) if has_space else VectorHead(shape)
+
+
+def _initial_logits(config: AdapterConfig, groups: int, *, has_window: bool) -> tuple[float, ...]:
+    """A logit for each offset and group: all offsets together have the weight that a single one would have."""
+    if not has_window:
+        return (config.initial_logit,) * groups
+    offsets = fusion.window_offsets(config.kernel, config.dilations)
+    leads = [config.initial_centre if offset == (0, 0) else 0.0 for offset in offsets]
+    total = math.log(sum(math.exp(lead) for lead in leads))
+    return tuple(config.initial_logit + lead - total for lead in leads for _ in range(groups))
 
 
 class MotionStabilizer(Stabilizer):
@@ -288,9 +296,8 @@ class Motion(MotionStabilizer):
         self.kernel, self.dilations = config.kernel, config.dilations
         self.head = MotionHead(
             frame_channels + 4 * channels,
-            len(config.dilations) * config.kernel**2,
             config.motion_width,
-            config.initial_logit - math.log(len(config.dilations) * config.kernel**2),
+            _initial_logits(config, 1, has_window=True),
         )
 
     def fuse(self, moment: Moment, context: Context) -> tuple[Tensor, Tensor]:

@@ -177,6 +177,16 @@ class StabilizedModel(nn.Module):
         counted = left_out if state is None else state.non_finite + left_out
         return output, StreamState(current.after, kept, counted, shape)
 
+    def new_state(self, frame: Any, *args: Any, **kwargs: Any) -> StreamState:
+        """The state of streams that have seen nothing, for frames like this one; it takes the time of a frame.
+
+        ``step`` begins with it as with None, in the very graph that serves all later frames: under ``torch.compile``
+        there is then one to compile, not two. Arguments and errors as of :meth:`step`.
+        """
+        with torch.no_grad():
+            _, state = self.step(frame, None, *args, **kwargs)
+        return state.reset([True] * state.streams)
+
     def _frames(self, frame: Any, state: StreamState | None) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
         """x_t and x_{t−1}, finite, as (B, C, H, W), and the frame to remember; None where nothing needs them."""
         floating = isinstance(frame, Tensor | np.ndarray) and find_leaf(frame) is not None

@@ -12,7 +12,7 @@ from holdsteady.adapters.config import KINDS, LEARNED_KINDS, make_config, near
 from holdsteady.adapters.files import load_adapter
 from holdsteady.errors import ConfigError, HoldsteadyError, ModelError
 from holdsteady.host.attach import AdapterLike, stabilize
-from holdsteady.host.stabilized import StabilizedModel
+from holdsteady.host.state import StreamState
 from holdsteady.models.contract import Display, crop_to, in_one_line, pad_to, try_model
 
 
@@ -84,8 +84,9 @@ class FrameRunner:
         self.adapter, self.strength, self.compile = adapter, strength, compile
         self.device, self.dtype = device, dtype
         self._stride = 1
-        self._steady: StabilizedModel | None = None
-        self._run: Callable[..., Any] | None = None
+        self._run: Callable[..., tuple[Any, StreamState]] | None = None
+        self._fresh: StreamState | None = None
+        self._state: StreamState | None = None
         self._display = Display()
         self._frames = 0
 
@@ -97,10 +98,11 @@ class FrameRunner:
         """
         if self._run is None:
             self._run = self._prepare(frame)
+            self.reset()
         # Frames come in channels-last memory, as networks here are; what else there is may not know strides.
         padded = pad_to(frame if isinstance(self.model, nn.Module) else frame.contiguous(), self._stride)
         try:
-            output = self._run(padded)
+            output, self._state = self._run(padded, self._state)
         except HoldsteadyError:
             raise
         except Exception as error:
@@ -111,15 +113,16 @@ class FrameRunner:
 
     def reset(self) -> None:
         """Forget what was seen: a new shot begins."""
-        if self._steady is not None:
-            self._steady.reset()
+        self._state = self._fresh
 
-    def _prepare(self, frame: Tensor) -> Callable[..., Any]:
+    def _prepare(self, frame: Tensor) -> Callable[..., tuple[Any, StreamState]]:
         self._stride, example = try_model(self.model, frame)
-        self._steady = stabilize(self.model, self.adapter, example=example, strength=self.strength)
-        self._steady.to(device=self.device, dtype=self.dtype)
+        steady = stabilize(self.model, self.adapter, example=example, strength=self.strength)
+        steady.to(device=self.device, dtype=self.dtype)
         if not self.compile:
-            return self._steady
+            return steady.step
+        # A stream that has seen nothing, and not None, which would be compiled for itself.
+        self._fresh = steady.new_state(pad_to(frame, self._stride))
         # Inductor of torch 2.15 may write over memories that a step hands out if it reuses their buffers in place. The
         # size of a video's frames stays.
-        return torch.compile(self._steady, dynamic=False, options={"inplace_buffers": False})
+        return torch.compile(steady.step, dynamic=False, options={"inplace_buffers": False})
