@@ -3,7 +3,7 @@
     python benchmarks/design.py --out designs --only light,tiny,paper       three of the variants, on two trials
     python benchmarks/design.py --out designs                               all of them: some hours on two cores
     python recipes/scene_networks.py --stills ../shared/stills --out scenes.safetensors
-    python benchmarks/design.py --out designs --weights scenes.safetensors --trials depth,classes --steps 200
+    python benchmarks/design.py --out designs --weights scenes.safetensors --trials "depth drop,classes drop"
 
 A variant is trained and evaluated once for each trial: the demo's denoiser on noise, and on noise with dropped patches,
 on the first frames of carphone and cup; depth and classes of made scenes, under both, on scenes from other stills.
@@ -37,7 +37,7 @@ SCENES = {
 TRIALS = ("noise", "drop", *(f"{output} {corruption}" for output in SCENES for corruption in CORRUPTIONS))
 
 #: Learning rates for a hundred steps: the wider the heads, the lower.
-PAPER_RATE, RATE, TINY_RATE = 1e-3, 5e-3, 1e-2
+PAPER_RATE, RATE = 1e-3, 1e-2
 
 
 def light(**changes: Any) -> dict[str, Any]:
@@ -45,31 +45,40 @@ def light(**changes: Any) -> dict[str, Any]:
     return {"kind": "spatial", "preset": "light", **changes}
 
 
-BLOCKS: dict[str, Any] = {"points": ["input", "auto", "output"], "head_reduction": 8, "head_width": 16}
+def blocks(*points: str, **changes: Any) -> dict[str, Any]:
+    """The preset at points of the network too, with thinner heads."""
+    return light(points=["input", *points, "output"], head_reduction=8, head_width=16, **changes)
+
 
 VARIANTS: dict[str, tuple[dict[str, Any], float]] = {
     "paper": ({"kind": "spatial", "preset": "paper"}, PAPER_RATE),
-    "motion": ({"kind": "motion"}, RATE),
+    "motion": ({"kind": "motion"}, RATE / 2),
     "light": (light(), RATE),
-    "tiny": (light(preset="tiny"), TINY_RATE),
+    "tiny": (light(preset="tiny"), RATE),
     # How an adapter starts.
-    "tiny, first logit -4": (light(preset="tiny", initial_logit=-4.0), 3e-3),
-    "light, first logit 0": (light(initial_logit=0.0), TINY_RATE),
+    "light from an even window": (light(initial_centre=0.0), RATE),
+    "light at half the rate": (light(), RATE / 2),
+    "light from logit 0": (light(initial_logit=0.0), RATE),
+    "tiny from an even window": (light(preset="tiny", initial_centre=0.0), RATE),
+    "tiny from an even window at -4": (light(preset="tiny", initial_centre=0.0, initial_logit=-4.0), 3e-3),
     # Which points matter.
     "input alone": (light(points=["input"]), RATE),
     "output alone": (light(points=["output"]), RATE),
-    "and blocks": (light(**BLOCKS, initial_logit=0.0), TINY_RATE),
-    "and blocks, unaligned": (light(**BLOCKS, align="none"), RATE),
-    "and blocks, one head a scale": (light(**BLOCKS, shared_heads=True), RATE),
-    "and the middle": (light(**{**BLOCKS, "points": ["input", "middle.*", "output"]}), RATE),
+    "and blocks": (blocks("auto"), RATE),
+    "and unaligned blocks": (blocks("auto", align="none"), RATE),
+    "and blocks with a head a scale": (blocks("auto", shared_heads=True), RATE),
+    "and encoders": (blocks("encoders.?"), RATE),
+    "and the middle": (blocks("middle"), RATE),
+    "and decoders": (blocks("decoders.?"), RATE),
     # How the memory comes to the present.
     "unaligned": (light(align="none"), RATE),
     "learned offsets": (light(align="learned"), RATE),
+    "learned offsets for each channel": (light(align="learned", offset_groups=3), RATE),
     "flow from the output": (light(flow_from="output"), RATE),
     # The window.
     "no window": (light(kind="controlled"), RATE),
     "5x5": (light(kernel=5), RATE),
-    "dilated 1, 2, 4": (light(dilations=[1, 2, 4]), RATE),
+    "dilated 1 2 4": (light(dilations=[1, 2, 4]), RATE),
     "a kernel for each channel": (light(kernel_channels=1), RATE),
     # The heads.
     "separable layers": (light(head_convolution="separable"), RATE),
@@ -83,7 +92,7 @@ VARIANTS: dict[str, tuple[dict[str, Any], float]] = {
 
 def train(name: str, trial: str, steps: int, out: Path, weights: Path) -> Path:
     """The folder of a variant's adapter, trained if it is not there yet."""
-    folder = out / f"{name}-{trial}".replace(", ", "-").replace(" ", "-")
+    folder = out / f"{name}-{trial}".replace(" ", "-")
     if not (folder / "adapter.safetensors").is_file() or (folder / "checkpoint.pt").is_file():
         settings, rate = VARIANTS[name]
         output, corruption = trial.split() if " " in trial else ("", trial)

@@ -60,21 +60,20 @@ class Row:
 def prepare(network: str, contender: str, size: tuple[int, int], compiled: bool, threads: int) -> Unit:
     """One frame of a video that goes on."""
     torch.set_num_threads(threads)
-    model = build(network)
+    model, frames, number = build(network), moving_frames(size, 4), 0
     if contender == "base":
         base: Callable[..., Any] = _compile(model) if compiled else model
 
         def run(frame: Tensor) -> None:
             base(frame)
     else:
-        steady, state = attach(model, contender), None
+        steady = attach(model, contender)
+        state = steady.new_state(frames[0]) if compiled else None
         step = _compile(steady.step) if compiled else steady.step
 
         def run(frame: Tensor) -> None:
             nonlocal state
             _, state = step(frame, state)
-
-    frames, number = moving_frames(size, 4), 0
 
     def unit() -> None:
         nonlocal number

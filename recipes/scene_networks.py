@@ -2,9 +2,9 @@
 
     python recipes/scene_networks.py --stills DIR --out scenes.safetensors
 
-A small U-Net with two outputs, trained on single frames of scenes that are made from all stills but ``HELD_OUT``, on
-which adapters are measured. Take one output of it with ``--model recipes/scene_networks.py:depth`` or ``…:classes``
-and ``--weights scenes.safetensors``.
+A small U-Net with two outputs, trained on single frames of scenes that are made from all stills; adapters are trained
+and measured on scenes of other draws. Take one output of it with ``--model recipes/scene_networks.py:depth`` or
+``…:classes`` and ``--weights scenes.safetensors``.
 """
 
 import argparse
@@ -19,8 +19,6 @@ from torch.utils.data import DataLoader
 
 from holdsteady.data import CLASSES, Mixture, make_source
 
-#: Stills that only the measurement sees; recipes/scenes-*.yaml name them too.
-HELD_OUT = ("aloeL.jpg", "box_in_scene.png", "fruits.jpg", "home.jpg", "messi5.jpg", "squirrel_cls.jpg")
 FARTHEST = 20.0  # of the scenes, in their unit
 
 
@@ -91,8 +89,7 @@ def main() -> None:
     args = parser.parse_args()
 
     torch.manual_seed(args.seed)
-    stills = [str(path) for path in sorted(args.stills.iterdir()) if path.name not in HELD_OUT]
-    source = make_source("scenes", stills, length=2, crop=args.crop, stride=(8,))
+    source = make_source("scenes", [args.stills], length=2, crop=args.crop, stride=(8,))
     scenes = Mixture([source], seed=args.seed, size=args.steps * args.batch)
     network = SceneNetwork().to(args.device, memory_format=torch.channels_last).train()
     optimizer = torch.optim.Adam(network.parameters(), args.lr)

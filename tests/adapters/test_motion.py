@@ -169,7 +169,7 @@ def test_learned_offsets_move_each_part_of_the_channels() -> None:
         "initial_logit": 40.0,
     }
     first, second = torch.rand(2, 1, 3, 16, 18, generator=torch.Generator().manual_seed(0))
-    steady = stabilize(torch.nn.Identity(), "spatial", example=first, preset="paper", kernel=1, **settings_)
+    steady = stabilize(torch.nn.Identity(), "spatial", example=first, preset="paper", **settings_)
     moves = [(1, 0), (0, 2), (-3, 1)]  # to the right and down, for red, green and blue
     offsets = steady.adapter(0).offsets
     assert offsets is not None

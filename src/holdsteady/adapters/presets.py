@@ -11,6 +11,7 @@ _PAPER: dict[str, Any] = {
     "vector_width": 256,
     "head_input": "features",
     "initial_logit": -4.0,
+    "initial_centre": 0.0,
     "initial_a": 4.0,
     "kernel": 3,
     "dilations": (1,),
@@ -30,6 +31,7 @@ _LIGHT: dict[str, Any] = {
     "kernel_channels": 0,
     "vector_width": 32,
     "initial_logit": -1.0,
+    "initial_centre": 8.0,
 }
 
 # The same with a tenth of the work in its heads: nearly as good on noise, a little behind where frames have holes.
