@@ -45,8 +45,13 @@ def light(**changes: Any) -> dict[str, Any]:
     return {"kind": "spatial", "preset": "light", **changes}
 
 
+def frames(**changes: Any) -> dict[str, Any]:
+    """The same, along the motion of the frames at the output too; most variants were tried on this one."""
+    return light(flow_from="input", **changes)
+
+
 def blocks(*points: str, **changes: Any) -> dict[str, Any]:
-    """The preset at points of the network too, with thinner heads."""
+    """At points of the network too, with thinner heads."""
     return light(points=["input", *points, "output"], head_reduction=8, head_width=16, **changes)
 
 
@@ -55,38 +60,39 @@ VARIANTS: dict[str, tuple[dict[str, Any], float]] = {
     "motion": ({"kind": "motion"}, RATE / 2),
     "light": (light(), RATE),
     "tiny": (light(preset="tiny"), RATE),
-    # How an adapter starts.
-    "light from an even window": (light(initial_centre=0.0), RATE),
-    "light at half the rate": (light(), RATE / 2),
-    "light from logit 0": (light(initial_logit=0.0), RATE),
-    "tiny from an even window": (light(preset="tiny", initial_centre=0.0), RATE),
-    "tiny from an even window at -4": (light(preset="tiny", initial_centre=0.0, initial_logit=-4.0), 3e-3),
-    # Which points matter.
-    "input alone": (light(points=["input"]), RATE),
-    "output alone": (light(points=["output"]), RATE),
-    "and blocks": (blocks("auto"), RATE),
-    "and unaligned blocks": (blocks("auto", align="none"), RATE),
-    "and blocks with a head a scale": (blocks("auto", shared_heads=True), RATE),
-    "and encoders": (blocks("encoders.?"), RATE),
-    "and the middle": (blocks("middle"), RATE),
-    "and decoders": (blocks("decoders.?"), RATE),
     # How the memory comes to the present.
+    "along the frames": (frames(), RATE),
+    "tiny along the frames": (frames(preset="tiny"), RATE),
     "unaligned": (light(align="none"), RATE),
     "learned offsets": (light(align="learned"), RATE),
     "learned offsets for each channel": (light(align="learned", offset_groups=3), RATE),
-    "flow from the output": (light(flow_from="output"), RATE),
+    # How an adapter starts.
+    "even window": (frames(initial_centre=0.0), RATE / 2),
+    "tiny with an even window": (frames(preset="tiny", initial_centre=0.0), RATE),
+    "tiny with an even window from -4": (frames(preset="tiny", initial_centre=0.0, initial_logit=-4.0), 3e-3),
+    "centre ahead by 4": (frames(initial_centre=4.0), RATE),
+    "from logit 0": (frames(initial_logit=0.0), RATE),
+    # Which points matter.
+    "input alone": (frames(points=["input"]), RATE),
+    "output alone": (frames(points=["output"]), RATE),
+    "and blocks": (blocks("auto", flow_from="input"), RATE),
+    "and unaligned blocks": (blocks("auto", align="none"), RATE),
+    "and blocks with a head a scale": (blocks("auto", flow_from="input", shared_heads=True), RATE),
+    "and encoders": (blocks("encoders.?", flow_from="input"), RATE),
+    "and the middle": (blocks("middle", flow_from="input"), RATE),
+    "and decoders": (blocks("decoders.?", flow_from="input"), RATE),
     # The window.
-    "no window": (light(kind="controlled"), RATE),
-    "5x5": (light(kernel=5), RATE),
-    "dilated 1 2 4": (light(dilations=[1, 2, 4]), RATE),
-    "a kernel for each channel": (light(kernel_channels=1), RATE),
+    "no window": (frames(kind="controlled"), RATE),
+    "5x5": (frames(kernel=5), RATE),
+    "dilated 1 2 4": (frames(dilations=[1, 2, 4]), RATE),
+    "a kernel for each channel": (frames(kernel_channels=1), RATE),
     # The heads.
-    "separable layers": (light(head_convolution="separable"), RATE),
-    "16 wide": (light(head_width=16), RATE),
-    "half resolution": (light(head_scale=2), RATE),
-    "quarter resolution": (light(head_scale=4), RATE),
-    "differences": (light(head_input="differences"), RATE),
-    "backbone at half resolution": (light(backbone_scale=2), RATE),
+    "separable layers": (frames(head_convolution="separable"), RATE),
+    "16 wide": (frames(head_width=16), RATE),
+    "half resolution": (frames(head_scale=2), RATE),
+    "quarter resolution": (frames(head_scale=4), RATE),
+    "differences": (frames(head_input="differences"), RATE),
+    "backbone at half resolution": (frames(backbone_scale=2), RATE),
 }
 
 

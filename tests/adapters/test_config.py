@@ -64,8 +64,8 @@ def test_the_preset_has_the_constants_of_the_paper() -> None:
         ("spatial", {"align": "flow", "offset_groups": 2}, r"offset_groups has no effect with align = flow"),
         (
             "spatial",
-            {"align": "flow", "flow_from": "output", "points": "input"},
-            r"flow_from = output needs the point 'output'",
+            {"align": "flow", "flow_from": "output"},
+            r"flow_from = output is for the motion kinds; auto follows",
         ),
         ("spatial", {"dilations": ()}, r"dilations = \(\): .*at least 1 item"),
         ("spatial", {"kernel": 4}, r"kernel = 4: a window has a centre: 4 is even, take 3 or 5"),

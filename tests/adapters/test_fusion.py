@@ -173,6 +173,15 @@ def test_channels_that_cannot_be_parted_follow_the_mean_flow() -> None:
     torch.testing.assert_close(fusion.warp(memory, flow), formulas.warp(memory, mean), rtol=1e-4, atol=1e-4)
 
 
+def test_the_memory_that_is_nearer_around_a_place_is_taken() -> None:
+    present, first, second = maps(8, 3, (2, 3, 7, 9))
+    one, other = (formulas.box_mean((present - memory).abs()).mean(dim=1, keepdim=True) for memory in (first, second))
+    taken = fusion.nearer(present, first, second)
+    torch.testing.assert_close(taken, torch.where(one < other, first, second))
+    assert not torch.equal(taken, first)
+    assert not torch.equal(taken, second)
+
+
 def test_motion_fixed_weight_is_the_formula() -> None:
     present, warped = maps(0, 2, (2, 3, 7, 8))
     present[1] = 5 * present[1]  # each stream has a median of its own

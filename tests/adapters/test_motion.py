@@ -17,7 +17,6 @@ from holdsteady.adapters.config import make_config
 from holdsteady.adapters.flow import DISFlow, resize_flow
 from holdsteady.adapters.layout import Layout
 from holdsteady.adapters.stabilizers import Context, Moment, make_stabilizer
-from holdsteady.errors import AdapterError
 from holdsteady.host.attach import stabilize
 from holdsteady.video import open_video, upright_tensors
 
@@ -142,7 +141,7 @@ def test_mended_pictures_of_any_size_have_a_flow() -> None:
         assert flow.isfinite().all()
 
 
-@pytest.mark.parametrize(("points", "flow_from"), [("input", "auto"), ("output", "output"), ("output", "input")])
+@pytest.mark.parametrize(("points", "flow_from"), [("input", "auto"), ("output", "input")])
 def test_an_adapter_follows_what_it_remembers_of_the_frames(points: str, flow_from: str) -> None:
     """The memory is given a motion of its own; where the flow leads back to shows whose motion was taken."""
     config = make_config(
@@ -183,14 +182,20 @@ def test_learned_offsets_move_each_part_of_the_channels() -> None:
         torch.testing.assert_close(output[:, channel, 4:-4, 4:-4], expected, rtol=1e-4, atol=1e-4)
 
 
-def test_an_output_that_is_no_picture_like_the_frame_cannot_be_followed() -> None:
-    config = make_config(
-        "spatial", "paper", points="output", align="flow", flow_from="output", head_width=4, backbone_width=4
-    )
-    adapter = Adapter(config, [Point("output", shape=(1, 32, 32), layout=Layout("map"))])
-    frame = torch.rand(1, 3, 32, 32)
-    with pytest.raises(AdapterError, match=r"no picture like the frame .*take flow_from = input"):
-        adapter.context(frame, frame, 1.0, {"output": {"stabilized": torch.rand(1, 1, 32, 32)}})
+@pytest.mark.parametrize(("channels", "flow_from", "own"), [(3, "auto", True), (3, "input", False), (1, "auto", False)])
+def test_an_output_that_is_a_picture_can_follow_its_own_motion(channels: int, flow_from: str, own: bool) -> None:
+    """Frames stand still while the output moves; the memory, which alone is shown, comes along or stays."""
+    settings_: dict[str, Any] = {"points": "output", "align": "flow", "flow_from": flow_from, "initial_logit": 40.0}
+    config = make_config("spatial", "paper", kernel=1, head_width=4, backbone_width=4, **settings_)
+    adapter = Adapter(config, [Point("output", shape=(channels, 96, 96), layout=Layout("map"))])
+    frame = torch.rand(1, 3, 96, 96, generator=torch.Generator().manual_seed(0))
+    first, second = (value[:, :channels] for value in pan(2, 96, (0, 3)))
+    with torch.no_grad():
+        context = adapter.context(frame, frame, 1.0)
+        output, _, _ = adapter.stabilize(0, second, {"stabilized": first, "raw": first}, context, (96, 96))
+    inside = (..., slice(12, -12), slice(12, -12))
+    assert (output - (second if own else first))[inside].abs().mean() < 0.02
+    assert (output - (first if own else second))[inside].abs().mean() > 0.05
 
 
 @settings(max_examples=20, deadline=None)

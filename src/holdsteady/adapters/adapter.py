@@ -95,7 +95,8 @@ class Adapter(nn.Module, ModelHubMixin, library_name="holdsteady", tags=["video"
             if key not in self.heads:
                 self.heads[key] = make_head(channels, has_space, config)
             head = cast(Head | VectorHead, self.heads[key])
-        return make_stabilizer(config, channels, self.frame_channels, has_space, head)
+        is_picture = point.name == "output" and channels == self.frame_channels
+        return make_stabilizer(config, channels, self.frame_channels, has_space, head, is_picture=is_picture)
 
     @property
     def needs_frames(self) -> bool:
@@ -129,21 +130,11 @@ class Adapter(nn.Module, ModelHubMixin, library_name="holdsteady", tags=["video"
         if self.offsets is not None:
             flow = self.offsets(features, (frame.shape[-2], frame.shape[-1]))
         elif self.flow is not None:
-            flow = self.flow(frame, self._followed(frame, previous_frame, memories or {}))
+            # What is remembered of the input is cleaner than the last frame.
+            kept = (memories or {}).get("input")
+            known = None if kept is None else torch.where(kept["stabilized"].isnan(), frame, kept["stabilized"])
+            flow = self.flow(frame, previous_frame if known is None else known)
         return Context(frame, previous_frame, features, flow, strength)
-
-    def _followed(self, frame: Tensor, previous_frame: Tensor, memories: Mapping[str, Memory]) -> Tensor:
-        """The picture that the flow leads back to: what is remembered of the input or output, or the last frame."""
-        name = "output" if self.config.flow_from == "output" else "input"
-        memory = memories.get(name)
-        if memory is None:
-            return previous_frame
-        if memory["stabilized"].shape != frame.shape:
-            raise AdapterError(
-                f"flow_from = output: the output {tuple(memory['stabilized'].shape)} is no picture like the frame "
-                f"{tuple(frame.shape)}; take flow_from = input"
-            )
-        return torch.where(memory["stabilized"].isnan(), frame, memory["stabilized"])
 
     def stabilize(
         self, index: int, value: Tensor, memory: Memory | None, context: Context, frame_size: tuple[int, int]

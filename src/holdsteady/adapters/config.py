@@ -112,8 +112,9 @@ class AdapterConfig(BaseModel):
     flow: str = Field("dis", description="name of the flow method")
     flow_from: Literal["auto", "output", "input"] = Field(
         "auto",
-        description="pictures whose motion is followed; auto: in the motion kinds the output if it is a picture like "
-        "the frame, else the input",
+        description="whose motion is followed: that of the frames ('input') or of the outputs ('output'); auto: if the "
+        "output is a picture like the frame its own in the motion kinds, the better of both in the others; else the "
+        "frames'",
     )
     memory_weight: float = Field(0.6, ge=0, le=1, description="a, the largest weight of the memory")
     tolerance: float = Field(2.0, gt=0, description="c, difference that is tolerated, in medians")
@@ -163,8 +164,8 @@ class AdapterConfig(BaseModel):
         idle = sorted(self._idle & self.model_fields_set)
         if idle:
             raise ValueError(f"{', '.join(idle)} has no effect with align = {self.align}")
-        if self.align == "flow" and self.flow_from == "output" and "output" not in self.points:
-            raise ValueError(f"flow_from = output needs the point 'output'; points are {list(self.points)}")
+        if self.align == "flow" and self.flow_from == "output":
+            raise ValueError("flow_from = output is for the motion kinds; auto follows the frames and the output")
         if self.kind in OUTPUT_KINDS and set(self.points) - {"output"}:
             raise ValueError(
                 f"kind '{self.kind}' works at the point 'output'; for points inside the network take simple-fixed"

@@ -108,6 +108,13 @@ def local_difference(present: Tensor, warped: Tensor) -> Tensor:
     return box_mean(difference)
 
 
+def nearer(present: Tensor, first: Tensor, second: Tensor) -> Tensor:
+    """At each place the one of two memories (B, C, H, W) that differs less from the present around it (5×5)."""
+    with torch.no_grad():
+        chosen = local_difference(present, first) < local_difference(present, second)
+    return torch.where(chosen, first, second)
+
+
 def box_mean(value: Tensor) -> Tensor:
     """5×5 box mean of a map (B, C, H, W); at the border the mean of what lies inside the image."""
     # By sums of shifted views, first down, then across: pooling uses one thread for a map of one channel.

@@ -158,6 +158,9 @@ class HeadFusion(Stabilizer):
         has_space: whether the point is a map; a vector gets a linear head, no window and no alignment.
         config: of kind ``controlled`` or ``spatial``.
         head: one that other points of this shape have too, kept by the adapter; None for one of its own.
+        is_picture: whether the point is an output like the frame. It is cleaner, but what a model made of holes
+            misleads a search: where the config lets it, at each place its own motion or the frames' is followed,
+            whichever explains it better.
     """
 
     needs_frames = True
@@ -168,6 +171,8 @@ class HeadFusion(Stabilizer):
         has_space: bool,
         config: AdapterConfig,
         head: Head | VectorHead | None = None,
+        *,
+        is_picture: bool = False,
     ) -> None:
         super().__init__()
         self.head_input = config.head_input
@@ -175,6 +180,8 @@ class HeadFusion(Stabilizer):
         self.kernel = config.kernel if config.kind == "spatial" and has_space else 0
         self.dilations = config.dilations
         self.aligned = config.align != "none" and has_space
+        has_own_flow = is_picture and config.align == "flow" and config.flow_from == "auto"
+        self.flow = FLOWS[config.flow]() if has_own_flow else None
         self.has_space = has_space
         if head is None:
             self.head = make_head(channels, has_space, config)
@@ -187,12 +194,19 @@ class HeadFusion(Stabilizer):
         size = (moment.present.shape[-2], moment.present.shape[-1])
         stabilized = moment.stabilized
         if self.aligned:
-            assert context.flow is not None
-            stabilized = fusion.warp(stabilized, resize_flow(context.flow, size))
+            stabilized = self._align(moment, context, size)
         logits = self.head(context.features, self._values(moment, stabilized), size)
         if not self.kernel:
             return fusion.controlled(moment.present, stabilized, logits), stabilized
         return fusion.spatial(moment.present, stabilized, logits, self.kernel, self.dilations), stabilized
+
+    def _align(self, moment: Moment, context: Context, size: tuple[int, int]) -> Tensor:
+        assert context.flow is not None
+        moved = fusion.warp(moment.stabilized, resize_flow(context.flow, size))
+        if self.flow is None:
+            return moved
+        own = fusion.warp(moment.stabilized, self.flow(moment.present, moment.stabilized))
+        return fusion.nearer(moment.present, own, moved)
 
     def _values(self, moment: Moment, stabilized: Tensor) -> list[Tensor]:
         present = moment.present
@@ -319,6 +333,8 @@ def make_stabilizer(
     frame_channels: int,
     has_space: bool,
     head: Head | VectorHead | None = None,
+    *,
+    is_picture: bool = False,
 ) -> Cell:
     """The cell of one point. A new kind is added here, in ``config.py`` and as a class above.
 
@@ -327,7 +343,7 @@ def make_stabilizer(
         channels: C of the point seen as a map (B, C, H, W); 0 where no frame was seen yet.
         frame_channels: channels of the frame.
         has_space: False for vectors.
-        head: for the kinds with heads, as of :class:`HeadFusion`.
+        head, is_picture: for the kinds with heads, as of :class:`HeadFusion`.
     """
     if config.kind in ("output-fixed", "simple-fixed"):
         return FixedEMA(config.beta)
@@ -339,4 +355,4 @@ def make_stabilizer(
         return MotionFixed(channels, frame_channels, config)
     if config.kind == "motion":
         return Motion(channels, frame_channels, config)
-    return HeadFusion(channels, has_space, config, head)
+    return HeadFusion(channels, has_space, config, head, is_picture=is_picture)
