@@ -17,7 +17,7 @@ _PAPER: dict[str, Any] = {
     "dilations": (1,),
 }
 
-# The input is mended and the output held, both along one flow. Windows inside the network gained nothing in
+# The input is mended and the output held, both along the motion. Windows inside the network gained nothing in
 # denoising that this does not, at many times the cost.
 _LIGHT: dict[str, Any] = {
     **_PAPER,

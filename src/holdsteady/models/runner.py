@@ -102,11 +102,12 @@ class FrameRunner:
         # Frames come in channels-last memory, as networks here are; what else there is may not know strides.
         padded = pad_to(frame if isinstance(self.model, nn.Module) else frame.contiguous(), self._stride)
         try:
-            output, self._state = self._run(padded, self._state)
+            output, state = self._run(padded, self._state)
         except HoldsteadyError:
             raise
         except Exception as error:
             raise ModelError(f"the model failed at frame {self._frames}: {in_one_line(error)}") from error
+        self._state = state.detach()
         self._frames += 1
         picture = self._display(output)
         return crop_to(picture, (padded.shape[-2], padded.shape[-1]), (frame.shape[-2], frame.shape[-1]))
