@@ -9,7 +9,7 @@ demo: $(VENV)/.installed
 	$(BIN)/holdsteady demo --out demo
 
 test: $(VENV)/.installed-dev lint
-	$(BIN)/pytest
+	OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses auto
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check src tests recipes benchmarks docs

@@ -57,7 +57,8 @@ def blocks(*points: str, **changes: Any) -> dict[str, Any]:
 
 VARIANTS: dict[str, tuple[dict[str, Any], float]] = {
     "paper": ({"kind": "spatial", "preset": "paper"}, PAPER_RATE),
-    "motion": ({"kind": "motion"}, RATE / 2),
+    "motion": ({"kind": "motion", "initial_logit": -1.0, "initial_centre": 8.0}, RATE / 2),
+    "motion from an even window": ({"kind": "motion", "initial_logit": 0.0}, 3e-3),
     "light": (light(), RATE),
     "tiny": (light(preset="tiny"), RATE),
     # How the memory comes to the present.

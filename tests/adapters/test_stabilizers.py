@@ -24,7 +24,6 @@ HEADS = {
     "vector_width": 6,
     "initial_logit": 0.0,
 }
-MOTION: dict[str, Any] = {"motion_width": 4, "initial_logit": 0.0, "initial_centre": 0.0}
 KINDS: dict[str, tuple[str, dict[str, Any]]] = {
     "output-fixed": ("output-fixed:0.7", {}),
     "output-gaussian": ("output-gaussian:1", {}),
@@ -40,8 +39,8 @@ KINDS: dict[str, tuple[str, dict[str, Any]]] = {
     "controlled, differences": ("controlled", {**HEADS, "head_input": "differences", "align": "learned"}),
     "spatial, light": ("spatial", {**HEADS, "head_convolution": "separable", "head_reduction": 2, "head_scale": 2}),
     "motion-fixed": ("motion-fixed", {}),
-    "motion": ("motion", MOTION),
-    "motion, 5×5, dilated": ("motion", {**MOTION, "kernel": 5, "dilations": (2,)}),
+    "motion": ("motion", {"motion_width": 4, "initial_logit": 0.0}),
+    "motion, 5×5, dilated": ("motion", {"motion_width": 4, "initial_logit": 0.0, "kernel": 5, "dilations": (2,)}),
 }
 SHAPE = (2, 3, 6, 7)
 #: What is fused is the value's own past, from the same place.

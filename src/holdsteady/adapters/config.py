@@ -222,8 +222,8 @@ def make_config(kind: str, preset: str = DEFAULT_PRESET, **settings: Any) -> Ada
             settings = {_SHORT[name]: float(value), **settings}
         except ValueError:
             raise ConfigError(f"'{kind}': '{value}' is no number; it sets {_SHORT[name]} of {name}") from None
-    # Where an adapter sits is a preset's choice for the kinds that can sit anywhere and look around.
-    taken = _FIELDS[name] | ({"points"} if name in HEAD_KINDS else set())
+    # Presets are of the kinds that have heads; where an adapter sits is a preset's choice too.
+    taken = _FIELDS[name] | {"points"} if name in HEAD_KINDS else set()
     base = {k: v for k, v in PRESETS[preset].items() if k in taken}
     return validate({"kind": name, **base, **settings})
 

@@ -12,7 +12,6 @@ _PAPER: dict[str, Any] = {
     "head_input": "features",
     "initial_logit": -4.0,
     "initial_centre": 0.0,
-    "initial_a": 4.0,
     "kernel": 3,
     "dilations": (1,),
 }
