@@ -45,7 +45,7 @@ def light(**changes: Any) -> dict[str, Any]:
     return {"kind": "spatial", "preset": "light", **changes}
 
 
-def frames(**changes: Any) -> dict[str, Any]:
+def along_frames(**changes: Any) -> dict[str, Any]:
     """The same, along the motion of the frames at the output too; most variants were tried on this one."""
     return light(flow_from="input", **changes)
 
@@ -62,20 +62,20 @@ VARIANTS: dict[str, tuple[dict[str, Any], float]] = {
     "light": (light(), RATE),
     "tiny": (light(preset="tiny"), RATE),
     # How the memory comes to the present.
-    "along the frames": (frames(), RATE),
-    "tiny along the frames": (frames(preset="tiny"), RATE),
+    "along the frames": (along_frames(), RATE),
+    "tiny along the frames": (along_frames(preset="tiny"), RATE),
     "unaligned": (light(align="none"), RATE),
     "learned offsets": (light(align="learned"), RATE),
     "learned offsets for each channel": (light(align="learned", offset_groups=3), RATE),
     # How an adapter starts.
-    "even window": (frames(initial_centre=0.0), RATE / 2),
-    "tiny with an even window": (frames(preset="tiny", initial_centre=0.0), RATE),
-    "tiny with an even window from -4": (frames(preset="tiny", initial_centre=0.0, initial_logit=-4.0), 3e-3),
-    "centre ahead by 4": (frames(initial_centre=4.0), RATE),
-    "from logit 0": (frames(initial_logit=0.0), RATE),
+    "even window": (along_frames(initial_centre=0.0), RATE / 2),
+    "tiny with an even window": (along_frames(preset="tiny", initial_centre=0.0), RATE),
+    "tiny with an even window from -4": (along_frames(preset="tiny", initial_centre=0.0, initial_logit=-4.0), 3e-3),
+    "centre ahead by 4": (along_frames(initial_centre=4.0), RATE),
+    "from logit 0": (along_frames(initial_logit=0.0), RATE),
     # Which points matter.
-    "input alone": (frames(points=["input"]), RATE),
-    "output alone": (frames(points=["output"]), RATE),
+    "input alone": (along_frames(points=["input"]), RATE),
+    "output alone": (along_frames(points=["output"]), RATE),
     "and blocks": (blocks("auto", flow_from="input"), RATE),
     "and unaligned blocks": (blocks("auto", align="none"), RATE),
     "and blocks with a head a scale": (blocks("auto", flow_from="input", shared_heads=True), RATE),
@@ -83,17 +83,17 @@ VARIANTS: dict[str, tuple[dict[str, Any], float]] = {
     "and the middle": (blocks("middle", flow_from="input"), RATE),
     "and decoders": (blocks("decoders.?", flow_from="input"), RATE),
     # The window.
-    "no window": (frames(kind="controlled"), RATE),
-    "5x5": (frames(kernel=5), RATE),
-    "dilated 1 2 4": (frames(dilations=[1, 2, 4]), RATE),
-    "a kernel for each channel": (frames(kernel_channels=1), RATE),
+    "no window": (along_frames(kind="controlled"), RATE),
+    "5x5": (along_frames(kernel=5), RATE),
+    "dilated 1 2 4": (along_frames(dilations=[1, 2, 4]), RATE),
+    "a kernel for each channel": (along_frames(kernel_channels=1), RATE),
     # The heads.
-    "separable layers": (frames(head_convolution="separable"), RATE),
-    "16 wide": (frames(head_width=16), RATE),
-    "half resolution": (frames(head_scale=2), RATE),
-    "quarter resolution": (frames(head_scale=4), RATE),
-    "differences": (frames(head_input="differences"), RATE),
-    "backbone at half resolution": (frames(backbone_scale=2), RATE),
+    "separable layers": (along_frames(head_convolution="separable"), RATE),
+    "16 wide": (along_frames(head_width=16), RATE),
+    "half resolution": (along_frames(head_scale=2), RATE),
+    "quarter resolution": (along_frames(head_scale=4), RATE),
+    "differences": (along_frames(head_input="differences"), RATE),
+    "backbone at half resolution": (along_frames(backbone_scale=2), RATE),
 }
 
 
@@ -174,8 +174,9 @@ def main() -> None:
         parser.error(f"no {', '.join(unknown)}; there is {', '.join(VARIANTS)}; and of trials {', '.join(TRIALS)}")
     rows: list[dict[str, Any]] = []
     for name in names:
-        row: dict[str, Any] = {"variant": name, **costs(name)}
-        base: dict[str, Any] = {"variant": "base", **dict.fromkeys(costs(name), 0)}
+        cost = costs(name)
+        row: dict[str, Any] = {"variant": name, **cost}
+        base: dict[str, Any] = {"variant": "base", **dict.fromkeys(cost, 0)}
         for trial in trials:
             folder = train(name, trial, args.steps, args.out, args.weights)
             row |= {f"{trial}, {key}": value for key, value in evaluate(folder, trial, "adapter").items()}

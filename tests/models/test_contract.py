@@ -171,6 +171,17 @@ def test_runner_names_the_frame_and_the_place_where_a_model_failed() -> None:
         runner.step(torch.full((1, 3, 37, 53), 2.0))
 
 
+def test_a_model_that_fails_on_whole_frames_says_so_before_it_is_compiled() -> None:
+    def model(frame: Tensor) -> Tensor:
+        if frame.shape[-1] > 150:  # more than is tried first
+            raise ZeroDivisionError("too large")
+        return frame
+
+    runner = FrameRunner(model, "motion-fixed", compile=True)
+    with pytest.raises(ModelError, match=r"failed at frame 0: ZeroDivisionError: too large"):
+        runner.step(torch.rand(1, 3, 200, 200))
+
+
 @pytest.mark.parametrize("size", [(64, 64), (191, 300), (480, 640), (1081, 1921)])
 def test_a_part_of_a_large_frame_is_enough_to_find_the_stride(size: tuple[int, int]) -> None:
     seen: list[tuple[int, ...]] = []

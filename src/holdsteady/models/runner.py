@@ -96,12 +96,11 @@ class FrameRunner:
         Raises:
             ModelError: the model failed, or its output is no image.
         """
-        if self._run is None:
-            self._run = self._prepare(frame)
-            self.reset()
-        # Frames come in channels-last memory, as networks here are; what else there is may not know strides.
-        padded = pad_to(frame if isinstance(self.model, nn.Module) else frame.contiguous(), self._stride)
         try:
+            if self._run is None:
+                self._run = self._prepare(frame)
+                self.reset()
+            padded = self._padded(frame)
             output, state = self._run(padded, self._state)
         except HoldsteadyError:
             raise
@@ -123,7 +122,11 @@ class FrameRunner:
         if not self.compile:
             return steady.step
         # A stream that has seen nothing, and not None, which would be compiled for itself.
-        self._fresh = steady.new_state(pad_to(frame, self._stride))
+        self._fresh = steady.new_state(self._padded(frame))
         # Inductor of torch 2.15 may write over memories that a step hands out if it reuses their buffers in place. The
         # size of a video's frames stays.
         return torch.compile(steady.step, dynamic=False, options={"inplace_buffers": False})
+
+    def _padded(self, frame: Tensor) -> Tensor:
+        # Frames come in channels-last memory, as networks here are; what else there is may not know strides.
+        return pad_to(frame if isinstance(self.model, nn.Module) else frame.contiguous(), self._stride)
