@@ -29,6 +29,8 @@ from torch import Tensor
 from torch.nn import functional as F
 from workers import Result, Unit, race, ratio
 
+from holdsteady import StabilizedModel
+
 SIZES = {"256": (256, 256), "480p": (480, 640), "720p": (720, 1280)}
 CONTENDERS = ["base", STRAIGHTFORWARD, *PRESET_NAMES, "motion", "motion-fixed"]
 
@@ -61,19 +63,15 @@ def prepare(network: str, contender: str, size: tuple[int, int], compiled: bool,
     """One frame of a video that goes on."""
     torch.set_num_threads(threads)
     model, frames, number = build(network), moving_frames(size, 4), 0
-    if contender == "base":
-        base: Callable[..., Any] = _compile(model) if compiled else model
-
-        def run(frame: Tensor) -> None:
-            base(frame)
-    else:
-        steady = attach(model, contender)
-        state = steady.new_state(frames[0]) if compiled else None
-        step = _compile(steady.step) if compiled else steady.step
+    run: Callable[..., Any] = model if contender == "base" else attach(model, contender)
+    if compiled and isinstance(run, StabilizedModel):
+        state, step = run.new_state(frames[0]), _compile(run.step)
 
         def run(frame: Tensor) -> None:
             nonlocal state
             _, state = step(frame, state)
+    elif compiled:
+        run = _compile(run)
 
     def unit() -> None:
         nonlocal number

@@ -116,7 +116,7 @@ def compare(kind: str, recompute: bool) -> tuple[float, float]:
     torch.manual_seed(0)
     base = nn.Sequential(nn.Conv2d(3, 6, 3, padding=1), nn.ReLU(), nn.Conv2d(6, 3, 3, padding=1)).requires_grad_(False)
     clip = [torch.rand(2, 3, 24, 30) for _ in range(4)]
-    steady = stabilize(base, kind, example=clip[0], initial_logit=1.0)
+    steady = stabilize(base, kind, example=clip[0], preset="paper", initial_logit=1.0)
     outputs, gradients = [], []
     for model in (steady, make_straightforward(steady, recompute=recompute)):
         state, shown = None, []

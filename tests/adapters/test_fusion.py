@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from holdsteady.adapters import fusion
+from holdsteady.adapters.bands import in_bands
 
 seeds = st.integers(0, 2**32 - 1)
 shapes = st.tuples(st.integers(1, 2), st.integers(1, 3), st.integers(1, 6), st.integers(1, 6))
@@ -20,6 +21,15 @@ def maps(seed: int, number: int, shape: tuple[int, ...], scale: float = 1.0) -> 
     return list(scale * torch.randn(number, *shape, generator=torch.Generator().manual_seed(seed)))
 
 
+@pytest.fixture(params=["whole", "strips"])
+def height_of_strips(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Maps as small as those of the tests are computed whole; or else one or two rows at a time."""
+    if request.param == "strips":
+        monkeypatch.setattr("holdsteady.adapters.window._STRIP", 1)
+        monkeypatch.setattr("holdsteady.adapters.window._PLACES", 8)
+
+
+@pytest.mark.usefixtures("height_of_strips")
 @pytest.mark.parametrize("groups", [1, 2, 4])
 @pytest.mark.parametrize(
     ("kernel", "dilations"), [(1, (1,)), (3, (1,)), (3, (2,)), (5, (1,)), (3, (1, 2)), (5, (2, 1))]
@@ -40,6 +50,55 @@ def test_spatial_fusion_is_the_formula(
     assert all(torch.equal(old, new) for old, new in zip(before, (present, memory, logits), strict=True))
 
 
+@pytest.mark.parametrize("rows", [1, 2, 3, 7])
+@pytest.mark.parametrize("side", [1, 3])
+@pytest.mark.parametrize("order", [torch.contiguous_format, torch.channels_last])
+def test_a_layers_logits_need_not_exist_as_a_whole(
+    rows: int, side: int, order: torch.memory_format, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("holdsteady.adapters.window._STRIP", 1)
+    monkeypatch.setattr("holdsteady.adapters.window._PLACES", 6 * rows)
+    present, memory = (value.contiguous(memory_format=order) for value in maps(0, 2, (2, 4, 7, 6)))
+    hidden = maps(1, 1, (2, 5, 7, 6))[0].contiguous(memory_format=order)
+    layer = torch.nn.Conv2d(5, 2 * 18, side, padding=side // 2)
+    with torch.no_grad():
+        whole = formulas.spatial(present, memory, layer(hidden), 3, (1, 2))
+        most = 0
+
+        def look(_layer: object, _inputs: object, output: Tensor) -> None:
+            nonlocal most
+            most = max(most, output.shape[2])
+
+        layer.register_forward_hook(look)
+        parts = fusion.spatial_by(layer, present, memory, hidden, 3, (1, 2))
+    torch.testing.assert_close(parts, whole, atol=1e-6, rtol=1e-6)
+    assert most == (7 if rows == 7 else 0)
+    layer.requires_grad_()
+    trained = fusion.spatial_by(layer, present, memory, hidden, 3, (1, 2))
+    torch.testing.assert_close(trained, whole, atol=1e-6, rtol=1e-6)
+    assert trained.requires_grad
+
+
+@pytest.mark.parametrize(("height", "values"), [(2, 1), (9, 20), (10, 40), (30, 100), (30, 10_000)])
+@pytest.mark.parametrize("reach", [1, 2, 5])
+def test_bands_are_the_whole(height: int, values: int, reach: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("holdsteady.adapters.bands._VALUES", values)
+    (map_,) = maps(0, 1, (1, 2, height, 5))
+    seen = []
+
+    def blurred(rows: slice) -> Tensor:
+        seen.append(map_[:, :, rows].shape[2])
+        side = 2 * reach + 1
+        return torch.nn.functional.avg_pool2d(map_[:, :, rows], side, 1, reach, count_include_pad=True)
+
+    with torch.no_grad():
+        parts = in_bands(blurred, map_.shape, 2, reach)
+        torch.testing.assert_close(parts, blurred(slice(0, height)), atol=1e-6, rtol=1e-6)
+    assert (len(seen) == 2) == (10 * height <= values)
+    assert max(seen[:-1]) <= max(1, -(-values // 10)) + 2 * reach
+
+
+@pytest.mark.usefixtures("height_of_strips")
 @pytest.mark.parametrize("groups", [1, 2, 4])
 @pytest.mark.parametrize("kernel", [1, 3])
 @pytest.mark.parametrize("order", [torch.contiguous_format, torch.channels_last])

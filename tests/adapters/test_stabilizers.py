@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 from torch.nn import functional as F
 
+from holdsteady.adapters import fusion
 from holdsteady.adapters.config import make_config
 from holdsteady.adapters.flow import DISFlow
 from holdsteady.adapters.stabilizers import Cell, Context, make_stabilizer
@@ -74,6 +75,66 @@ def run(cell: Cell, values: list[Tensor]) -> tuple[list[Tensor], list[dict[str, 
         outputs.append(output)
         memories.append(memory)
     return outputs, memories
+
+
+@every_kind
+def test_a_beginning_is_a_step_that_remembers_nothing(kind: str) -> None:
+    cell = cell_of(kind)
+    (z,) = clip(1)
+    z[0, 0, 2, 3], z[1, 2, 4, 4] = math.nan, math.inf
+    with torch.no_grad():
+        shown, memory = cell.begin(z)
+        expected, remembered = cell(z, cell.new_memory(z), context_of(0))
+    torch.testing.assert_close(shown, expected, rtol=0, atol=0, equal_nan=True)
+    assert memory.keys() == remembered.keys()
+    for name, value in memory.items():
+        torch.testing.assert_close(value, remembered[name], rtol=0, atol=0, equal_nan=True)
+
+
+@every_kind
+@pytest.mark.parametrize("strength", [1.0, 0.5])
+def test_finite_values_take_a_shorter_way_to_the_same(
+    kind: str, strength: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cell, values = cell_of(kind), clip(4)
+
+    def steps() -> list[Tensor]:
+        done, memory = [], cell.begin(values[0])[1]
+        with torch.no_grad():
+            for t, value in enumerate(values[1:], 1):
+                shown, memory = cell(value, memory, replace(context_of(t), strength=strength))
+                done += [shown, *memory.values()]
+        return done
+
+    short = steps()
+    monkeypatch.setattr(fusion, "is_all_finite", lambda *_: False)
+    for one, other in zip(short, steps(), strict=True):
+        torch.testing.assert_close(one, other, rtol=0, atol=0, equal_nan=True)
+
+
+@every_kind
+def test_what_is_remembered_shares_no_memory_with_what_goes_in_or_out(kind: str) -> None:
+    """Layers that follow may work in place, and cameras write over their frames."""
+    cell, values = cell_of(kind), clip(3)
+    with torch.no_grad():
+        memory = cell.begin(values[0].clone())[1]
+        for t, value in enumerate(values[1:], 1):
+            z = value.clone()
+            shown, memory = cell(z, memory, context_of(t))
+            before = {name: kept.clone() for name, kept in memory.items()}
+            z.fill_(7)
+            shown.fill_(8)
+            for name, kept in before.items():
+                torch.testing.assert_close(memory[name], kept, rtol=0, atol=0, equal_nan=True)
+
+
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind.startswith("spatial")])
+def test_a_head_may_work_on_bands(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole, _ = run(cell_of(kind), clip(3, shape=(2, 3, 40, 7)))
+    monkeypatch.setattr("holdsteady.adapters.bands._VALUES", 1500)
+    banded, _ = run(cell_of(kind), clip(3, shape=(2, 3, 40, 7)))
+    for one, other in zip(whole, banded, strict=True):
+        torch.testing.assert_close(one, other, atol=1e-6, rtol=1e-6)
 
 
 def slow(kind: str, cell: Any, values: list[Tensor]) -> list[Tensor]:

@@ -82,8 +82,9 @@ def count_by_hand(steady: StabilizedModel, frame: Tensor) -> dict[nn.Module, int
         assert isinstance(layer, nn.Conv2d)
         counted[layer] = counted.get(layer, 0) + output.numel() * layer.weight[0].numel()
 
+    _, state = steady.step(frame)
     hooks = [m.register_forward_hook(look) for m in steady.adapters.modules() if isinstance(m, nn.Conv2d)]
-    steady.step(frame)
+    steady.step(frame, state)
     for hook in hooks:
         hook.remove()
     return counted

@@ -1,5 +1,6 @@
 """Points: what a model has, what patterns choose, and what is refused."""
 
+import weakref
 from dataclasses import dataclass
 from typing import Any
 
@@ -178,7 +179,58 @@ def test_points_are_reached_once_in_every_frame() -> None:
         steady(frame, times=2)
     with pytest.raises(PointError, match="did not reach its points body in this frame"):
         steady(frame, 0)
-    assert torch.equal(steady(frame), steady.base(frame))  # a failed frame leaves nothing behind
+    assert torch.equal(steady(frame), steady.base(frame))  # a failed first frame leaves nothing behind
+
+
+class TwoParts(nn.Module):
+    """Fails between its parts when it is told to."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.second = nn.Conv2d(3, 3, 1), nn.Conv2d(3, 3, 1)
+
+    def forward(self, frame: Tensor, fails: bool = False) -> Tensor:
+        frame = self.first(frame)
+        if fails:
+            raise RuntimeError("out of luck")
+        out: Tensor = self.second(frame)
+        return out
+
+
+def test_a_frame_that_fails_is_known_to_the_points_that_it_reached() -> None:
+    frames = list(torch.rand(3, 1, 3, 8, 10))
+    steady = hs.stabilize(TwoParts(), "simple-fixed:0.5", example=frames[0], points=["first", "second"])
+    first, second = steady.base.first, steady.base.second
+    with torch.no_grad():
+        steady(frames[0])
+        steady(frames[1])
+        with pytest.raises(RuntimeError, match="out of luck"):
+            steady(frames[2], fails=True)
+        one = first(frames[0])
+        two = second(one)
+        one = 0.5 * (one + first(frames[1]))
+        two = 0.5 * (two + second(one))
+        one = 0.5 * (one + first(frames[2]))
+    assert steady.state is not None
+    torch.testing.assert_close(steady.state.memories["0:first"]["stabilized"], one)
+    torch.testing.assert_close(steady.state.memories["0:second"]["stabilized"], two)
+
+
+def test_an_old_memory_goes_as_the_new_one_comes() -> None:
+    frame, gone = torch.rand(1, 3, 8, 10), []
+    model = TwoParts()
+    steady = hs.stabilize(model, "simple-fixed", example=frame, points=["first", "second"])
+    with torch.no_grad():
+        steady(frame)
+        assert steady.state is not None
+        old = weakref.ref(steady.state.memories["0:first"]["stabilized"])
+        hook = steady.network.second.register_forward_pre_hook(lambda *_: gone.append(old() is None))
+        steady(frame)
+        hook.remove()
+        kept = steady.state
+        steady(frame)
+    assert gone == [True]
+    assert kept.memories.keys() == steady.state.memories.keys()  # what somebody else holds stays whole
 
 
 def test_arguments_are_passed_on() -> None:

@@ -1,7 +1,7 @@
 """An adapter: a config, the points that it was made for, and a cell for each."""
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from holdsteady.adapters.config import AdapterConfig
 from holdsteady.adapters.controller import Backbone, Head, Offsets, VectorHead
 from holdsteady.adapters.flow import FLOWS
-from holdsteady.adapters.fusion import is_finite
+from holdsteady.adapters.fusion import count_non_finite
 from holdsteady.adapters.layout import Layout, infer_layout, stated_layout
 from holdsteady.adapters.stabilizers import Cell, Context, HeadFusion, Memory, make_head, make_stabilizer
 from holdsteady.errors import AdapterError, StateError
@@ -108,15 +108,15 @@ class Adapter(nn.Module, ModelHubMixin, library_name="holdsteady", tags=["video"
         frame: Tensor | None,
         previous_frame: Tensor | None,
         strength: float,
-        memories: Mapping[str, Memory] | None = None,
+        kept: Memory | None = None,
     ) -> Context:
         """What the cells share at one time step; the backbone and the flow of the frames run here, once.
 
         Args:
             frame: x_t (B, C, H, W), finite.
-            previous_frame: x_{t−1}.
+            previous_frame: x_{t−1}; None at the start of a video.
             strength: of the stabilization, in [0, 1].
-            memories: of this adapter's points, by name; None at the start.
+            kept: this adapter's memory of the input; None at the start, or where it has no cell there.
         """
         looks = self.backbone is not None or self.config.kind == "motion" or self.config.flow_from == "input"
         if looks and (frame is None or frame.shape[1] != self.frame_channels):
@@ -131,7 +131,6 @@ class Adapter(nn.Module, ModelHubMixin, library_name="holdsteady", tags=["video"
             flow = self.offsets(features, (frame.shape[-2], frame.shape[-1]))
         elif self.flow is not None:
             # What is remembered of the input is cleaner than the last frame.
-            kept = (memories or {}).get("input")
             known = None if kept is None else torch.where(kept["stabilized"].isnan(), frame, kept["stabilized"])
             flow = self.flow(frame, previous_frame if known is None else known)
         return Context(frame, previous_frame, features, flow, strength)
@@ -171,9 +170,8 @@ class Adapter(nn.Module, ModelHubMixin, library_name="holdsteady", tags=["video"
                 f"the state is of another adapter: at '{point.name}' it holds {', '.join(memory)}, and kind "
                 f"'{self.config.kind}' remembers {', '.join(cell.remembers)}; start with state=None"
             )
-        stabilized, after = cell(z, cell.new_memory(z) if memory is None else memory, context)
-        left_out = (~is_finite(z)).flatten(1).sum(dim=1)
-        return layout.from_map(stabilized, value), after, left_out
+        stabilized, after = cell.begin(z) if memory is None else cell(z, memory, context)
+        return layout.from_map(stabilized, value), after, count_non_finite(z)
 
     def _save_pretrained(self, save_directory: Path) -> None:
         from holdsteady.adapters import files  # which imports this module

@@ -22,12 +22,12 @@ def _initialise(
 
 def _conv(inputs: int, outputs: int) -> nn.Sequential:
     layer = _initialise(nn.Conv2d(inputs, outputs, 3, padding=1), "leaky_relu")
-    return nn.Sequential(layer, nn.LeakyReLU(_SLOPE))
+    return nn.Sequential(layer, nn.LeakyReLU(_SLOPE, inplace=True))
 
 
 def _linear(inputs: int, outputs: int) -> nn.Sequential:
     layer = _initialise(nn.Linear(inputs, outputs), "leaky_relu")
-    return nn.Sequential(layer, nn.LeakyReLU(_SLOPE))
+    return nn.Sequential(layer, nn.LeakyReLU(_SLOPE, inplace=True))
 
 
 class Backbone(nn.Module):
@@ -111,12 +111,25 @@ class Head(nn.Module):
         self.spread = _depthwise(shape.width) if shape.separable else nn.Identity()
 
     def forward(self, features: Tensor, values: list[Tensor], size: tuple[int, int]) -> Tensor:
+        return enlarge(self.logits(self.hidden(features, values, size)), size)
+
+    @property
+    def reach(self) -> int:
+        """How many pixels around it a logit depends on, at a scale of 1."""
+        return len(self.layers) + 1
+
+    def hidden(self, features: Tensor, values: list[Tensor], size: tuple[int, int]) -> Tensor:
+        """What the last layer, ``logits``, sees: (B, width, ⌈H/scale⌉, ⌈W/scale⌉)."""
         small = (-(-size[0] // self.scale), -(-size[1] // self.scale))
-        seen = [enlarge(features, small)]
-        if values:
-            seen.append(self.reduce(shrink(torch.cat(values, dim=1), self.scale)))
-        out: Tensor = self.logits(self.spread(self.layers(torch.cat(seen, dim=1))))
-        return enlarge(out, size)
+        seen = [shrink(value, self.scale) for value in values]
+        if not isinstance(self.reduce, nn.Identity):
+            seen = [self.reduce(torch.cat(seen, dim=1))]
+        hidden = torch.cat((enlarge(features, small), *seen), dim=1)
+        del seen
+        for layer in self.layers:  # one by one: a call of them all would hold what the first one sees to the end
+            hidden = layer(hidden)
+        out: Tensor = self.spread(hidden)
+        return out
 
 
 class VectorHead(nn.Module):
@@ -171,4 +184,4 @@ def _depthwise(width: int) -> nn.Module:
 
 def _separable(inputs: int, outputs: int) -> nn.Sequential:
     pointwise = _initialise(nn.Conv2d(inputs, outputs, 1), "leaky_relu")
-    return nn.Sequential(_depthwise(inputs), pointwise, nn.LeakyReLU(_SLOPE))
+    return nn.Sequential(_depthwise(inputs), pointwise, nn.LeakyReLU(_SLOPE, inplace=True))

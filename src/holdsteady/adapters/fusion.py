@@ -8,15 +8,30 @@ Every result is a convex combination of present and memory (and of zero, where a
 import math
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
-from holdsteady.adapters.window import Offsets, fuse_window
+from holdsteady.adapters.window import Offsets, fuse_window, fuse_window_by
 
 
 def is_finite(value: Tensor) -> Tensor:
     """Where a value is neither NaN nor infinite; torch.isfinite takes three times as long on a CPU."""
     return (value - value) == 0
+
+
+def is_all_finite(*values: Tensor) -> bool:
+    """Whether it is certain that no value is NaN or infinite: one pass over each, on CPUs; False where it is slow."""
+    if torch.compiler.is_compiling() or any(value.device.type != "cpu" for value in values):
+        return False
+    # Finite values whose sum overflows are said to be uncertain, which costs time alone.
+    return all(bool(value.detach().sum(dtype=torch.float32).isfinite()) for value in values)
+
+
+def count_non_finite(value: Tensor) -> Tensor:
+    """How many values of each stream are NaN or infinite: (B, …) → (B,)."""
+    if is_all_finite(value):
+        return torch.zeros(len(value), dtype=torch.long)
+    return (~is_finite(value)).flatten(1).sum(dim=1)
 
 
 def ema(present: Tensor, memory: Tensor, beta: Tensor | float) -> Tensor:
@@ -65,6 +80,19 @@ def spatial(present: Tensor, memory: Tensor, logits: Tensor, kernel: int, dilati
     return fuse_window(present, memory, logits, window_offsets(kernel, dilations))
 
 
+def spatial_by(
+    layer: nn.Conv2d, present: Tensor, memory: Tensor, hidden: Tensor, kernel: int, dilations: tuple[int, ...] = (1,)
+) -> Tensor:
+    """:func:`spatial` with the logits ``layer(hidden)``, which need not exist as a whole: they take most of its memory.
+
+    Args:
+        layer: the last of a head, of stride 1; its padding keeps the size.
+        hidden: what it sees, (B, width, H, W).
+        present, memory, kernel, dilations: as of :func:`spatial`.
+    """
+    return fuse_window_by(layer, present, memory, hidden, window_offsets(kernel, dilations))
+
+
 def window_offsets(kernel: int, dilations: tuple[int, ...] = (1,)) -> Offsets:
     """(row, column) of each offset o of :func:`spatial`, in the order of its logits."""
     return tuple(
@@ -72,6 +100,11 @@ def window_offsets(kernel: int, dilations: tuple[int, ...] = (1,)) -> Offsets:
         for step in dilations
         for index in range(kernel * kernel)
     )
+
+
+def reach(kernel: int, dilations: tuple[int, ...] = (1,)) -> int:
+    """How many pixels away the farthest offset is."""
+    return kernel // 2 * max(dilations)
 
 
 def warp(memory: Tensor, flow: Tensor) -> Tensor:

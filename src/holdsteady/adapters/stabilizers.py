@@ -9,14 +9,16 @@ every other. Values that are not finite pass through for that frame and leave th
 import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, replace
+from typing import cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from holdsteady.adapters import fusion
+from holdsteady.adapters.bands import in_bands
 from holdsteady.adapters.config import AdapterConfig
-from holdsteady.adapters.controller import Head, HeadShape, MotionHead, VectorHead
+from holdsteady.adapters.controller import Head, HeadShape, MotionHead, VectorHead, enlarge
 from holdsteady.adapters.flow import FLOWS, resize_flow
 
 Memory = dict[str, Tensor]
@@ -74,8 +76,22 @@ class Stabilizer(nn.Module, ABC):
         """The memory of streams that have seen nothing, for values like ``z``."""
         return {name: torch.full_like(z, math.nan, requires_grad=False) for name in self.remembers}
 
+    def begin(self, z: Tensor) -> tuple[Tensor, Memory]:
+        """The first frame, z̃_1 = z_1: what ``forward`` makes of a new memory, without its work."""
+        kept = torch.where(fusion.is_finite(z), z, math.nan)
+        return z, dict.fromkeys(self.remembers, kept)
+
     def forward(self, z: Tensor, memory: Memory, context: Context) -> tuple[Tensor, Memory]:
-        """One step: z_t (B, C, H, W) → what the following layers see, and the memory for the next frame."""
+        """One step: z_t (B, C, H, W) → what the following layers see, and the memory for the next frame.
+
+        What is remembered is never what is handed out or was handed in: layers that follow may write over theirs.
+        """
+        if fusion.is_all_finite(z, *memory.values()):
+            # As below, without a dozen passes over maps that need none.
+            fused = self.fuse(Moment(z, memory["stabilized"], memory.get("raw")), context)[0].to(z.dtype)
+            kept = fused if fused.stride() == z.stride() else _copy(fused, z)
+            after = {"stabilized": kept} | ({"raw": z.clone()} if self.keeps_raw else {})
+            return _copy(_show(z, fused, context.strength), z), after
         finite = fusion.is_finite(z)
         previous = memory["stabilized"]
         absent = previous.isnan()
@@ -98,6 +114,11 @@ class Stabilizer(nn.Module, ABC):
 
 def _show(present: Tensor, fused: Tensor, strength: float) -> Tensor:
     return fused if strength == 1.0 else torch.lerp(present, fused, strength)
+
+
+def _copy(value: Tensor, z: Tensor) -> Tensor:
+    """A copy that lies in memory as z does: kernels round differently by the order of the axes."""
+    return torch.empty_like(z, requires_grad=False).copy_(value)
 
 
 class FixedEMA(Stabilizer):
@@ -137,6 +158,10 @@ class GaussianWindow(nn.Module):
     def new_memory(self, z: Tensor) -> Memory:
         shape = (z.shape[0], len(self.weights) - 1, *z.shape[1:])
         return {"window": z.new_full(shape, math.nan)}
+
+    def begin(self, z: Tensor) -> tuple[Tensor, Memory]:
+        """The first frame."""
+        return self(z, self.new_memory(z), Context())
 
     def forward(self, z: Tensor, memory: Memory, context: Context) -> tuple[Tensor, Memory]:
         seen = torch.cat((z.unsqueeze(1), memory["window"]), dim=1)
@@ -195,10 +220,28 @@ class HeadFusion(Stabilizer):
         stabilized = moment.stabilized
         if self.aligned:
             stabilized = self._align(moment, context, size)
-        logits = self.head(context.features, self._values(moment, stabilized), size)
+        values = self._values(moment, stabilized)
+        if self.kernel and isinstance(self.head, Head) and self.head.scale == 1:
+            features = enlarge(context.features, size)
+            return self._fuse_bands(self.head, features, values, moment.present, stabilized), stabilized
+        logits = self.head(context.features, values, size)
         if not self.kernel:
             return fusion.controlled(moment.present, stabilized, logits), stabilized
         return fusion.spatial(moment.present, stabilized, logits, self.kernel, self.dilations), stabilized
+
+    def _fuse_bands(
+        self, head: Head, features: Tensor, values: list[Tensor], present: Tensor, stabilized: Tensor
+    ) -> Tensor:
+        """The head and the fusion, band by band, so that a large frame does not need large memory for its layers."""
+        last = cast(nn.Conv2d, head.logits)
+        widest = max(features.shape[1] + sum(value.shape[1] for value in values), last.in_channels)
+
+        def fused(rows: slice) -> Tensor:
+            near = [value[:, :, rows] for value in (features, present, stabilized, *values)]
+            hidden = head.hidden(near[0], near[3:], (near[0].shape[-2], near[0].shape[-1]))
+            return fusion.spatial_by(last, near[1], near[2], hidden, self.kernel, self.dilations)
+
+        return in_bands(fused, present.shape, widest, max(head.reach, fusion.reach(self.kernel, self.dilations)))
 
     def _align(self, moment: Moment, context: Context, size: tuple[int, int]) -> Tensor:
         assert context.flow is not None
@@ -265,6 +308,9 @@ class MotionStabilizer(Stabilizer):
         if config.flow_from == "auto" and channels:
             self.flow_from = "output" if channels == frame_channels else "input"
         self.needs_frames = self.flow_from != "output"
+
+    def begin(self, z: Tensor) -> tuple[Tensor, Memory]:
+        return super().begin(z.contiguous())
 
     def forward(self, z: Tensor, memory: Memory, context: Context) -> tuple[Tensor, Memory]:
         # Warping and means over few channels take almost twice as long on channels-last memory.

@@ -1,13 +1,25 @@
-"""Spatial fusion's sum over a window, forward and backward, without ever unfolding the memory."""
+"""Spatial fusion's sum over a window, forward and backward, without ever unfolding the memory.
 
+On a CPU all of it goes a strip of rows at a time. The logits are k² times as large as the value: to write them to main
+memory and to read them back takes longer than to compute with them, and those of a strip stay in the cache. Where no
+way back needs them, the head's last layer runs strip by strip too, and the logits never exist as a whole.
+"""
+
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
 Offsets = tuple[tuple[int, int], ...]  # (down, right) in pixels
+Rows = tuple[int, int]  # the first, and the first that no longer belongs
+
+#: Logits of a strip, for each thread: 2 MiB. Half and twice as many take as long, a quarter a third longer.
+_STRIP = 2**19
+#: And at least as many places: torch's quick convolutions are not for less.
+_PLACES = 640
 
 
 def fuse_window(present: Tensor, memory: Tensor, logits: Tensor, offsets: Offsets) -> Tensor:
@@ -19,65 +31,151 @@ def fuse_window(present: Tensor, memory: Tensor, logits: Tensor, offsets: Offset
         logits: (B, offsets·G, H, W), those of an offset next to each other, G dividing C.
         offsets: of the window.
     """
-    if torch.is_grad_enabled() and any(value.requires_grad for value in (present, memory, logits)):
-        fused: Tensor = _Spatial.apply(present, memory, logits, offsets)
+    if _needs_way_back(present, memory, logits):
+        fused: Tensor = _Window.apply(present, memory, logits, offsets)
         return fused
-    return _spatial(present, memory, logits, offsets, _axis_of_channels(present, memory, logits))[0]
+    axis = _axis_of_channels(present, memory, logits)
+    strips = _strips(logits.shape, logits.device)
+    return _joined(_forward(present, memory, rows, logits[:, :, slice(*rows)], offsets, axis)[0] for rows in strips)
 
 
-def _spatial(
-    present: Tensor, memory: Tensor, logits: Tensor, offsets: Offsets, axis: int
-) -> tuple[Tensor, Tensor, Tensor]:
-    """The fused value, and of each softmax the largest logit and the sum, laid out with channels at ``axis``."""
-    present, memory, logits = _laid_out(axis, present, memory, logits)
+def fuse_window_by(layer: nn.Conv2d, present: Tensor, memory: Tensor, hidden: Tensor, offsets: Offsets) -> Tensor:
+    """``fuse_window`` with the logits that ``layer`` gives.
+
+    Args:
+        layer: a head's last one, of stride 1, whose padding keeps the size.
+        present, memory, offsets: as of :func:`fuse_window`.
+        hidden: what the layer sees (B, width, H, W).
+    """
+    strips = _strips((len(hidden), layer.out_channels, *hidden.shape[2:]), hidden.device)
+    if len(strips) == 1 or _needs_way_back(present, memory, hidden, layer.weight):
+        return fuse_window(present, memory, layer(hidden), offsets)
+    halo, axis = layer.kernel_size[0] // 2, _axis_of_channels(hidden)
+
+    def fused(rows: Rows) -> Tensor:
+        logits = F.conv2d(_rows(hidden, rows, halo), layer.weight, layer.bias, padding=(0, layer.kernel_size[1] // 2))
+        return _forward(present, memory, rows, logits, offsets, axis)[0]
+
+    return _joined(map(fused, strips))
+
+
+def _needs_way_back(*values: Tensor) -> bool:
+    return torch.is_grad_enabled() and any(value.requires_grad for value in values)
+
+
+def _joined(strips: Iterable[Tensor]) -> Tensor:
+    done = list(strips)
+    return done[0] if len(done) == 1 else torch.cat(done, dim=2)
+
+
+def _forward(
+    present: Tensor, memory: Tensor, rows: Rows, logits: Tensor, offsets: Offsets, axis: int
+) -> tuple[Tensor, Tensor]:
+    """Some rows of the fused value (B, C, rows, W), and of its softmaxes the logarithm of Σ exp (B, G, rows, W).
+
+    Args:
+        present, memory: whole.
+        logits: of these rows.
+        axis: that of the channels in the order in which to compute.
+    """
+    present, padded, logits = _laid_out(axis, present[:, :, slice(*rows)], _near(memory, rows, offsets), logits)
     logits = logits.unflatten(axis, (len(offsets), -1))
-    top = logits.amax(dim=axis).clamp_min(0)
-    here = torch.exp(-top)
+    top = None if _exp_is_safe(logits) else logits.amax(dim=axis).clamp_min(0)
+    weights = torch.exp(logits if top is None else logits - top.unsqueeze(axis))
+    here = torch.ones_like(weights.select(axis, 0)) if top is None else torch.exp(-top)
     groups, total = (logits.shape[axis + 1], -1), here.clone()
     fused = here.unsqueeze(axis + 1) * present.unflatten(axis, groups)
-    for index, view in enumerate(_shifted(_padded(memory, offsets, axis), memory, offsets, axis)):
-        weight = torch.exp(logits.select(axis, index) - top)
+    for weight, view in zip(weights.unbind(axis), _shifted(padded, present, offsets, axis), strict=True):
         total += weight
         fused.addcmul_(weight.unsqueeze(axis + 1), view.unflatten(axis, groups))
-    return _channels_first(fused.div_(total.unsqueeze(axis + 1)).flatten(axis, axis + 1), axis), top, total
+    fused = fused.div_(total.unsqueeze(axis + 1)).flatten(axis, axis + 1)
+    total = total.log() if top is None else total.log() + top
+    return _channels_first(fused, axis), _channels_first(total, axis)
 
 
-class _Spatial(torch.autograd.Function):
+def _exp_is_safe(logits: Tensor) -> bool:
+    """Whether it is quick to know that no logit makes exp overflow; else the largest has to be taken off first."""
+    quick = logits.device.type == "cpu" and not torch.compiler.is_compiling()
+    return quick and logits.dtype in (torch.float32, torch.float64) and logits.numel() > 0 and bool(logits.max() < 40)
+
+
+class _Window(torch.autograd.Function):
     """The way back, written out: autograd would keep k² weights for each value, or compute all of it twice."""
 
     @staticmethod
     def forward(ctx: Any, present: Tensor, memory: Tensor, logits: Tensor, offsets: Offsets) -> Tensor:
-        ctx.axis = _axis_of_channels(present, memory, logits)
-        fused, top, total = _spatial(present, memory, logits, offsets, ctx.axis)
-        ctx.save_for_backward(present, memory, logits, fused, top, total)
-        ctx.offsets = offsets
+        ctx.offsets, ctx.axis = offsets, _axis_of_channels(present, memory, logits)
+        strips = [
+            _forward(present, memory, rows, logits[:, :, slice(*rows)], offsets, ctx.axis)
+            for rows in _strips(logits.shape, logits.device)
+        ]
+        fused, total = (_joined(parts) for parts in zip(*strips, strict=True))
+        ctx.save_for_backward(present, memory, logits, fused, total)
         return fused
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
-        """With η the softmax: ∂/∂z_t = η_0 g, ∂/∂z̃[p+o] = η_o[p] g[p], ∂/∂logit_o = η_o g (z̃[p+o] − fused[p])."""
-        offsets: Offsets = ctx.offsets
-        axis: int = ctx.axis
-        present, memory, logits, fused, top, total = ctx.saved_tensors
-        dtypes = [value.dtype for value in (present, memory, logits)]
-        logits, memory, fused, gradient = _laid_out(axis, logits, memory, fused, gradient)
-        logits = logits.unflatten(axis, (len(offsets), -1))
-        groups = (logits.shape[axis + 1], -1)
-        g, fused = gradient.unflatten(axis, groups) / total.unsqueeze(axis + 1), fused.unflatten(axis, groups)
-        to_present = (g * torch.exp(-top).unsqueeze(axis + 1)).flatten(axis, axis + 1)
-        to_logits = torch.empty_like(logits)
-        padded = _padded(memory, offsets, axis)
-        collected = torch.zeros_like(padded, dtype=gradient.dtype)
-        views, targets = (_shifted(whole, memory, offsets, axis) for whole in (padded, collected))
-        for index, (view, target) in enumerate(zip(views, targets, strict=True)):
-            share = torch.exp(logits.select(axis, index) - top).unsqueeze(axis + 1) * g
-            target += share.flatten(axis, axis + 1)
-            share *= view.unflatten(axis, groups) - fused
-            to_logits.select(axis, index).copy_(share.sum(dim=axis + 1))
-        to_memory = _shifted(collected, memory, ((0, 0),), axis, _reach(offsets))[0]
-        gradients = (to_present, to_memory, to_logits.flatten(axis, axis + 1))
-        return (*(_channels_first(one, axis).to(dtype) for one, dtype in zip(gradients, dtypes, strict=True)), None)
+        present, memory, logits, fused, total = ctx.saved_tensors
+        reach, height = _reach(ctx.offsets), memory.shape[2]
+        to_memory = F.pad(torch.zeros_like(memory, dtype=gradient.dtype), (0, 0, reach, reach))
+        to_present, to_logits = [], []
+        for rows in _strips(logits.shape, logits.device):
+            parts = [value[:, :, slice(*rows)] for value in (logits, gradient, fused, total)]
+            present_part, near_part, logits_part = _backward(
+                _near(memory, rows, ctx.offsets), parts, ctx.offsets, ctx.axis
+            )
+            to_memory[:, :, rows[0] : rows[1] + 2 * reach] += near_part.narrow(3, reach, memory.shape[3])
+            to_present.append(present_part.to(present.dtype))
+            to_logits.append(logits_part.to(logits.dtype))
+        return _joined(to_present), to_memory.narrow(2, reach, height).to(memory.dtype), _joined(to_logits), None
+
+
+def _backward(near: Tensor, parts: list[Tensor], offsets: Offsets, axis: int) -> list[Tensor]:
+    """Of some rows ∂/∂z_t = η_0 g, ∂/∂z̃[p+o] = η_o[p] g[p] and ∂/∂logit_o = η_o g (z̃[p+o] − fused[p]).
+
+    Args:
+        near: the padded memory that their windows reach.
+        parts: logits, g, and what ``_forward`` gave.
+        axis: as of ``_forward``.
+    """
+    padded, logits, gradient, fused, total = _laid_out(axis, near, *parts)
+    logits = logits.unflatten(axis, (len(offsets), -1))
+    groups = (logits.shape[axis + 1], -1)
+    g, mean = gradient.unflatten(axis, groups), fused.unflatten(axis, groups)
+    to_present = (g * torch.exp(-total).unsqueeze(axis + 1)).flatten(axis, axis + 1)
+    weights, to_logits = torch.exp(logits - total.unsqueeze(axis)), torch.empty_like(logits)
+    to_near = torch.zeros_like(padded, dtype=gradient.dtype)
+    views, targets = (_shifted(around, fused, offsets, axis) for around in (padded, to_near))
+    for index, (view, target) in enumerate(zip(views, targets, strict=True)):
+        share = weights.select(axis, index).unsqueeze(axis + 1) * g
+        target += share.flatten(axis, axis + 1)
+        share *= view.unflatten(axis, groups) - mean
+        to_logits.select(axis, index).copy_(share.sum(dim=axis + 1))
+    return [_channels_first(one, axis) for one in (to_present, to_near, to_logits.flatten(axis, axis + 1))]
+
+
+def _strips(logits: Sequence[int], device: torch.device) -> list[Rows]:
+    """Rows of each strip, for logits of a shape (B, offsets·G, H, W); a compiler and other devices take them whole."""
+    height = logits[2]
+    rows = height
+    if device.type == "cpu" and not torch.compiler.is_compiling():
+        batch, channels, _, width = logits
+        rows = max(torch.get_num_threads() * _STRIP // max(batch * channels * width, 1), -(-_PLACES // max(width, 1)))
+    return [(first, min(first + rows, height)) for first in range(0, height, rows)]
+
+
+def _rows(value: Tensor, rows: Rows, halo: int) -> Tensor:
+    """Rows of a map (B, C, H, W) with those around them, zero outside the image."""
+    first, last, height = rows[0] - halo, rows[1] + halo, value.shape[2]
+    inside = value[:, :, max(first, 0) : min(last, height)]
+    outside = (max(-first, 0), max(last - height, 0))
+    return F.pad(inside, (0, 0, *outside)) if any(outside) else inside
+
+
+def _near(memory: Tensor, rows: Rows, offsets: Offsets) -> Tensor:
+    """What the windows of some rows reach, zero outside the image."""
+    return F.pad(_rows(memory, rows, _reach(offsets)), [_reach(offsets)] * 2)
 
 
 # The fusion works on values in the order in which the logits, by far the largest, lie in memory: (B, C, H, W), or
@@ -102,14 +200,8 @@ def _reach(offsets: Offsets) -> int:
     return max(max(abs(row), abs(column)) for row, column in offsets)
 
 
-def _padded(memory: Tensor, offsets: Offsets, axis: int) -> Tensor:
-    around = [_reach(offsets)] * 4
-    return F.pad(memory, around if axis == 1 else [0, 0, *around])
-
-
-def _shifted(padded: Tensor, inside: Tensor, offsets: Offsets, axis: int, reach: int | None = None) -> list[Tensor]:
-    """What every place sees at each offset: views of a padded map, of the size of the map inside."""
-    reach = _reach(offsets) if reach is None else reach
-    rows = 2 if axis == 1 else 1
+def _shifted(padded: Tensor, inside: Tensor, offsets: Offsets, axis: int) -> list[Tensor]:
+    """What every place sees at each offset: views of a padded map, of the size of the map inside; both laid out."""
+    rows, reach = (2 if axis == 1 else 1), _reach(offsets)
     height, width = inside.shape[rows], inside.shape[rows + 1]
     return [padded.narrow(rows, reach + y, height).narrow(rows + 1, reach + x, width) for y, x in offsets]

@@ -24,7 +24,10 @@ from holdsteady.host.state import StreamState
 
 
 class _Pass:
-    """One frame on its way through the model: what was remembered, and what will be."""
+    """One frame on its way through the model: what was remembered, and what will be.
+
+    It lets go of the old memory of a point as soon as there is a new one.
+    """
 
     def __init__(
         self,
@@ -51,6 +54,7 @@ class _Pass:
                 index, as_tensor(leaf), self.memories.get(key), self.contexts[number], self.size
             )
             self.left_out.append(left_out)
+            self.memories.pop(key, None)
             value = set_leaf(value, path, like(leaf, stabilized))
         return value
 
@@ -144,6 +148,12 @@ class StabilizedModel(nn.Module):
             StateError: the frame has another shape than the state.
             PointError: a point was not reached, or twice, or gave no image.
         """
+        current, kept = self._begin(frame, state)
+        output = self._through(current, frame, args, kwargs)
+        return output, self._end(current, frame, kept, None if state is None else state.non_finite)
+
+    def _begin(self, frame: Any, state: StreamState | None) -> tuple[_Pass, Tensor | None]:
+        """A frame before the first point, and the frame to remember."""
         size, shape = frame_size_of(frame), tuple(frame.shape)
         if state is not None and set(state.memories) != self._keys:
             raise StateError(
@@ -155,13 +165,15 @@ class StabilizedModel(nn.Module):
                 "or start with state=None, when the size or the number of streams changes"
             )
         present, previous, kept = self._frames(frame, state)
-        each = [self.adapter(number) for number in range(len(self.adapters))]
-        memories = {} if state is None else state.memories
-        contexts = []
-        for number, adapter in enumerate(each):
-            known = {p.name: memories[f"{number}:{p.name}"] for p in adapter.points} if memories else {}
-            contexts.append(adapter.context(present, previous, self._strength, known))
-        current = _Pass(self, contexts, memories, size)
+        memories = {} if state is None else dict(state.memories)
+        contexts = [
+            self.adapter(number).context(present, previous, self._strength, memories.get(f"{number}:input"))
+            for number in range(len(self.adapters))
+        ]
+        return _Pass(self, contexts, memories, size), kept
+
+    def _through(self, current: _Pass, frame: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """The output of a frame that goes through all points."""
         value = current.visit("input", frame)
         self._pass = current
         try:
@@ -173,9 +185,17 @@ class StabilizedModel(nn.Module):
         if missed:
             names = sorted(key.partition(":")[2] for key in missed)
             raise PointError(f"the model did not reach its points {', '.join(names)} in this frame")
-        left_out = torch.stack(current.left_out).sum(dim=0) if current.left_out else torch.zeros(shape[0]).long()
-        counted = left_out if state is None else state.non_finite + left_out
-        return output, StreamState(current.after, kept, counted, shape)
+        return output
+
+    @staticmethod
+    def _end(current: _Pass, frame: Any, kept: Tensor | None, non_finite: Tensor | None) -> StreamState:
+        """The state after a frame, or after the part of it that came to pass."""
+        shape = tuple(frame.shape)
+        counted = torch.zeros(shape[0], dtype=torch.long) if non_finite is None else non_finite
+        if current.left_out:
+            left_out = torch.stack(current.left_out).sum(dim=0)
+            counted = left_out if non_finite is None else non_finite + left_out
+        return StreamState(current.memories | current.after, kept, counted, shape)
 
     def new_state(self, frame: Any, *args: Any, **kwargs: Any) -> StreamState:
         """The state of streams that have seen nothing, for frames like this one; it takes the time of a frame.
@@ -188,7 +208,7 @@ class StabilizedModel(nn.Module):
         return state.reset([True] * state.streams)
 
     def _frames(self, frame: Any, state: StreamState | None) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
-        """x_t and x_{t−1}, finite, as (B, C, H, W), and the frame to remember; None where nothing needs them."""
+        """x_t, x_{t−1} (None at the start), (B, C, H, W), and the frame to remember; None where none is needed."""
         floating = isinstance(frame, Tensor | np.ndarray) and find_leaf(frame) is not None
         needed = any(self.adapter(number).needs_frames for number in range(len(self.adapters)))
         if not floating or not needed:
@@ -198,11 +218,26 @@ class StabilizedModel(nn.Module):
         memory = torch.full_like(x, math.nan) if state is None or state.frame is None else state.frame
         finite = is_finite(x)
         present = torch.where(finite, x, memory.nan_to_num(0.0))
-        return present, torch.where(memory.isnan(), present, memory), torch.where(finite, x, memory)
+        previous = None if state is None else torch.where(memory.isnan(), present, memory)
+        return present, previous, torch.where(finite, x, memory)
 
     def forward(self, frame: Any, *args: Any, **kwargs: Any) -> Any:
-        """One frame, remembered here. In training mode gradients flow back through all frames since ``reset``."""
-        output, state = self.step(frame, self._state, *args, **kwargs)
+        """One frame, remembered here. In training mode gradients flow back through all frames since ``reset``.
+
+        Each point's old memory is given up for its new one, where ``step`` has to keep them all until it returns. A
+        frame that fails inside the network is forgotten by the points that it did not reach.
+        """
+        state = self._state
+        current, kept = self._begin(frame, state)
+        non_finite = None if state is None else state.non_finite
+        self._state = state = None  # with the last name for it, an old memory goes when the new one is there
+        try:
+            output = self._through(current, frame, args, kwargs)
+        except BaseException:
+            if non_finite is not None:
+                self._state = self._end(current, frame, kept, non_finite)
+            raise
+        state = self._end(current, frame, kept, non_finite)
         self._state = state if self.training else state.detach()
         return output
 

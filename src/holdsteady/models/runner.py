@@ -12,6 +12,7 @@ from holdsteady.adapters.config import KINDS, LEARNED_KINDS, make_config, near
 from holdsteady.adapters.files import load_adapter
 from holdsteady.errors import ConfigError, HoldsteadyError, ModelError
 from holdsteady.host.attach import AdapterLike, stabilize
+from holdsteady.host.stabilized import StabilizedModel
 from holdsteady.host.state import StreamState
 from holdsteady.models.contract import Display, crop_to, in_one_line, pad_to, try_model
 
@@ -84,7 +85,8 @@ class FrameRunner:
         self.adapter, self.strength, self.compile = adapter, strength, compile
         self.device, self.dtype = device, dtype
         self._stride = 1
-        self._run: Callable[..., tuple[Any, StreamState]] | None = None
+        self._steady: StabilizedModel | None = None
+        self._compiled: Callable[..., tuple[Any, StreamState]] | None = None
         self._fresh: StreamState | None = None
         self._state: StreamState | None = None
         self._display = Display()
@@ -97,16 +99,18 @@ class FrameRunner:
             ModelError: the model failed, or its output is no image.
         """
         try:
-            if self._run is None:
-                self._run = self._prepare(frame)
-                self.reset()
+            if self._steady is None:
+                self._steady = self._prepare(frame)
             padded = self._padded(frame)
-            output, state = self._run(padded, self._state)
+            if self._compiled is None:
+                output = self._steady(padded)
+            else:
+                output, state = self._compiled(padded, self._state)
+                self._state = state.detach()
         except HoldsteadyError:
             raise
         except Exception as error:
             raise ModelError(f"the model failed at frame {self._frames}: {in_one_line(error)}") from error
-        self._state = state.detach()
         self._frames += 1
         picture = self._display(output)
         return crop_to(picture, (padded.shape[-2], padded.shape[-1]), (frame.shape[-2], frame.shape[-1]))
@@ -114,18 +118,20 @@ class FrameRunner:
     def reset(self) -> None:
         """Forget what was seen: a new shot begins."""
         self._state = self._fresh
+        if self._steady is not None:
+            self._steady.reset()
 
-    def _prepare(self, frame: Tensor) -> Callable[..., tuple[Any, StreamState]]:
+    def _prepare(self, frame: Tensor) -> StabilizedModel:
         self._stride, example = try_model(self.model, frame)
         steady = stabilize(self.model, self.adapter, example=example, strength=self.strength)
         steady.to(device=self.device, dtype=self.dtype)
-        if not self.compile:
-            return steady.step
-        # A stream that has seen nothing, and not None, which would be compiled for itself.
-        self._fresh = steady.new_state(self._padded(frame))
-        # Inductor of torch 2.15 may write over memories that a step hands out if it reuses their buffers in place. The
-        # size of a video's frames stays.
-        return torch.compile(steady.step, dynamic=False, options={"inplace_buffers": False})
+        if self.compile:
+            # A stream that has seen nothing, and not None, which would be compiled for itself.
+            self._state = self._fresh = steady.new_state(self._padded(frame))
+            # Inductor of torch 2.15 may write over memories that a step hands out if it reuses their buffers in place.
+            # The size of a video's frames stays.
+            self._compiled = torch.compile(steady.step, dynamic=False, options={"inplace_buffers": False})
+        return steady
 
     def _padded(self, frame: Tensor) -> Tensor:
         # Frames come in channels-last memory, as networks here are; what else there is may not know strides.
