@@ -34,7 +34,7 @@ def fuse_window(present: Tensor, memory: Tensor, logits: Tensor, offsets: Offset
     if _needs_way_back(present, memory, logits):
         fused: Tensor = _Window.apply(present, memory, logits, offsets)
         return fused
-    axis = _axis_of_channels(present, memory, logits)
+    axis = _axis_of_channels(logits, offsets)
     strips = _strips(logits.shape, logits.device)
     return _joined(_forward(present, memory, rows, logits[:, :, slice(*rows)], offsets, axis)[0] for rows in strips)
 
@@ -50,11 +50,11 @@ def fuse_window_by(layer: nn.Conv2d, present: Tensor, memory: Tensor, hidden: Te
     strips = _strips((len(hidden), layer.out_channels, *hidden.shape[2:]), hidden.device)
     if len(strips) == 1 or _needs_way_back(present, memory, hidden, layer.weight):
         return fuse_window(present, memory, layer(hidden), offsets)
-    halo, axis = layer.kernel_size[0] // 2, _axis_of_channels(hidden)
+    halo = layer.kernel_size[0] // 2
 
     def fused(rows: Rows) -> Tensor:
         logits = F.conv2d(_rows(hidden, rows, halo), layer.weight, layer.bias, padding=(0, layer.kernel_size[1] // 2))
-        return _forward(present, memory, rows, logits, offsets, axis)[0]
+        return _forward(present, memory, rows, logits, offsets, _axis_of_channels(logits, offsets))[0]
 
     return _joined(map(fused, strips))
 
@@ -104,7 +104,7 @@ class _Window(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, present: Tensor, memory: Tensor, logits: Tensor, offsets: Offsets) -> Tensor:
-        ctx.offsets, ctx.axis = offsets, _axis_of_channels(present, memory, logits)
+        ctx.offsets, ctx.axis = offsets, _axis_of_channels(logits, offsets)
         strips = [
             _forward(present, memory, rows, logits[:, :, slice(*rows)], offsets, ctx.axis)
             for rows in _strips(logits.shape, logits.device)
@@ -179,12 +179,14 @@ def _near(memory: Tensor, rows: Rows, offsets: Offsets) -> Tensor:
 
 
 # The fusion works on values in the order in which the logits, by far the largest, lie in memory: (B, C, H, W), or
-# (B, H, W, C) for channels-last. In another order than that of the axes it takes up to five times as long on a CPU.
+# (B, H, W, C) for channels-last. In another order than that of the axes it takes up to five times as long on a CPU; and
+# so it does channels-last where they are few.
 
 
-def _axis_of_channels(*values: Tensor) -> int:
-    largest = max(values, key=lambda value: value.shape[1])
-    return 1 if largest.is_contiguous() or not largest.is_contiguous(memory_format=torch.channels_last) else 3
+def _axis_of_channels(logits: Tensor, offsets: Offsets) -> int:
+    few = logits.shape[1] < 8 * len(offsets)
+    channels_first = logits.is_contiguous() or not logits.is_contiguous(memory_format=torch.channels_last)
+    return 1 if few or channels_first else 3
 
 
 def _laid_out(axis: int, *values: Tensor) -> list[Tensor]:
