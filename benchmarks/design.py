@@ -97,7 +97,7 @@ VARIANTS: dict[str, tuple[dict[str, Any], float]] = {
 }
 
 
-def train(name: str, trial: str, steps: int, out: Path, weights: Path) -> Path:
+def train(name: str, trial: str, steps: int, seed: int, out: Path, weights: Path) -> Path:
     """The folder of a variant's adapter, trained if it is not there yet."""
     folder = out / f"{name}-{trial}".replace(" ", "-")
     if not (folder / "adapter.safetensors").is_file() or (folder / "checkpoint.pt").is_file():
@@ -113,6 +113,7 @@ def train(name: str, trial: str, steps: int, out: Path, weights: Path) -> Path:
             "corruption": CORRUPTIONS[corruption],
             "optimizer.learning_rate": str(rate),
             "steps": str(steps),
+            "seed": str(seed),
             "validation.every": str(steps),
         }
         chosen = [part for key, value in changes.items() for part in ("--set", f"{key}={value}")]
@@ -167,6 +168,7 @@ def main() -> None:
     parser.add_argument("--trials", default="noise,drop", help=f"of {', '.join(TRIALS)}")
     parser.add_argument("--weights", type=Path, default=Path("scenes.safetensors"), help="for depth and classes")
     parser.add_argument("--steps", type=int, default=100)
+    parser.add_argument("--seed", type=int, default=0, help="of the trainings; give each its own --out")
     args = parser.parse_args()
     names, trials = args.only.split(",") if args.only else list(VARIANTS), args.trials.split(",")
     unknown = sorted({*names} - {*VARIANTS}) + sorted({*trials} - {*TRIALS})
@@ -178,7 +180,7 @@ def main() -> None:
         row: dict[str, Any] = {"variant": name, **cost}
         base: dict[str, Any] = {"variant": "base", **dict.fromkeys(cost, 0)}
         for trial in trials:
-            folder = train(name, trial, args.steps, args.out, args.weights)
+            folder = train(name, trial, args.steps, args.seed, args.out, args.weights)
             row |= {f"{trial}, {key}": value for key, value in evaluate(folder, trial, "adapter").items()}
             base |= {f"{trial}, {key}": value for key, value in evaluate(folder, trial, "base").items()}
         for new in (row,) if rows else (base, row):

@@ -15,8 +15,9 @@ from holdsteady.adapters import fusion
 from holdsteady.adapters.adapter import Adapter, Point
 from holdsteady.adapters.config import make_config
 from holdsteady.adapters.flow import DISFlow, resize_flow
+from holdsteady.adapters.kinds import make_stabilizer
 from holdsteady.adapters.layout import Layout
-from holdsteady.adapters.stabilizers import Context, Moment, make_stabilizer
+from holdsteady.adapters.stabilizers import Context, Moment
 from holdsteady.host.attach import stabilize
 from holdsteady.video import open_video, upright_tensors
 

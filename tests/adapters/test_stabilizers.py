@@ -15,7 +15,8 @@ from torch.nn import functional as F
 from holdsteady.adapters import fusion
 from holdsteady.adapters.config import make_config
 from holdsteady.adapters.flow import DISFlow
-from holdsteady.adapters.stabilizers import Cell, Context, make_stabilizer
+from holdsteady.adapters.kinds import Cell, make_stabilizer
+from holdsteady.adapters.stabilizers import Context
 
 HEADS = {
     "preset": "paper",

@@ -14,8 +14,10 @@ from holdsteady.adapters.config import AdapterConfig
 from holdsteady.adapters.controller import Backbone, Head, Offsets, VectorHead
 from holdsteady.adapters.flow import FLOWS
 from holdsteady.adapters.fusion import count_non_finite
+from holdsteady.adapters.heads import make_head
+from holdsteady.adapters.kinds import Cell, make_stabilizer
 from holdsteady.adapters.layout import Layout, infer_layout, stated_layout
-from holdsteady.adapters.stabilizers import Cell, Context, HeadFusion, Memory, make_head, make_stabilizer
+from holdsteady.adapters.stabilizers import Context, HeadFusion, Memory
 from holdsteady.errors import AdapterError, StateError
 
 

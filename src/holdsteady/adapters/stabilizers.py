@@ -13,13 +13,13 @@ from typing import cast
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from holdsteady.adapters import fusion
 from holdsteady.adapters.bands import in_bands
 from holdsteady.adapters.config import AdapterConfig
-from holdsteady.adapters.controller import Head, HeadShape, MotionHead, VectorHead, enlarge
+from holdsteady.adapters.controller import Head, VectorHead, enlarge
 from holdsteady.adapters.flow import FLOWS, resize_flow
+from holdsteady.adapters.heads import make_head
 
 Memory = dict[str, Tensor]
 
@@ -263,142 +263,3 @@ class HeadFusion(Stabilizer):
         if self.head_input == "differences":
             return [(present - stabilized).abs(), (present - moment.raw).abs()]
         return [present, stabilized, moment.raw]
-
-
-def make_head(channels: int, has_space: bool, config: AdapterConfig) -> Head | VectorHead:
-    """The head of a point of the *controlled* and *spatial* kinds; arguments as of :class:`HeadFusion`."""
-    seen = {"features": 3, "pair": 4 if has_space else 3, "differences": 2, "backbone": 0}[config.head_input]
-    shared = config.kernel_channels or channels
-    # Channels that can't be parted evenly share one kernel.
-    groups = channels // shared if channels % shared == 0 else 1
-    shape = HeadShape(
-        config.backbone_width,
-        seen * channels,
-        _initial_logits(config, groups, has_window=config.kind == "spatial" and has_space),
-        config.head_width if has_space else config.vector_width,
-        config.head_layers,
-        config.head_reduction,
-        config.head_convolution == "separable",
-        config.head_scale,
-    )
-    return Head(shape) if has_space else VectorHead(shape)
-
-
-def _initial_logits(config: AdapterConfig, groups: int, *, has_window: bool) -> tuple[float, ...]:
-    """A logit for each offset and group: all offsets together have the weight that a single one would have."""
-    if not has_window:
-        return (config.initial_logit,) * groups
-    offsets = fusion.window_offsets(config.kernel, config.dilations)
-    leads = [config.initial_centre if offset == (0, 0) else 0.0 for offset in offsets]
-    total = math.log(sum(math.exp(lead) for lead in leads))
-    return tuple(config.initial_logit + lead - total for lead in leads for _ in range(groups))
-
-
-class MotionStabilizer(Stabilizer):
-    """Base of the kinds that bring the memory to the present along the motion before they fuse.
-
-    The flow comes from the raw and the last stabilized output where the output is a picture: both are clean
-    where the frame may not be. Otherwise (depth, logits) it comes from the frames.
-    """
-
-    def __init__(self, channels: int, frame_channels: int, config: AdapterConfig) -> None:
-        super().__init__()
-        self.flow = FLOWS[config.flow]()
-        self.flow_from = config.flow_from
-        if config.flow_from == "auto" and channels:
-            self.flow_from = "output" if channels == frame_channels else "input"
-        self.needs_frames = self.flow_from != "output"
-
-    def begin(self, z: Tensor) -> tuple[Tensor, Memory]:
-        return super().begin(z.contiguous())
-
-    def forward(self, z: Tensor, memory: Memory, context: Context) -> tuple[Tensor, Memory]:
-        # Warping and means over few channels take almost twice as long on channels-last memory.
-        return super().forward(z.contiguous(), memory, context)
-
-    def follows_output(self, z: Tensor, frame: Tensor | None) -> bool:
-        """Whether the flow is taken from the output; a frame of as many channels makes it a picture."""
-        if self.flow_from != "auto" or frame is None:
-            return self.flow_from != "input"
-        return z.shape[1] == frame.shape[1]
-
-    def align(self, moment: Moment, context: Context) -> Tensor:
-        """w_t (B, C, H, W), the memory brought to the present."""
-        size = (moment.present.shape[-2], moment.present.shape[-1])
-        if self.follows_output(moment.present, context.frame):
-            flow = self.flow(moment.present, moment.stabilized)
-        else:
-            assert context.frame is not None and context.previous_frame is not None
-            flow = resize_flow(self.flow(context.frame, context.previous_frame), size)
-        return fusion.warp(moment.stabilized, flow)
-
-
-class MotionFixed(MotionStabilizer):
-    """*motion fixed*: the weight of the memory falls where it differs from the present. Nothing is learned."""
-
-    def __init__(self, channels: int, frame_channels: int, config: AdapterConfig) -> None:
-        super().__init__(channels, frame_channels, config)
-        self.memory_weight = config.memory_weight
-        self.tolerance = config.tolerance
-
-    def fuse(self, moment: Moment, context: Context) -> tuple[Tensor, Tensor]:
-        warped = self.align(moment, context)
-        weight = fusion.motion_fixed_weight(moment.present, warped, self.memory_weight, self.tolerance)
-        return fusion.ema(moment.present, warped, 1 - weight), warped
-
-
-class Motion(MotionStabilizer):
-    """*motion*: a small head gives a window of weights, shared by all channels, over the aligned memory."""
-
-    def __init__(self, channels: int, frame_channels: int, config: AdapterConfig) -> None:
-        super().__init__(channels, frame_channels, config)
-        self.needs_frames = True
-        self.kernel, self.dilations = config.kernel, config.dilations
-        self.head = MotionHead(
-            frame_channels + 4 * channels,
-            config.motion_width,
-            _initial_logits(config, 1, has_window=True),
-        )
-
-    def fuse(self, moment: Moment, context: Context) -> tuple[Tensor, Tensor]:
-        assert context.frame is not None
-        frame, present, warped = context.frame, moment.present, self.align(moment, context)
-        if frame.shape[-2:] != present.shape[-2:]:
-            frame = F.interpolate(frame, size=present.shape[-2:], mode="bilinear", antialias=True)
-        difference = (present - warped).abs()
-        logits = self.head([frame, present, warped, difference, fusion.box_mean(difference)])
-        return fusion.spatial(present, warped, logits, self.kernel, self.dilations), warped
-
-
-Cell = Stabilizer | GaussianWindow
-
-
-def make_stabilizer(
-    config: AdapterConfig,
-    channels: int,
-    frame_channels: int,
-    has_space: bool,
-    head: Head | VectorHead | None = None,
-    *,
-    is_picture: bool = False,
-) -> Cell:
-    """The cell of one point. A new kind is added here, in ``config.py`` and as a class above.
-
-    Args:
-        config: the adapter's.
-        channels: C of the point seen as a map (B, C, H, W); 0 where no frame was seen yet.
-        frame_channels: channels of the frame.
-        has_space: False for vectors.
-        head, is_picture: for the kinds with heads, as of :class:`HeadFusion`.
-    """
-    if config.kind in ("output-fixed", "simple-fixed"):
-        return FixedEMA(config.beta)
-    if config.kind == "output-gaussian":
-        return GaussianWindow(config.sigma)
-    if config.kind == "simple-learned":
-        return LearnedEMA(channels, config.initial_a)
-    if config.kind == "motion-fixed":
-        return MotionFixed(channels, frame_channels, config)
-    if config.kind == "motion":
-        return Motion(channels, frame_channels, config)
-    return HeadFusion(channels, has_space, config, head, is_picture=is_picture)
