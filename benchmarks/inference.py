@@ -1,6 +1,6 @@
 """Time per frame and peak memory of adapters on several networks, as ratios to the network alone.
 
-    python benchmarks/inference.py [--network nafnet16,hdrnet] [--size 256,480p,720p] [--only base,paper,motion]
+    python benchmarks/inference.py [--network nafnet16,hdrnet] [--size 256,480p,720p,2160p] [--only base,paper,motion]
                                    [--compile] [--threads 2] [--out figures.csv]
 
 Each contender runs in a process of its own. They have their turns one after the other, round after round; a ratio is
@@ -31,7 +31,7 @@ from workers import Result, Unit, race, ratio
 
 from holdsteady import StabilizedModel
 
-SIZES = {"256": (256, 256), "480p": (480, 640), "720p": (720, 1280)}
+SIZES = {"256": (256, 256), "480p": (480, 640), "720p": (720, 1280), "2160p": (2160, 3840)}
 CONTENDERS = ["base", STRAIGHTFORWARD, *PRESET_NAMES, "motion", "motion-fixed"]
 
 

@@ -1,6 +1,7 @@
 """The pure functions of the method against loops written from the formulas, and their properties."""
 
 import math
+from collections.abc import Callable
 
 import formulas
 import pytest
@@ -110,6 +111,27 @@ def test_the_fusions_own_way_back(groups: int, kernel: int, order: torch.memory_
     logits = leaf(maps(1, 1, (1, 2 * kernel**2 * groups, 3, 4))[0])
     assert torch.autograd.gradcheck(lambda *values: fusion.spatial(*values, kernel, (1, 2)), (present, memory, logits))
     assert torch.autograd.gradcheck(fusion.controlled, (present, memory, logits.detach()[:, :groups].requires_grad_()))
+
+
+@pytest.mark.parametrize(("dtype", "near"), [(torch.float32, 1e-5), (torch.bfloat16, 3e-2), (torch.float16, 3e-3)])
+@pytest.mark.parametrize("logit", [0.0, 15.0, 100.0, 1e4])
+def test_gradients_are_as_fine_where_logits_are_large(dtype: torch.dtype, near: float, logit: float) -> None:
+    present, memory = (value.to(dtype) for value in maps(0, 2, (1, 2, 5, 6)))
+    logits = (maps(1, 1, (1, 18, 5, 6))[0] + logit).to(dtype)
+
+    def gradients(way: Callable[..., Tensor], kind: torch.dtype) -> list[Tensor]:
+        leaves = [value.to(kind).requires_grad_() for value in (present, memory, logits)]
+        return list(torch.autograd.grad(way(*leaves, 3).square().sum(), leaves))
+
+    expected = gradients(formulas.spatial, torch.float64)
+    for own, other in zip(gradients(fusion.spatial, dtype), expected, strict=True):
+        assert (own - other).abs().max() <= near * max(1.0, float(other.abs().max()))
+
+
+def test_large_values_stay_what_they_are() -> None:
+    value = torch.full((1, 4, 8, 8), 1e33)
+    fused = fusion.spatial(value, value, torch.full((1, 36, 8, 8), 39.0), 3)
+    torch.testing.assert_close(fused[..., 1:-1, 1:-1], value[..., 1:-1, 1:-1], rtol=1e-5, atol=0)
 
 
 @pytest.mark.parametrize("groups", [1, 2, 4])

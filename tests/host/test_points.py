@@ -211,7 +211,11 @@ def test_a_frame_that_fails_is_known_to_the_points_that_it_reached() -> None:
         one = 0.5 * (one + first(frames[1]))
         two = 0.5 * (two + second(one))
         one = 0.5 * (one + first(frames[2]))
+    with pytest.raises(RuntimeError, match="out of luck"):
+        steady(frames[2], fails=True)  # with gradients on: they are cut between frames all the same
+    one = 0.5 * (one + first(frames[2]))
     assert steady.state is not None
+    assert not steady.state.memories["0:first"]["stabilized"].requires_grad
     torch.testing.assert_close(steady.state.memories["0:first"]["stabilized"], one)
     torch.testing.assert_close(steady.state.memories["0:second"]["stabilized"], two)
 

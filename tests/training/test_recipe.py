@@ -56,6 +56,12 @@ def test_settings_that_fit_nowhere(plain: dict[str, Any], setting: str) -> None:
         make_recipe(plain, [setting])
 
 
+def test_an_adapter_needs_a_second_frame_to_learn(plain: dict[str, Any]) -> None:
+    with pytest.raises(ConfigError, match=r"data\.length = 1: an adapter does nothing at the first frame"):
+        make_recipe(plain, ["data.length=1"])
+    assert make_recipe(plain, ["data.length=1", "train=base"]).data.length == 1
+
+
 def test_a_saved_recipe_is_the_same(plain: dict[str, Any], tmp_path: Path) -> None:
     recipe = make_recipe(plain, ["optimizer.betas=[0.9, 0.95]", "minutes=1.5"])
     path = tmp_path / "recipe.yaml"

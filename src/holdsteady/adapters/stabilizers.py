@@ -2,8 +2,8 @@
 
 A cell works on one point, on maps (B, C, H, W), and keeps everything it remembers in a dict of tensors
 whose first axis is the stream. *NaN in a memory means that nothing is remembered there*: so a new stream, a
-stream that was reset and a value that was never finite are one case, and the first frame runs the same code as
-every other. Values that are not finite pass through for that frame and leave the memory as it was.
+stream that was reset and a value that was never finite are one case. Values that are not finite pass through for
+that frame and leave the memory as it was.
 """
 
 import math
@@ -30,7 +30,7 @@ class Context:
 
     Attributes:
         frame: x_t (B, C, H, W), finite.
-        previous_frame: x_{t−1}; the present frame where a stream is new.
+        previous_frame: x_{t−1}; the present frame where a stream is new, None where all are.
         features: g_t (B, width, h, w) of the controller's backbone, for the kinds that have one.
         flow: from x_t back to the last frame (B, 2, H, W) in pixels, or one for each of several parts of the channels
             (B, 2·G, H, W), for the adapters that align with it.
@@ -78,8 +78,9 @@ class Stabilizer(nn.Module, ABC):
 
     def begin(self, z: Tensor) -> tuple[Tensor, Memory]:
         """The first frame, z̃_1 = z_1: what ``forward`` makes of a new memory, without its work."""
-        kept = torch.where(fusion.is_finite(z), z, math.nan)
-        return z, dict.fromkeys(self.remembers, kept)
+        finite = fusion.is_finite(z)
+        memory = {name: torch.where(finite, z, math.nan) for name in self.remembers}
+        return torch.where(finite, memory["stabilized"], z), memory
 
     def forward(self, z: Tensor, memory: Memory, context: Context) -> tuple[Tensor, Memory]:
         """One step: z_t (B, C, H, W) → what the following layers see, and the memory for the next frame.

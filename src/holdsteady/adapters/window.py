@@ -48,7 +48,7 @@ def fuse_window_by(layer: nn.Conv2d, present: Tensor, memory: Tensor, hidden: Te
         hidden: what the layer sees (B, width, H, W).
     """
     strips = _strips((len(hidden), layer.out_channels, *hidden.shape[2:]), hidden.device)
-    if len(strips) == 1 or _needs_way_back(present, memory, hidden, layer.weight):
+    if len(strips) == 1 or _needs_way_back(present, memory, hidden, *layer.parameters()):
         return fuse_window(present, memory, layer(hidden), offsets)
     halo = layer.kernel_size[0] // 2
 
@@ -70,8 +70,8 @@ def _joined(strips: Iterable[Tensor]) -> Tensor:
 
 def _forward(
     present: Tensor, memory: Tensor, rows: Rows, logits: Tensor, offsets: Offsets, axis: int
-) -> tuple[Tensor, Tensor]:
-    """Some rows of the fused value (B, C, rows, W), and of its softmaxes the logarithm of Σ exp (B, G, rows, W).
+) -> tuple[Tensor, Tensor | None, Tensor]:
+    """Some rows of the fused value (B, C, rows, W), and of its softmaxes what was taken off and the sum, (B, G, …).
 
     Args:
         present, memory: whole.
@@ -80,7 +80,7 @@ def _forward(
     """
     present, padded, logits = _laid_out(axis, present[:, :, slice(*rows)], _near(memory, rows, offsets), logits)
     logits = logits.unflatten(axis, (len(offsets), -1))
-    top = None if _exp_is_safe(logits) else logits.amax(dim=axis).clamp_min(0)
+    top = _largest(logits, axis)
     weights = torch.exp(logits if top is None else logits - top.unsqueeze(axis))
     here = torch.ones_like(weights.select(axis, 0)) if top is None else torch.exp(-top)
     groups, total = (logits.shape[axis + 1], -1), here.clone()
@@ -89,14 +89,30 @@ def _forward(
         total += weight
         fused.addcmul_(weight.unsqueeze(axis + 1), view.unflatten(axis, groups))
     fused = fused.div_(total.unsqueeze(axis + 1)).flatten(axis, axis + 1)
-    total = total.log() if top is None else total.log() + top
-    return _channels_first(fused, axis), _channels_first(total, axis)
+    top = None if top is None else _channels_first(top, axis)
+    return _channels_first(fused, axis), top, _channels_first(total, axis)
 
 
-def _exp_is_safe(logits: Tensor) -> bool:
-    """Whether it is quick to know that no logit makes exp overflow; else the largest has to be taken off first."""
-    quick = logits.device.type == "cpu" and not torch.compiler.is_compiling()
-    return quick and logits.dtype in (torch.float32, torch.float64) and logits.numel() > 0 and bool(logits.max() < 40)
+def _largest(logits: Tensor, axis: int) -> Tensor | None:
+    """What each softmax takes off its logits, lest an exp be large beside any value; or None.
+
+    Each stream is looked at by itself: none may depend on the others, be it in the last digit.
+    """
+    wide = logits.dtype in (torch.float32, torch.float64) and logits.numel() > 0
+    if not (wide and can_look(logits)):
+        return logits.amax(dim=axis).clamp_min(0)
+    small = logits.flatten(1).amax(dim=1) < 10
+    if small.all():
+        return None
+    top = logits.amax(dim=axis).clamp_min(0)
+    return torch.where(small.reshape(-1, *(1,) * (top.ndim - 1)), 0, top)
+
+
+def can_look(value: Tensor) -> bool:
+    """Whether the code may ask what is in a tensor: on a CPU, where it is quick, not while a graph is made of it."""
+    if torch.compiler.is_compiling() or torch.jit.is_tracing():  # type: ignore[attr-defined]
+        return False
+    return type(value) in (Tensor, nn.Parameter) and value.device.type == "cpu"
 
 
 class _Window(torch.autograd.Function):
@@ -109,24 +125,26 @@ class _Window(torch.autograd.Function):
             _forward(present, memory, rows, logits[:, :, slice(*rows)], offsets, ctx.axis)
             for rows in _strips(logits.shape, logits.device)
         ]
-        fused, total = (_joined(parts) for parts in zip(*strips, strict=True))
-        ctx.save_for_backward(present, memory, logits, fused, total)
+        fused, total = _joined(strip[0] for strip in strips), _joined(strip[2] for strip in strips)
+        top = _joined(torch.zeros_like(part) if off is None else off for _, off, part in strips)
+        ctx.save_for_backward(memory, logits, fused, top, total)
+        ctx.dtype = present.dtype
         return fused
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
-        present, memory, logits, fused, total = ctx.saved_tensors
+        memory, logits, fused, top, total = ctx.saved_tensors
         reach, height = _reach(ctx.offsets), memory.shape[2]
         to_memory = F.pad(torch.zeros_like(memory, dtype=gradient.dtype), (0, 0, reach, reach))
         to_present, to_logits = [], []
         for rows in _strips(logits.shape, logits.device):
-            parts = [value[:, :, slice(*rows)] for value in (logits, gradient, fused, total)]
+            parts = [value[:, :, slice(*rows)] for value in (logits, gradient, fused, top, total)]
             present_part, near_part, logits_part = _backward(
                 _near(memory, rows, ctx.offsets), parts, ctx.offsets, ctx.axis
             )
             to_memory[:, :, rows[0] : rows[1] + 2 * reach] += near_part.narrow(3, reach, memory.shape[3])
-            to_present.append(present_part.to(present.dtype))
+            to_present.append(present_part.to(ctx.dtype))
             to_logits.append(logits_part.to(logits.dtype))
         return _joined(to_present), to_memory.narrow(2, reach, height).to(memory.dtype), _joined(to_logits), None
 
@@ -139,12 +157,12 @@ def _backward(near: Tensor, parts: list[Tensor], offsets: Offsets, axis: int) ->
         parts: logits, g, and what ``_forward`` gave.
         axis: as of ``_forward``.
     """
-    padded, logits, gradient, fused, total = _laid_out(axis, near, *parts)
+    padded, logits, gradient, fused, top, total = _laid_out(axis, near, *parts)
     logits = logits.unflatten(axis, (len(offsets), -1))
     groups = (logits.shape[axis + 1], -1)
-    g, mean = gradient.unflatten(axis, groups), fused.unflatten(axis, groups)
-    to_present = (g * torch.exp(-total).unsqueeze(axis + 1)).flatten(axis, axis + 1)
-    weights, to_logits = torch.exp(logits - total.unsqueeze(axis)), torch.empty_like(logits)
+    g, mean = gradient.unflatten(axis, groups) / total.unsqueeze(axis + 1), fused.unflatten(axis, groups)
+    to_present = (g * torch.exp(-top).unsqueeze(axis + 1)).flatten(axis, axis + 1)
+    weights, to_logits = torch.exp(logits - top.unsqueeze(axis)), torch.empty_like(logits)
     to_near = torch.zeros_like(padded, dtype=gradient.dtype)
     views, targets = (_shifted(around, fused, offsets, axis) for around in (padded, to_near))
     for index, (view, target) in enumerate(zip(views, targets, strict=True)):

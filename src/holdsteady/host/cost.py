@@ -96,7 +96,8 @@ def cost(steady: "StabilizedModel", example: Any, *args: Any, **kwargs: Any) -> 
 
     Counted are the multiply-accumulates (MACs) of convolutions, linear layers, matrix products and attention. What
     works on each value by itself (fusion, activations, norms, resizing, warping) is not, nor is what runs outside of
-    torch, as optical flow does. The base runs three times; what ``steady`` remembers stays as it is.
+    torch, as optical flow does. On large frames heads work on bands of rows, whose overlap is counted twice. The base
+    runs three times; what ``steady`` remembers stays as it is.
 
     Args:
         steady: a base and its adapters.

@@ -235,11 +235,13 @@ class StabilizedModel(nn.Module):
             output = self._through(current, frame, args, kwargs)
         except BaseException:
             if non_finite is not None:
-                self._state = self._end(current, frame, kept, non_finite)
+                self._remember(self._end(current, frame, kept, non_finite))
             raise
-        state = self._end(current, frame, kept, non_finite)
-        self._state = state if self.training else state.detach()
+        self._remember(self._end(current, frame, kept, non_finite))
         return output
+
+    def _remember(self, state: StreamState) -> None:
+        self._state = state if self.training else state.detach()
 
     def reset(self, mask: Tensor | Sequence[bool] | None = None) -> None:
         """Forget: all streams, or those that the mask (B,) names."""

@@ -136,6 +136,14 @@ class Recipe(_Part):
     checkpoint_every: int = Field(200, ge=1, description="steps between checkpoints to resume from")
     seed: int = Field(0, ge=0, description="of weights, clips and corruption")
 
+    @model_validator(mode="after")
+    def _has_a_second_frame(self) -> "Recipe":
+        if self.train != "base" and self.data.length < 2:
+            raise ValueError(
+                "data.length = 1: an adapter does nothing at the first frame; it learns from clips of 2 or more"
+            )
+        return self
+
     @field_validator("weights")
     @classmethod
     def _weights_there(cls, weights: str | None) -> str | None:
