@@ -12,7 +12,11 @@ CASES = [("cnn", kind) for kind in EVERY_KIND] + [("nafnet", kind) for kind in (
 
 
 @pytest.mark.parametrize(("name", "kind"), CASES)
-def test_a_compiled_step_is_the_same(name: str, kind: str) -> None:
+def test_a_compiled_step_is_the_same(name: str, kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    # A compiler can't look at values. Where both don't, they round alike: a flow is searched for on 8 bits, and is
+    # another one where the last digit of a value changes a grey.
+    for module in ("fusion", "window"):
+        monkeypatch.setattr(f"holdsteady.adapters.{module}.can_look", lambda _: False)
     network = NETWORKS[name]
     clip = network.clip(FRAMES)
     steady = attach(network.base, kind, clip[0])
@@ -25,7 +29,5 @@ def test_a_compiled_step_is_the_same(name: str, kind: str) -> None:
             # One graph for all frames, the first among them.
             with settings(error_on_recompile=number > 0):
                 compiled, compiled_state = step(frame, compiled_state)
-            # A flow is searched for on 8 bits: where the last digit of a value changes a grey, it is another one.
-            near = 1e-3 if kind in ("light", "motion", "motion-fixed") else 1e-5
-            torch.testing.assert_close(image(compiled), image(output), rtol=near, atol=near)
+            torch.testing.assert_close(image(compiled), image(output), rtol=1e-5, atol=1e-5)
             assert compiled_state.nbytes == state.nbytes

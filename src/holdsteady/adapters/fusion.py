@@ -102,11 +102,6 @@ def window_offsets(kernel: int, dilations: tuple[int, ...] = (1,)) -> Offsets:
     )
 
 
-def reach(kernel: int, dilations: tuple[int, ...] = (1,)) -> int:
-    """How many pixels away the farthest offset is."""
-    return kernel // 2 * max(dilations)
-
-
 def warp(memory: Tensor, flow: Tensor) -> Tensor:
     """Memory brought to the present: w[p] = memory[p + flow(p)], bicubic, border padding.
 

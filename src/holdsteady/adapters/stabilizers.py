@@ -20,6 +20,7 @@ from holdsteady.adapters.config import AdapterConfig
 from holdsteady.adapters.controller import Head, VectorHead, enlarge
 from holdsteady.adapters.flow import FLOWS, resize_flow
 from holdsteady.adapters.heads import make_head
+from holdsteady.adapters.window import reach
 
 Memory = dict[str, Tensor]
 
@@ -242,7 +243,8 @@ class HeadFusion(Stabilizer):
             hidden = head.hidden(near[0], near[3:], (near[0].shape[-2], near[0].shape[-1]))
             return fusion.spatial_by(last, near[1], near[2], hidden, self.kernel, self.dilations)
 
-        return in_bands(fused, present.shape, widest, max(head.reach, fusion.reach(self.kernel, self.dilations)))
+        offsets = fusion.window_offsets(self.kernel, self.dilations)
+        return in_bands(fused, present.shape, widest, max(head.reach, reach(offsets)))
 
     def _align(self, moment: Moment, context: Context, size: tuple[int, int]) -> Tensor:
         assert context.flow is not None

@@ -135,18 +135,18 @@ class _Window(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         memory, logits, fused, top, total = ctx.saved_tensors
-        reach, height = _reach(ctx.offsets), memory.shape[2]
-        to_memory = F.pad(torch.zeros_like(memory, dtype=gradient.dtype), (0, 0, reach, reach))
+        around, height = reach(ctx.offsets), memory.shape[2]
+        to_memory = F.pad(torch.zeros_like(memory, dtype=gradient.dtype), (0, 0, around, around))
         to_present, to_logits = [], []
         for rows in _strips(logits.shape, logits.device):
             parts = [value[:, :, slice(*rows)] for value in (logits, gradient, fused, top, total)]
             present_part, near_part, logits_part = _backward(
                 _near(memory, rows, ctx.offsets), parts, ctx.offsets, ctx.axis
             )
-            to_memory[:, :, rows[0] : rows[1] + 2 * reach] += near_part.narrow(3, reach, memory.shape[3])
+            to_memory[:, :, rows[0] : rows[1] + 2 * around] += near_part.narrow(3, around, memory.shape[3])
             to_present.append(present_part.to(ctx.dtype))
             to_logits.append(logits_part.to(logits.dtype))
-        return _joined(to_present), to_memory.narrow(2, reach, height).to(memory.dtype), _joined(to_logits), None
+        return _joined(to_present), to_memory.narrow(2, around, height).to(memory.dtype), _joined(to_logits), None
 
 
 def _backward(near: Tensor, parts: list[Tensor], offsets: Offsets, axis: int) -> list[Tensor]:
@@ -193,7 +193,7 @@ def _rows(value: Tensor, rows: Rows, halo: int) -> Tensor:
 
 def _near(memory: Tensor, rows: Rows, offsets: Offsets) -> Tensor:
     """What the windows of some rows reach, zero outside the image."""
-    return F.pad(_rows(memory, rows, _reach(offsets)), [_reach(offsets)] * 2)
+    return F.pad(_rows(memory, rows, reach(offsets)), [reach(offsets)] * 2)
 
 
 # The fusion works on values in the order in which the logits, by far the largest, lie in memory: (B, C, H, W), or
@@ -216,12 +216,13 @@ def _channels_first(value: Tensor, axis: int) -> Tensor:
     return value if axis == 1 else value.permute(0, 3, 1, 2)
 
 
-def _reach(offsets: Offsets) -> int:
+def reach(offsets: Offsets) -> int:
+    """How many pixels away the farthest offset is, down or across."""
     return max(max(abs(row), abs(column)) for row, column in offsets)
 
 
 def _shifted(padded: Tensor, inside: Tensor, offsets: Offsets, axis: int) -> list[Tensor]:
     """What every place sees at each offset: views of a padded map, of the size of the map inside; both laid out."""
-    rows, reach = (2 if axis == 1 else 1), _reach(offsets)
+    rows, around = (2 if axis == 1 else 1), reach(offsets)
     height, width = inside.shape[rows], inside.shape[rows + 1]
-    return [padded.narrow(rows, reach + y, height).narrow(rows + 1, reach + x, width) for y, x in offsets]
+    return [padded.narrow(rows, around + y, height).narrow(rows + 1, around + x, width) for y, x in offsets]

@@ -191,10 +191,8 @@ class StabilizedModel(nn.Module):
     def _end(current: _Pass, frame: Any, kept: Tensor | None, non_finite: Tensor | None) -> StreamState:
         """The state after a frame, or after the part of it that came to pass."""
         shape = tuple(frame.shape)
-        counted = torch.zeros(shape[0], dtype=torch.long) if non_finite is None else non_finite
-        if current.left_out:
-            left_out = torch.stack(current.left_out).sum(dim=0)
-            counted = left_out if non_finite is None else non_finite + left_out
+        counts = [*current.left_out, *([] if non_finite is None else [non_finite])]
+        counted = torch.stack(counts).sum(dim=0) if counts else torch.zeros(shape[0], dtype=torch.long)
         return StreamState(current.memories | current.after, kept, counted, shape)
 
     def new_state(self, frame: Any, *args: Any, **kwargs: Any) -> StreamState:
