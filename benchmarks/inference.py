@@ -1,13 +1,16 @@
 """Time per frame and peak memory of adapters on several networks, as ratios to the network alone.
 
     python benchmarks/inference.py [--network nafnet16,hdrnet] [--size 256,480p,720p,2160p] [--only base,paper,motion]
-                                   [--compile] [--threads 2] [--out figures.csv]
+                                   [--compile] [--dtype bfloat16] [--give-back] [--threads 2] [--out figures.csv]
 
 Each contender runs in a process of its own. They have their turns one after the other, round after round; a ratio is
 taken within a round, and the median over the rounds counts. Beside it are the least and the largest.
 
 ``MiB`` is the rise of the process's peak memory from before the network was made to after the last frame: weights,
 state and what is computed with (``workers.py``). With ``--compile`` the compiler's own memory is in it.
+
+The processes keep the memory that they have freed, as ``holdsteady run`` does (``holdsteady.allocator``); with
+``--give-back`` they give it back to the system, as Python programs do that say nothing (``allocator.py`` compares).
 
 Weights are random and adapters untrained: neither changes what is computed. ``paper-straightforward`` is the paper's
 adapter as one would write it (``straightforward.py``), with the same weights as ``paper``. What fails, or is killed for
@@ -30,6 +33,7 @@ from torch.nn import functional as F
 from workers import Result, Unit, race, ratio
 
 from holdsteady import StabilizedModel
+from holdsteady.allocator import keep_freed_memory
 
 SIZES = {"256": (256, 256), "480p": (480, 640), "720p": (720, 1280), "2160p": (2160, 3840)}
 CONTENDERS = ["base", STRAIGHTFORWARD, *PRESET_NAMES, "motion", "motion-fixed"]
@@ -49,6 +53,7 @@ class Row:
     network: str
     size: str
     compiled: bool
+    dtype: str
     contender: str
     milliseconds: float
     ratio: float
@@ -59,18 +64,32 @@ class Row:
     error: str
 
 
-def prepare(network: str, contender: str, size: tuple[int, int], compiled: bool, threads: int) -> Unit:
+@dataclass(frozen=True)
+class Way:
+    """How the contenders of a table run; attributes as the options of the same names."""
+
+    threads: int
+    compiled: bool = False
+    dtype: str = "float32"
+    gives_back: bool = False
+
+
+def prepare(network: str, contender: str, size: tuple[int, int], way: Way) -> Unit:
     """One frame of a video that goes on."""
-    torch.set_num_threads(threads)
-    model, frames, number = build(network), moving_frames(size, 4), 0
+    if not way.gives_back:
+        keep_freed_memory()
+    torch.set_num_threads(way.threads)
+    dtype: torch.dtype = getattr(torch, way.dtype)
+    model, number = build(network).to(dtype), 0
+    frames = [frame.to(dtype) for frame in moving_frames(size, 4)]
     run: Callable[..., Any] = model if contender == "base" else attach(model, contender)
-    if compiled and isinstance(run, StabilizedModel):
+    if way.compiled and isinstance(run, StabilizedModel):
         state, step = run.new_state(frames[0]), _compile(run.step)
 
         def run(frame: Tensor) -> None:
             nonlocal state
             _, state = step(frame, state)
-    elif compiled:
+    elif way.compiled:
         run = _compile(run)
 
     def unit() -> None:
@@ -95,7 +114,7 @@ def moving_frames(size: tuple[int, int], count: int) -> list[Tensor]:
     return [texture.roll(2 * t, dims=3).contiguous(memory_format=torch.channels_last) for t in range(count)]
 
 
-def make_rows(network: str, size: str, compiled: bool, results: dict[str, Result]) -> list[Row]:
+def make_rows(network: str, size: str, way: Way, results: dict[str, Result]) -> list[Row]:
     """A row for each contender, in the order of the results."""
     base = results["base"]
     rows = []
@@ -103,14 +122,15 @@ def make_rows(network: str, size: str, compiled: bool, results: dict[str, Result
         milliseconds = 1000 * ratio(result.wall, [1.0] * len(result.wall))[0]
         times = ratio(result.wall, base.wall)
         peak = result.peak / base.peak
-        rows.append(Row(network, size, compiled, name, milliseconds, *times, result.peak, peak, result.error))
+        how = (network, size, way.compiled, way.dtype)
+        rows.append(Row(*how, name, milliseconds, *times, result.peak, peak, result.error))
     return rows
 
 
 def print_markdown(rows: list[Row]) -> None:
     """A table of contenders on one network at one size."""
     first = rows[0]
-    print(f"\n**{first.network}, {first.size}{', compiled' if first.compiled else ''}**\n")
+    print(f"\n**{first.network}, {first.size}, {first.dtype}{', compiled' if first.compiled else ''}**\n")
     print("| | ms per frame | × base | MiB | × base |\n| --- | ---: | ---: | ---: | ---: |")
     for row in rows:
         if row.error:
@@ -144,6 +164,8 @@ def main() -> None:
     parser.add_argument("--repeats", type=positive, default=3, help="rounds")
     parser.add_argument("--threads", type=positive, default=os.cpu_count() or 1)
     parser.add_argument("--compile", action="store_true", help="compile everything first, the base too")
+    parser.add_argument("--dtype", choices=("float32", "bfloat16"), default="float32", help="of weights and frames")
+    parser.add_argument("--give-back", action="store_true", help="freed memory goes back to the system")
     parser.add_argument("--out", type=output_file, help="a .csv or .json for the figures")
     args = parser.parse_args()
     try:
@@ -153,12 +175,13 @@ def main() -> None:
     except argparse.ArgumentTypeError as error:
         parser.error(str(error))
     print(f"torch {torch.__version__}, {args.threads} threads, {args.repeats} rounds of {args.frames} frames")
+    way = Way(args.threads, args.compile, args.dtype, args.give_back)
     rows: list[Row] = []
     for network in networks:
         for size in sizes:
-            entries = {name: (network, name, SIZES[size], args.compile, args.threads) for name in names}
+            entries = {name: (network, name, SIZES[size], way) for name in names}
             results = race(prepare, entries, args.repeats, args.frames)
-            part = make_rows(network, size, args.compile, results)
+            part = make_rows(network, size, way, results)
             print_markdown(part)
             rows += part
             if args.out:

@@ -18,6 +18,7 @@ import cv2
 import torch
 
 from holdsteady import stabilize, video, zoo
+from holdsteady.allocator import keep_freed_memory
 from holdsteady.models.runner import FrameRunner, resolve_adapters
 
 WIDTH, HEIGHT = 640, 480
@@ -60,6 +61,7 @@ def main() -> None:
     parser.add_argument("--frames", type=int, default=40)
     parser.add_argument("--repeats", type=int, default=5)
     args = parser.parse_args()
+    keep_freed_memory()  # as `holdsteady run` does
     with tempfile.TemporaryDirectory() as folder:
         source, sink = Path(folder, "in.mp4"), Path(folder, "out.mp4")
         frames = make_clip(source, args.frames)

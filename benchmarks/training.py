@@ -19,6 +19,7 @@ import torch
 from contenders import NETWORKS, PRESET_NAMES, RECOMPUTED, STRAIGHTFORWARD, THIN, attach, build, chosen, positive
 from workers import Result, Unit, race, ratio
 
+from holdsteady.allocator import keep_freed_memory
 from holdsteady.training.unroll import Objective, Unroll
 
 CONTENDERS = ["base", "motion", STRAIGHTFORWARD, RECOMPUTED, *PRESET_NAMES, *THIN]
@@ -27,6 +28,7 @@ LENGTH = 8  # frames of a clip
 
 def prepare(network: str, contender: str, clips: int, crop: int) -> Unit:
     """One step: the loss of a batch of clips, and its gradients."""
+    keep_freed_memory()  # as `holdsteady train` does
     torch.set_num_threads(1)
     alone = contender == "base"
     model = build(network).requires_grad_(alone)

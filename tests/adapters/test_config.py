@@ -55,6 +55,11 @@ def test_the_preset_has_the_constants_of_the_paper() -> None:
         ("spatail", {}, r"no kind of adapter is named 'spatail' \(did you mean spatial\?\); there is output-fixed, "),
         ("motion-fixd", {}, r"did you mean motion-fixed"),
         ("spatial", {"preset": "papr"}, r"no preset is named 'papr' \(did you mean paper\?\)"),
+        (
+            "motion",
+            {"preset": "tiny"},
+            r"kind 'motion' has no presets, as 'tiny'; those that have: controlled, spatial",
+        ),
         ("spatial:3", {}, r"'spatial:3': spatial has no main setting; those that have: output-fixed, "),
         ("output-fixed:much", {}, r"'output-fixed:much': 'much' is no number; it sets beta"),
         ("output-fixed:0", {}, r"beta = 0.0: .*greater than 0"),

@@ -4,11 +4,23 @@ import math
 
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from torch import nn
+from torch.nn import functional as F
 
 from holdsteady.adapters.adapter import Adapter, Point
 from holdsteady.adapters.config import make_config
-from holdsteady.adapters.controller import Backbone, Head, HeadShape, MotionHead, Offsets, VectorHead, shrink
+from holdsteady.adapters.controller import (
+    Backbone,
+    Head,
+    HeadShape,
+    MotionHead,
+    Offsets,
+    VectorHead,
+    enlarge_rows,
+    shrink,
+)
 from holdsteady.adapters.fusion import warp
 from holdsteady.adapters.layout import Layout
 
@@ -33,7 +45,7 @@ def nafnet32() -> list[Point]:
 def test_parameters_at_every_block_of_the_published_network(kind: str, millions: float | None) -> None:
     points = nafnet32()
     with torch.device("meta"):
-        adapter = Adapter(make_config(kind, "paper"), points)
+        adapter = Adapter(make_config(kind, None if kind == "simple-learned" else "paper"), points)
     channels = [point.shape[0] for point in points if point.shape]
     if kind == "simple-learned":
         assert size(adapter) == sum(channels)
@@ -98,6 +110,17 @@ def test_a_separable_head_with_reduction() -> None:
     head = Head(HeadShape(8, 12, (0.0,) * 5, 7, 1, reduction=3, separable=True))
     first, second, last = 9 * 11 + 11 + conv(11, 7, 1), 9 * 7 + 7 + conv(7, 7, 1), 9 * 7 + 7 + conv(7, 5, 1)
     assert size(head) == conv(12, 3, 1) + first + second + last
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(1, 4), st.integers(1, 12), st.integers(1, 12), st.integers(0, 11), st.integers(1, 12))
+def test_some_rows_are_enlarged_as_all_of_them(scale: int, height: int, width: int, start: int, count: int) -> None:
+    value = torch.randn(1, 2, -(-height // scale), -(-width // scale))
+    whole = enlarge_rows(value, scale, slice(0, height), width)
+    expected = F.interpolate(value, scale_factor=float(scale), mode="bilinear", align_corners=False)
+    torch.testing.assert_close(whole, expected[..., :height, :width])
+    rows = slice(min(start, height - 1), min(start + count, height))
+    torch.testing.assert_close(enlarge_rows(value, scale, rows, width), whole[:, :, rows])
 
 
 @pytest.mark.parametrize("scale", [1, 2, 4])

@@ -80,10 +80,23 @@ def test_a_layers_logits_need_not_exist_as_a_whole(
     assert trained.requires_grad
 
 
-@pytest.mark.parametrize(("height", "values"), [(2, 1), (9, 20), (10, 40), (30, 100), (30, 10_000)])
+@pytest.mark.parametrize("height", [2, 9, 30])
 @pytest.mark.parametrize("reach", [1, 2, 5])
-def test_bands_are_the_whole(height: int, values: int, reach: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("holdsteady.adapters.bands._VALUES", values)
+@pytest.mark.parametrize(
+    ("cached", "largest", "highest"),
+    [
+        (1, 1, 1),  # never less than a row
+        (20, 1, 2),  # what is in the cache, whatever the border
+        (1, 1000, 6),  # a multiple of what the border takes
+        (1, 40, 4),  # if that is not too large
+    ],
+)
+def test_bands_are_the_whole(
+    height: int, reach: int, cached: int, largest: int, highest: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Maps of 2 channels and 5 columns: ten values a row."""
+    for name, value in {"_CACHED": cached, "_LARGEST": largest, "_HEIGHT": 6}.items():
+        monkeypatch.setattr(f"holdsteady.adapters.bands.{name}", value)
     (map_,) = maps(0, 1, (1, 2, height, 5))
     seen = []
 
@@ -95,8 +108,9 @@ def test_bands_are_the_whole(height: int, values: int, reach: int, monkeypatch: 
     with torch.no_grad():
         parts = in_bands(blurred, map_.shape, 2, reach)
         torch.testing.assert_close(parts, blurred(slice(0, height)), atol=1e-6, rtol=1e-6)
-    assert (len(seen) == 2) == (10 * height <= values)
-    assert max(seen[:-1]) <= max(1, -(-values // 10)) + 2 * reach
+    rows = highest * reach if highest == 6 else highest
+    assert (len(seen) == 2) == (height <= rows)
+    assert max(seen[:-1]) <= rows + 2 * reach
 
 
 @pytest.mark.usefixtures("height_of_strips")
@@ -231,6 +245,18 @@ def test_warping_is_bicubic_sampling_held_within_the_range(seed: int, shape: tup
     (memory,) = maps(seed, 1, shape)
     (flow,) = maps(seed + 1, 1, (shape[0], 2, *shape[2:]), reach)
     torch.testing.assert_close(fusion.warp(memory, flow), formulas.warp(memory, flow), rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("height", [1, 5, 12, 13])
+def test_a_picture_is_warped_by_all_threads_alike(height: int) -> None:
+    memory, flow = maps(0, 2, (1, 4, height, 9))
+    alone = fusion.warp(memory, flow[:, :2])
+    before = torch.get_num_threads()
+    torch.set_num_threads(5)
+    try:
+        torch.testing.assert_close(fusion.warp(memory, flow[:, :2]), alone, rtol=0, atol=0)
+    finally:
+        torch.set_num_threads(before)
 
 
 def test_warping_along_whole_pixels_moves_the_memory_exactly() -> None:

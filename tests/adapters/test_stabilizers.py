@@ -130,10 +130,11 @@ def test_what_is_remembered_shares_no_memory_with_what_goes_in_or_out(kind: str)
                 torch.testing.assert_close(memory[name], kept, rtol=0, atol=0, equal_nan=True)
 
 
-@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind.startswith("spatial")])
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind.startswith("spatial") or kind == "motion"])
 def test_a_head_may_work_on_bands(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
     whole, _ = run(cell_of(kind), clip(3, shape=(2, 3, 40, 7)))
-    monkeypatch.setattr("holdsteady.adapters.bands._VALUES", 1500)
+    monkeypatch.setattr("holdsteady.adapters.bands._CACHED", 1500)
+    monkeypatch.setattr("holdsteady.adapters.bands._LARGEST", 0)
     banded, _ = run(cell_of(kind), clip(3, shape=(2, 3, 40, 7)))
     for one, other in zip(whole, banded, strict=True):
         torch.testing.assert_close(one, other, atol=1e-6, rtol=1e-6)
@@ -167,7 +168,8 @@ def slow(kind: str, cell: Any, values: list[Tensor]) -> list[Tensor]:
                 half = F.avg_pool2d(torch.cat(seen, dim=1), 2, ceil_mode=True, count_include_pad=False)
                 small = F.interpolate(context.features, size=(3, 4), mode="bilinear", align_corners=False)
                 inside = cell.head.layers(torch.cat((small, cell.head.reduce(half)), dim=1))
-                logits = F.interpolate(cell.head.logits(cell.head.spread(inside)), size=SHAPE[2:], mode="bilinear")
+                grown = F.interpolate(cell.head.logits(cell.head.spread(inside)), scale_factor=2.0, mode="bilinear")
+                logits = grown[..., : SHAPE[2], : SHAPE[3]]
             else:
                 logits = cell.head.logits(cell.head.layers(torch.cat((g, *seen), dim=1)))
             if name == "controlled":

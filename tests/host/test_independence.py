@@ -240,6 +240,12 @@ def test_an_output_adapter_goes_with_every_model_of_as_many_channels(tmp_path: P
         ("spatial", {}, ConfigError, r"kind 'spatial' at input, output needs example=frame"),
         ("motion", {}, ConfigError, r"kind 'motion' at output needs example=frame"),
         (hs.make_config("output-fixed"), {"beta": 0.5}, ConfigError, r"beta: settings go with the name of a kind"),
+        (
+            hs.make_config("output-fixed"),
+            {"preset": "tiny"},
+            ConfigError,
+            r"preset: settings go with the name of a kind",
+        ),
         ("output-fixed", {"bta": 0.5}, ConfigError, r"'bta' is no setting \(did you mean beta"),
     ],
 )

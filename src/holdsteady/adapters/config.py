@@ -89,7 +89,9 @@ class AdapterConfig(BaseModel):
     head_width: int = Field(64, ge=1, description="channels of the heads")
     head_layers: int = Field(2, ge=0, description="layers of a head between the first and the logits")
     head_scale: Literal[1, 2, 4] = Field(1, description="heads work at 1/this of their point's size")
-    head_reduction: int = Field(0, ge=0, description="channels that a 1×1 layer first brings a head's maps to; 0: none")
+    head_reduction: int = Field(
+        0, ge=0, description="channels that a 1×1 layer first brings a head's maps to, where they have more; 0: none"
+    )
     head_convolution: Literal["full", "separable"] = Field("full", description="what the 3×3 layers of heads are")
     head_input: Literal["features", "pair", "differences", "backbone"] = Field(
         "features",
@@ -197,20 +199,24 @@ _SHORT = {
 }
 
 
-def make_config(kind: str, preset: str = DEFAULT_PRESET, **settings: Any) -> AdapterConfig:
+def make_config(kind: str, preset: str | None = None, **settings: Any) -> AdapterConfig:
     """A validated config of one kind: a preset's constants, then the settings given.
 
     Args:
         kind: a kind's name, or a kind and its main setting: ``"output-fixed:0.8"``.
-        preset: a name in ``PRESETS``.
+        preset: a name in ``PRESETS``, for the kinds with heads; None for ``DEFAULT_PRESET``.
         settings: fields of :class:`AdapterConfig`.
 
     Raises:
-        ConfigError: the kind or the preset is unknown, or settings are unknown, unused or out of range.
+        ConfigError: the kind or the preset is unknown, the kind has no presets, or settings are unknown, unused or out
+            of range.
     """
     name, colon, value = kind.partition(":")
     if name not in KINDS:
         raise ConfigError(f"no kind of adapter is named '{name}'{near(name, KINDS)}; there is {', '.join(KINDS)}")
+    if preset is not None and name not in HEAD_KINDS:
+        raise ConfigError(f"kind '{name}' has no presets, as '{preset}'; those that have: {', '.join(HEAD_KINDS)}")
+    preset = preset or DEFAULT_PRESET
     if preset not in PRESETS:
         raise ConfigError(f"no preset is named '{preset}'{near(preset, PRESETS)}; there is {', '.join(PRESETS)}")
     if colon:

@@ -78,7 +78,7 @@ class HeadShape:
         initial_logits: of a place, the biases of the last layer at the start.
         width: channels of its layers.
         layers: layers between the first and the logits.
-        reduction: channels that a 1×1 layer brings the values to, or 0.
+        reduction: channels that a 1×1 layer brings the values to where they have more, or 0.
         separable: whether a 3×3 layer is one for each channel, followed by a 1×1 layer.
         scale: by which values are shrunk first; the logits are enlarged again.
     """
@@ -99,7 +99,7 @@ class Head(nn.Module):
     def __init__(self, shape: HeadShape) -> None:
         super().__init__()
         self.scale = shape.scale
-        reduced = shape.reduction if shape.reduction and shape.values else shape.values
+        reduced = min(shape.reduction, shape.values) if shape.reduction else shape.values
         self.reduce = (
             _initialise(nn.Conv2d(shape.values, reduced, 1), "linear") if reduced != shape.values else nn.Identity()
         )
@@ -111,21 +111,25 @@ class Head(nn.Module):
         self.spread = _depthwise(shape.width) if shape.separable else nn.Identity()
 
     def forward(self, features: Tensor, values: list[Tensor], size: tuple[int, int]) -> Tensor:
-        return enlarge(self.logits(self.hidden(features, values, size)), size)
+        logits: Tensor = self.logits(self.hidden(self.seen(features, values, size)))
+        return enlarge_rows(logits, self.scale, slice(0, size[0]), size[1])
+
+    def seen(self, features: Tensor, values: list[Tensor], size: tuple[int, int]) -> list[Tensor]:
+        """Features and values (B, C, H, W) of a point, as the layers see them: at 1/scale of its size."""
+        small = (-(-size[0] // self.scale), -(-size[1] // self.scale))
+        return [enlarge(features, small), *(shrink(value, self.scale) for value in values)]
 
     @property
     def reach(self) -> int:
         """How many pixels around it a logit depends on, at a scale of 1."""
         return len(self.layers) + 1
 
-    def hidden(self, features: Tensor, values: list[Tensor], size: tuple[int, int]) -> Tensor:
-        """What the last layer, ``logits``, sees: (B, width, ⌈H/scale⌉, ⌈W/scale⌉)."""
-        small = (-(-size[0] // self.scale), -(-size[1] // self.scale))
-        seen = [shrink(value, self.scale) for value in values]
+    def hidden(self, values: list[Tensor]) -> Tensor:
+        """What the last layer, ``logits``, sees (B, width, h, w), from rows of what :meth:`seen` gives."""
         if not isinstance(self.reduce, nn.Identity):
-            seen = [self.reduce(torch.cat(seen, dim=1))]
-        hidden = torch.cat((enlarge(features, small), *seen), dim=1)
-        del seen
+            values = [values[0], self.reduce(torch.cat(values[1:], dim=1))]
+        hidden = torch.cat(values, dim=1)
+        del values
         for layer in self.layers:  # one by one: a call of them all would hold what the first one sees to the end
             hidden = layer(hidden)
         out: Tensor = self.spread(hidden)
@@ -162,7 +166,17 @@ class MotionHead(nn.Module):
         self.logits = _initialise(nn.Conv2d(width, len(initial_logits), 1), "linear", initial_logits)
 
     def forward(self, values: list[Tensor]) -> Tensor:
-        out: Tensor = self.logits(self.spread(self.layers(torch.cat(values, dim=1))))
+        out: Tensor = self.logits(self.hidden(values))
+        return out
+
+    @property
+    def reach(self) -> int:
+        """How many pixels around it a logit depends on."""
+        return len(self.layers) + 1
+
+    def hidden(self, values: list[Tensor]) -> Tensor:
+        """What the last layer, ``logits``, sees: (B, width, H, W)."""
+        out: Tensor = self.spread(self.layers(torch.cat(values, dim=1)))
         return out
 
 
@@ -176,6 +190,18 @@ def enlarge(value: Tensor, size: tuple[int, int]) -> Tensor:
     if value.shape[-2:] == size:
         return value
     return F.interpolate(value, size=size, mode="bilinear", align_corners=False)
+
+
+def enlarge_rows(value: Tensor, scale: int, rows: slice, width: int) -> Tensor:
+    """Some rows of a map (B, C, h, w), enlarged bilinearly, of which each place is a square as of :func:`shrink`.
+
+    Args:
+        rows: of the result, which is (B, C, rows, width).
+    """
+    first, last = max(rows.start // scale - 1, 0), -(-rows.stop // scale) + 1
+    near = value[:, :, first:last]
+    grown = near if scale == 1 else F.interpolate(near, scale_factor=scale, mode="bilinear", align_corners=False)
+    return grown[:, :, rows.start - scale * first : rows.stop - scale * first, :width]
 
 
 def _depthwise(width: int) -> nn.Module:

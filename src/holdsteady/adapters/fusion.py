@@ -6,12 +6,14 @@ Every result is a convex combination of present and memory (and of zero, where a
 """
 
 import math
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from holdsteady.adapters.window import Offsets, can_look, fuse_window, fuse_window_by
+from holdsteady.adapters.bands import in_bands
+from holdsteady.adapters.window import Offsets, can_look, fuse_window, fuse_window_by, reach
 
 
 def is_finite(value: Tensor) -> Tensor:
@@ -93,6 +95,41 @@ def spatial_by(
     return fuse_window_by(layer, present, memory, hidden, window_offsets(kernel, dilations))
 
 
+class WindowHead(Protocol):
+    """A head at the size of its point: ``logits(hidden(values))``, each place from those within ``reach`` pixels."""
+
+    @property
+    def logits(self) -> Any: ...
+
+    @property
+    def reach(self) -> int: ...
+
+    def hidden(self, values: list[Tensor]) -> Tensor: ...
+
+
+def spatial_in_bands(
+    head: WindowHead,
+    values: list[Tensor],
+    present: Tensor,
+    memory: Tensor,
+    kernel: int,
+    dilations: tuple[int, ...] = (1,),
+) -> Tensor:
+    """:func:`spatial_by` with all of a head, a band of rows at a time where a frame is large.
+
+    Args:
+        values: what the head sees, maps (B, …, H, W).
+        present, memory, kernel, dilations: as of :func:`spatial`.
+    """
+
+    def fused(rows: slice) -> Tensor:
+        hidden = head.hidden([value[:, :, rows] for value in values])
+        return spatial_by(head.logits, present[:, :, rows], memory[:, :, rows], hidden, kernel, dilations)
+
+    widest = max(sum(value.shape[1] for value in values), head.logits.in_channels)
+    return in_bands(fused, present.shape, widest, max(head.reach, reach(window_offsets(kernel, dilations))))
+
+
 def window_offsets(kernel: int, dilations: tuple[int, ...] = (1,)) -> Offsets:
     """(row, column) of each offset o of :func:`spatial`, in the order of its logits."""
     return tuple(
@@ -123,11 +160,22 @@ def warp(memory: Tensor, flow: Tensor) -> Tensor:
     y = torch.arange(height, device=flow.device, dtype=dtype)[:, None] + moves[:, 1]
     grid = torch.stack((x * (2 / width) + (1 / width - 1), y * (2 / height) + (1 / height - 1)), dim=-1)
     source = memory.to(dtype)
-    parts = source.reshape(len(moves), -1, height, width)
-    moved = F.grid_sample(parts, grid, mode="bicubic", padding_mode="border", align_corners=False)
+    moved = _sample(source.reshape(len(moves), -1, height, width), grid).reshape(batch, channels, height, width)
     low, high = torch.aminmax(source.flatten(2), dim=2)
-    moved = moved.reshape(batch, channels, height, width)
     return moved.clamp(low[..., None, None], high[..., None, None]).to(memory.dtype)
+
+
+def _sample(source: Tensor, grid: Tensor) -> Tensor:
+    """Values of (N, C, H, W) at the places (N, H, W, 2) of a grid, bicubic, border padding."""
+    height, parts = grid.shape[1], 1
+    if len(source) == 1 and can_look(source) and not source.requires_grad:
+        # On a CPU each picture is the work of one thread: it is handed out once for each, with a part of the rows.
+        parts = torch.get_num_threads()
+        rows = -(-height // parts)
+        grid = F.pad(grid, (0, 0, 0, 0, 0, parts * rows - height)).reshape(parts, rows, *grid.shape[2:])
+        source = source.expand(parts, -1, -1, -1)
+    moved = F.grid_sample(source, grid, mode="bicubic", padding_mode="border", align_corners=False)
+    return moved if parts == 1 else moved.transpose(0, 1).flatten(1, 2)[None, :, :height]
 
 
 def local_difference(present: Tensor, warped: Tensor) -> Tensor:

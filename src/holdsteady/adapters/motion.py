@@ -83,5 +83,6 @@ class Motion(MotionStabilizer):
         if frame.shape[-2:] != present.shape[-2:]:
             frame = F.interpolate(frame, size=present.shape[-2:], mode="bilinear", antialias=True)
         difference = (present - warped).abs()
-        logits = self.head([frame, present, warped, difference, fusion.box_mean(difference)])
-        return fusion.spatial(present, warped, logits, self.kernel, self.dilations), warped
+        values = [frame, present, warped, difference, fusion.box_mean(difference)]
+        fused = fusion.spatial_in_bands(self.head, values, present, warped, self.kernel, self.dilations)
+        return fused, warped

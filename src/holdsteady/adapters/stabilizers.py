@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from holdsteady.adapters import fusion
 from holdsteady.adapters.bands import in_bands
 from holdsteady.adapters.config import AdapterConfig
-from holdsteady.adapters.controller import Head, VectorHead, enlarge
+from holdsteady.adapters.controller import Head, VectorHead, enlarge_rows
 from holdsteady.adapters.flow import FLOWS, resize_flow
 from holdsteady.adapters.heads import make_head
 from holdsteady.adapters.window import reach
@@ -223,28 +223,21 @@ class HeadFusion(Stabilizer):
         if self.aligned:
             stabilized = self._align(moment, context, size)
         values = self._values(moment, stabilized)
-        if self.kernel and isinstance(self.head, Head) and self.head.scale == 1:
-            features = enlarge(context.features, size)
-            return self._fuse_bands(self.head, features, values, moment.present, stabilized), stabilized
-        logits = self.head(context.features, values, size)
         if not self.kernel:
+            logits = self.head(context.features, values, size)
             return fusion.controlled(moment.present, stabilized, logits), stabilized
-        return fusion.spatial(moment.present, stabilized, logits, self.kernel, self.dilations), stabilized
-
-    def _fuse_bands(
-        self, head: Head, features: Tensor, values: list[Tensor], present: Tensor, stabilized: Tensor
-    ) -> Tensor:
-        """The head and the fusion, band by band, so that a large frame does not need large memory for its layers."""
-        last = cast(nn.Conv2d, head.logits)
-        widest = max(features.shape[1] + sum(value.shape[1] for value in values), last.in_channels)
+        head, window = cast(Head, self.head), (self.kernel, self.dilations)  # points without space have no window
+        seen = head.seen(context.features, values, size)
+        if head.scale == 1:
+            return fusion.spatial_in_bands(head, seen, moment.present, stabilized, *window), stabilized
+        small = head.logits(head.hidden(seen))
 
         def fused(rows: slice) -> Tensor:
-            near = [value[:, :, rows] for value in (features, present, stabilized, *values)]
-            hidden = head.hidden(near[0], near[3:], (near[0].shape[-2], near[0].shape[-1]))
-            return fusion.spatial_by(last, near[1], near[2], hidden, self.kernel, self.dilations)
+            logits = enlarge_rows(small, head.scale, rows, size[1])
+            return fusion.spatial(moment.present[:, :, rows], stabilized[:, :, rows], logits, *window)
 
-        offsets = fusion.window_offsets(self.kernel, self.dilations)
-        return in_bands(fused, present.shape, widest, max(head.reach, reach(offsets)))
+        around = reach(fusion.window_offsets(*window))
+        return in_bands(fused, moment.present.shape, small.shape[1], around), stabilized
 
     def _align(self, moment: Moment, context: Context, size: tuple[int, int]) -> Tensor:
         assert context.flow is not None

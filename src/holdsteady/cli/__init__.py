@@ -7,6 +7,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
+from holdsteady.allocator import keep_freed_memory
 from holdsteady.cli import compare, corrupt, demo, evaluate, fix, points, run, theory, train
 from holdsteady.errors import HoldsteadyError
 
@@ -37,6 +38,7 @@ def main() -> None:
         errors.print(f"[yellow]warning:[/] {escape(str(message))}")
 
     warnings.showwarning = show_warning
+    keep_freed_memory()
     try:
         app()
     except HoldsteadyError as error:

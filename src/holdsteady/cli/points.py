@@ -10,7 +10,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from holdsteady.adapters.config import make_config
-from holdsteady.adapters.presets import DEFAULT_KIND, DEFAULT_PRESET
+from holdsteady.adapters.presets import DEFAULT_KIND
 from holdsteady.cli import options
 from holdsteady.errors import ConfigError, HoldsteadyError, ModelError
 from holdsteady.host.attach import AdapterLike, stabilize
@@ -95,7 +95,7 @@ def _adapters(
         return None
     if adapter is None:
         chosen = {"points": tuple(select)} if select else {}
-        return [make_config(kind or DEFAULT_KIND, preset or DEFAULT_PRESET, **chosen)]
+        return [make_config(kind or DEFAULT_KIND, preset, **chosen)]
     if new or select:
         given = [*new, *(["--select"] if select else [])]
         raise ConfigError(f"--adapter {adapter} has its kind and its points; leave out {', '.join(given)}")

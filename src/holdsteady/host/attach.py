@@ -9,7 +9,6 @@ from torch import Tensor, nn
 from holdsteady.adapters.adapter import Adapter, Point
 from holdsteady.adapters.config import KINDS, AdapterConfig, make_config, near
 from holdsteady.adapters.files import load_adapter
-from holdsteady.adapters.presets import DEFAULT_PRESET
 from holdsteady.errors import AdapterError, ConfigError, PointError
 from holdsteady.host.points import can_mirror, digest, is_channels_last, points, select_points
 from holdsteady.host.stabilized import StabilizedModel
@@ -23,7 +22,7 @@ def stabilize(
     *,
     example: Tensor | None = None,
     strength: float = 1.0,
-    preset: str = DEFAULT_PRESET,
+    preset: str | None = None,
     **settings: Any,
 ) -> StabilizedModel:
     """Hold a frame-wise image model steady over a video.
@@ -40,7 +39,8 @@ def stabilize(
         example: one batch of frames (B, C, H, W) for the pass that finds points and shapes; needed by kinds that have
             parameters or work inside the network.
         strength: from 0 (the base) to 1 (the adapter).
-        preset: constants that ``settings`` then change: ``"light"``, ``"tiny"`` or ``"paper"``.
+        preset: constants that ``settings`` then change, for the kinds with heads (``"spatial"``, ``"controlled"``):
+            ``"light"``, which is the default, ``"tiny"`` or ``"paper"``.
         settings: fields of :class:`AdapterConfig`, as ``points``, ``beta``, ``kernel``.
 
     Raises:
@@ -57,13 +57,14 @@ def _resolve(
     model: Callable[..., Any],
     adapter: AdapterLike,
     example: Tensor | None,
-    preset: str,
+    preset: str | None,
     settings: dict[str, Any],
 ) -> Adapter:
     if isinstance(adapter, str) and adapter.partition(":")[0] in KINDS:
         adapter = make_config(adapter, preset, **settings)
-    elif settings:
-        raise ConfigError(f"{', '.join(settings)}: settings go with the name of a kind, not with {adapter!r}")
+    elif settings or preset is not None:
+        given = [*([] if preset is None else ["preset"]), *settings]
+        raise ConfigError(f"{', '.join(given)}: settings go with the name of a kind, not with {adapter!r}")
     if isinstance(adapter, AdapterConfig):
         return _new_adapter(model, adapter, example)
     if not isinstance(adapter, Adapter):
