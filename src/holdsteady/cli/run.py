@@ -21,7 +21,7 @@ def run(
     adapter: Annotated[
         str,
         typer.Option(
-            help="none, motion-fixed, output-fixed:0.8, output-gaussian:2, simple-fixed:0.9, nafnet16-noise-motion "
+            help="none, motion-fixed, output-fixed:0.8, output-gaussian:2, simple-fixed:0.9, nafnet16-light "
             "(ships here), a folder, or several joined by +."
         ),
     ] = "motion-fixed",
@@ -48,7 +48,7 @@ def run(
 
         holdsteady run noisy.mp4 clean.mp4 --model nafnet16-denoise
 
-        holdsteady run noisy.mp4 clean.mp4 --model nafnet16-denoise --adapter nafnet16-noise-motion
+        holdsteady run noisy.mp4 clean.mp4 --model nafnet16-denoise --adapter nafnet16-light
 
         holdsteady run in.mp4 out.mkv --model my_model.py:build --weights w.safetensors --adapter my-adapter/
 

@@ -20,8 +20,10 @@ _BUILDERS: dict[str, Callable[[], nn.Module]] = {
 #: The names that :func:`load` takes.
 NAMES = tuple(_BUILDERS)
 
+_ADAPTERS = ("nafnet16-light", "nafnet16-noise-motion", "nafnet16-patchdrop-input")
+
 #: Trained adapters, by name, and their folders. They are made by the recipes of the same name.
-ADAPTERS = {name: _FOLDER / name for name in ("nafnet16-noise-motion", "nafnet16-patchdrop-input")}
+ADAPTERS = {name: _FOLDER / name for name in _ADAPTERS}
 
 
 def load(name: str) -> nn.Module:
