@@ -80,9 +80,9 @@ def prepare(network: str, contender: str, size: tuple[int, int], way: Way) -> Un
         keep_freed_memory()
     torch.set_num_threads(way.threads)
     dtype: torch.dtype = getattr(torch, way.dtype)
-    model, number = build(network).to(dtype), 0
+    model, number = build(network), 0
     frames = [frame.to(dtype) for frame in moving_frames(size, 4)]
-    run: Callable[..., Any] = model if contender == "base" else attach(model, contender)
+    run: Callable[..., Any] = (model if contender == "base" else attach(model, contender)).to(dtype)
     if way.compiled and isinstance(run, StabilizedModel):
         state, step = run.new_state(frames[0]), _compile(run.step)
 
