@@ -25,6 +25,8 @@ import yaml
 from contenders import build
 
 from holdsteady import stabilize, zoo
+from holdsteady.adapters.config import make_config
+from holdsteady.adapters.files import load_adapter
 
 NOISE = "gaussian:sigma=0.19607843"
 CORRUPTIONS = {"noise": NOISE, "drop": f"{NOISE}+patch-drop"}
@@ -109,26 +111,39 @@ VARIANTS: dict[str, tuple[dict[str, Any], float]] = {
 
 
 def train(name: str, trial: str, steps: int, seed: int, out: Path, weights: Path) -> Path:
-    """The folder of a variant's adapter, trained if it is not there yet."""
+    """The folder of a variant's adapter, trained if it is not there yet.
+
+    Raises:
+        SystemExit: there is one that was trained otherwise.
+    """
     folder = out / f"{name}-{trial}".replace(" ", "-")
-    if not (folder / "adapter.safetensors").is_file() or (folder / "checkpoint.pt").is_file():
-        settings, rate = VARIANTS[name]
-        output, corruption = trial.split() if " " in trial else ("", trial)
-        recipe, changes = "recipes/design.yaml", {}
-        if output:
-            recipe = "recipes/design-scenes.yaml"
-            loss = {"objective.target": output, "objective.distance": SCENES[output][0]}
-            changes = {"model": f"recipes/scene_networks.py:{output}", "weights": str(weights), **loss}
-        changes |= {
-            "adapter": yaml.safe_dump(settings, default_flow_style=True, width=10_000).strip(),
-            "corruption": CORRUPTIONS[corruption],
-            "optimizer.learning_rate": str(rate),
-            "steps": str(steps),
-            "seed": str(seed),
-            "validation.every": str(steps),
-        }
-        chosen = [part for key, value in changes.items() for part in ("--set", f"{key}={value}")]
-        _holdsteady("train", recipe, *chosen, "--out", str(folder))
+    settings, rate = VARIANTS[name]
+    if (folder / "adapter.safetensors").is_file() and not (folder / "checkpoint.pt").is_file():
+        done = yaml.safe_load((folder / "recipe.yaml").read_text(encoding="utf-8"))
+        found = (done["steps"], done["seed"], done["optimizer"]["learning_rate"])
+        # What a preset meant then, and not its name alone.
+        shapes = [
+            config.settings() | {"points": None} for config in (load_adapter(folder).config, make_config(**settings))
+        ]
+        if found != (steps, seed, rate) or shapes[0] != shapes[1]:
+            raise SystemExit(f"{folder} holds an adapter that was trained otherwise; delete it, or take another --out")
+        return folder
+    output, corruption = trial.split() if " " in trial else ("", trial)
+    recipe, changes = "recipes/design.yaml", {}
+    if output:
+        recipe = "recipes/design-scenes.yaml"
+        loss = {"objective.target": output, "objective.distance": SCENES[output][0]}
+        changes = {"model": f"recipes/scene_networks.py:{output}", "weights": str(weights), **loss}
+    changes |= {
+        "adapter": yaml.safe_dump(settings, default_flow_style=True, width=10_000).strip(),
+        "corruption": CORRUPTIONS[corruption],
+        "optimizer.learning_rate": str(rate),
+        "steps": str(steps),
+        "seed": str(seed),
+        "validation.every": str(steps),
+    }
+    chosen = [part for key, value in changes.items() for part in ("--set", f"{key}={value}")]
+    _holdsteady("train", recipe, *chosen, "--out", str(folder))
     return folder
 
 
@@ -158,7 +173,7 @@ def _figures(folder: Path, name: str, what: tuple[str, ...], whose: str, wanted:
 
 def costs(name: str) -> dict[str, float]:
     """Parameters on the demo's denoiser, and multiply-accumulates over the base's there and on NAFNet-32."""
-    settings, example = VARIANTS[name][0], torch.rand(1, 3, 64, 64)
+    settings, example = VARIANTS[name][0], torch.rand(1, 3, 256, 256)
     small = stabilize(zoo.load("nafnet16-denoise"), example=example, **_call(settings)).cost(example)
     big = stabilize(build("nafnet32"), example=example, **_call(settings)).cost(example)
     return {"parameters": small.total.parameters, "MACs": small.ratio or 0, "MACs, NAFNet-32": big.ratio or 0}

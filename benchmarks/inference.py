@@ -44,6 +44,7 @@ class Row:
     """One contender on one network at one size; NaN where it did not get so far.
 
     Attributes:
+        threads, compiled, dtype, gives_back: as of ``Way``.
         milliseconds: a frame, the median over the rounds.
         ratio, least, most: of the time to the base's.
         peak_mib, peak_ratio: memory, and as a ratio to the base's.
@@ -52,8 +53,10 @@ class Row:
 
     network: str
     size: str
+    threads: int
     compiled: bool
     dtype: str
+    gives_back: bool
     contender: str
     milliseconds: float
     ratio: float
@@ -122,15 +125,16 @@ def make_rows(network: str, size: str, way: Way, results: dict[str, Result]) -> 
         milliseconds = 1000 * ratio(result.wall, [1.0] * len(result.wall))[0]
         times = ratio(result.wall, base.wall)
         peak = result.peak / base.peak
-        how = (network, size, way.compiled, way.dtype)
-        rows.append(Row(*how, name, milliseconds, *times, result.peak, peak, result.error))
+        how = (way.threads, way.compiled, way.dtype, way.gives_back)
+        rows.append(Row(network, size, *how, name, milliseconds, *times, result.peak, peak, result.error))
     return rows
 
 
 def print_markdown(rows: list[Row]) -> None:
     """A table of contenders on one network at one size."""
     first = rows[0]
-    print(f"\n**{first.network}, {first.size}, {first.dtype}{', compiled' if first.compiled else ''}**\n")
+    how = ", compiled" * first.compiled + ", memory given back" * first.gives_back
+    print(f"\n**{first.network}, {first.size}, {first.dtype}{how}**\n")
     print("| | ms per frame | × base | MiB | × base |\n| --- | ---: | ---: | ---: | ---: |")
     for row in rows:
         if row.error:

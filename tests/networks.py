@@ -157,6 +157,7 @@ KINDS: dict[str, list[tuple[str, dict[str, Any]]]] = {
     "controlled": [("controlled", _CONTROLLED)],
     "spatial": [("spatial", {**_HEADS, "initial_logit": 2.0})],
     "light": [("spatial", {"preset": "light", "initial_logit": 2.0})],
+    "tiny": [("spatial", {"preset": "tiny", "initial_logit": 2.0})],
     "motion-fixed": [("motion-fixed", {})],
     "motion": [("motion", {"motion_width": 4, "initial_logit": 2.0})],
     "composition": [
@@ -166,7 +167,7 @@ KINDS: dict[str, list[tuple[str, dict[str, Any]]]] = {
 }
 EVERY_KIND = tuple(KINDS)
 _SOME = ("output-gaussian", "simple-learned", "spatial", "light", "motion")
-LEARNED = ("simple-learned", "controlled", "spatial", "light", "motion", "composition")
+LEARNED = ("simple-learned", "controlled", "spatial", "light", "tiny", "motion", "composition")
 
 
 @dataclass(frozen=True)

@@ -1,38 +1,71 @@
-import platform
+import os
 import subprocess
 import sys
 
 import pytest
 
+from holdsteady import allocator
+
 _PROGRAM = """
-import resource, sys, torch
+import resource, sys, threading, torch
 from holdsteady.allocator import keep_freed_memory
+from holdsteady.cli import main
 
 if "keep" in sys.argv:
     assert keep_freed_memory()
-for round in range(12):
-    if round == 2:
-        before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
-    parts = [torch.zeros(2**21 + 2**18 * i).add_(1) for i in range(6)]
-    del parts
-print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+if "command" in sys.argv:
+    sys.argv = ["holdsteady", "--help"]
+    try:
+        main()
+    except SystemExit:
+        pass
+
+def work():
+    for round in range(12):
+        if round == 2:
+            before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+        parts = [torch.zeros(2**21 + 2**18 * i).add_(1) for i in range(6)]
+        del parts
+    print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+
+if "thread" in sys.argv:
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+else:
+    work()
 """
+on_glibc = pytest.mark.skipif(not allocator._runs_on_glibc(), reason="another allocator")
 
 
 def _pages_cleared(*arguments: str) -> int:
     """Pages that the system had to provide to ten rounds of large tensors, after two to warm up."""
     command = [sys.executable, "-c", _PROGRAM, *arguments]
-    return int(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout)
+    return int(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout.split()[-1])
 
 
-@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="another allocator")
-def test_freed_memory_is_used_again() -> None:
-    assert _pages_cleared("keep") * 20 < _pages_cleared()
+@on_glibc
+@pytest.mark.parametrize("how", ["keep", "command"])
+@pytest.mark.parametrize("where", [(), ("thread",)])
+def test_freed_memory_is_used_again(how: str, where: tuple[str, ...]) -> None:
+    """By a program that asks for it, and by the commands."""
+    assert _pages_cleared(how, *where) * 20 < _pages_cleared(*where)
 
 
-def test_other_allocators_are_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    from holdsteady import allocator
+@pytest.mark.parametrize("answer", [ValueError, OSError, "", None])
+def test_other_allocators_are_left_alone(answer: object, monkeypatch: pytest.MonkeyPatch) -> None:
+    def confstr(_name: str) -> object:
+        if isinstance(answer, type) and issubclass(answer, Exception):
+            raise answer
+        return answer
 
-    monkeypatch.setattr(platform, "libc_ver", lambda: ("", ""))
+    monkeypatch.setattr(os, "confstr", confstr)
+    monkeypatch.setattr(allocator.ctypes, "CDLL", pytest.fail)
+    assert not allocator.keep_freed_memory()
+
+
+def test_other_systems_are_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "platform", "darwin")
+    monkeypatch.delattr(os, "confstr")
     monkeypatch.setattr(allocator.ctypes, "CDLL", pytest.fail)
     assert not allocator.keep_freed_memory()

@@ -54,11 +54,14 @@ def test_the_preset_has_the_constants_of_the_paper() -> None:
     [
         ("spatail", {}, r"no kind of adapter is named 'spatail' \(did you mean spatial\?\); there is output-fixed, "),
         ("motion-fixd", {}, r"did you mean motion-fixed"),
+        ("spatial", {"preset": ""}, r"no preset is named ''; there is paper, light, tiny"),
+        ("spatial", {"preset": 3}, r"kinds and presets are named: kind = 'spatial', preset = 3"),
+        (["spatial"], {}, r"kind = \['spatial'\], preset = None"),
         ("spatial", {"preset": "papr"}, r"no preset is named 'papr' \(did you mean paper\?\)"),
         (
             "motion",
             {"preset": "tiny"},
-            r"kind 'motion' has no presets, as 'tiny'; those that have: controlled, spatial",
+            r"kind 'motion' takes no preset \('tiny'\); those that do: controlled, spatial",
         ),
         ("spatial:3", {}, r"'spatial:3': spatial has no main setting; those that have: output-fixed, "),
         ("output-fixed:much", {}, r"'output-fixed:much': 'much' is no number; it sets beta"),

@@ -137,6 +137,16 @@ def test_a_head_at_a_lower_resolution_gives_logits_of_the_points_size(scale: int
     )
 
 
+@settings(max_examples=40, deadline=None)
+@given(st.sampled_from([1, 2, 4]), st.integers(1, 23), st.integers(1, 23))
+def test_features_and_values_lie_upon_each_other(scale: int, height: int, width: int) -> None:
+    place = torch.stack(torch.meshgrid(torch.arange(height), torch.arange(width), indexing="ij"))[None].float()
+    features, values = Head(HeadShape(2, 2, (0.0,), 3, 0, scale=scale)).seen(place, [place], (height, width))
+    inside = (slice(None), slice(None), slice(0, height // scale), slice(0, width // scale))
+    torch.testing.assert_close(features[inside], values[inside], atol=1e-4, rtol=1e-4)
+    assert features.shape == values.shape
+
+
 def test_shrinking_takes_means_of_what_there_is() -> None:
     value = torch.randn(1, 2, 5, 4)
     small = shrink(value, 2)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from holdsteady.adapters import fusion
-from holdsteady.adapters.bands import in_bands
+from holdsteady.adapters.bands import in_bands, without_bands
 
 seeds = st.integers(0, 2**32 - 1)
 shapes = st.tuples(st.integers(1, 2), st.integers(1, 3), st.integers(1, 6), st.integers(1, 6))
@@ -83,19 +83,26 @@ def test_a_layers_logits_need_not_exist_as_a_whole(
 @pytest.mark.parametrize("height", [2, 9, 30])
 @pytest.mark.parametrize("reach", [1, 2, 5])
 @pytest.mark.parametrize(
-    ("cached", "largest", "highest"),
+    ("cached", "largest", "least", "rows"),
     [
-        (1, 1, 1),  # never less than a row
-        (20, 1, 2),  # what is in the cache, whatever the border
-        (1, 1000, 6),  # a multiple of what the border takes
-        (1, 40, 4),  # if that is not too large
+        (1, 1, 0, lambda _: 1),  # never less than a row
+        (20, 1, 0, lambda _: 2),  # what is in the cache, whatever the border
+        (1, 1000, 0, lambda reach: 6 * reach),  # a multiple of what the border takes
+        (1, 40, 0, lambda _: 4),  # if that is not too large
+        (1, 40, 3, lambda reach: max(4, 3 * reach)),  # but a smaller multiple at the least
     ],
 )
 def test_bands_are_the_whole(
-    height: int, reach: int, cached: int, largest: int, highest: int, monkeypatch: pytest.MonkeyPatch
+    height: int,
+    reach: int,
+    cached: int,
+    largest: int,
+    least: int,
+    rows: Callable[[int], int],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Maps of 2 channels and 5 columns: ten values a row."""
-    for name, value in {"_CACHED": cached, "_LARGEST": largest, "_HEIGHT": 6}.items():
+    for name, value in {"_CACHED": cached, "_LARGEST": largest, "_HEIGHT": 6, "_LEAST": least}.items():
         monkeypatch.setattr(f"holdsteady.adapters.bands.{name}", value)
     (map_,) = maps(0, 1, (1, 2, height, 5))
     seen = []
@@ -106,11 +113,14 @@ def test_bands_are_the_whole(
         return torch.nn.functional.avg_pool2d(map_[:, :, rows], side, 1, reach, count_include_pad=True)
 
     with torch.no_grad():
-        parts = in_bands(blurred, map_.shape, 2, reach)
+        parts = in_bands(blurred, map_, 2, reach)
         torch.testing.assert_close(parts, blurred(slice(0, height)), atol=1e-6, rtol=1e-6)
-    rows = highest * reach if highest == 6 else highest
-    assert (len(seen) == 2) == (height <= rows)
-    assert max(seen[:-1]) <= rows + 2 * reach
+        seen.pop()
+        assert (len(seen) == 1) == (height <= rows(reach))
+        assert max(seen) <= rows(reach) + 2 * reach
+        with without_bands():
+            assert torch.equal(in_bands(blurred, map_, 2, reach), blurred(slice(0, height)))
+        assert seen[-2:] == [height, height]
 
 
 @pytest.mark.usefixtures("height_of_strips")

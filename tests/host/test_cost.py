@@ -63,6 +63,12 @@ def test_simple_fixed_is_memory_alone() -> None:
     assert in_half.cost(frame.half()).total.state_bytes == 2 * 3 * 63
 
 
+def test_no_row_of_a_large_frame_is_counted_twice() -> None:
+    frame = torch.rand(1, 3, 320, 320)  # on which heads work on bands, when they are not counted
+    cost = hs.stabilize(nn.Conv2d(3, 3, 1), "spatial", example=frame, preset="paper", points="output").cost(frame)
+    assert cost.points[0].macs_per_pixel == conv(32 + 3 * 3, 64) + 2 * conv(64, 64) + conv(64, 27)
+
+
 def test_a_controlled_point_at_half_the_size() -> None:
     model, frame = nn.Sequential(nn.Conv2d(3, 8, 3, stride=2, padding=1)), torch.rand(1, 3, 12, 20)
     cost = hs.stabilize(model, "controlled", example=frame, preset="paper", points="0").cost(frame)

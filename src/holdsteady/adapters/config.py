@@ -208,15 +208,17 @@ def make_config(kind: str, preset: str | None = None, **settings: Any) -> Adapte
         settings: fields of :class:`AdapterConfig`.
 
     Raises:
-        ConfigError: the kind or the preset is unknown, the kind has no presets, or settings are unknown, unused or out
+        ConfigError: the kind or the preset is unknown, the kind takes no preset, or settings are unknown, unused or out
             of range.
     """
+    if not isinstance(kind, str) or not isinstance(preset, str | None):
+        raise ConfigError(f"kinds and presets are named: kind = {kind!r}, preset = {preset!r}")
     name, colon, value = kind.partition(":")
     if name not in KINDS:
         raise ConfigError(f"no kind of adapter is named '{name}'{near(name, KINDS)}; there is {', '.join(KINDS)}")
     if preset is not None and name not in HEAD_KINDS:
-        raise ConfigError(f"kind '{name}' has no presets, as '{preset}'; those that have: {', '.join(HEAD_KINDS)}")
-    preset = preset or DEFAULT_PRESET
+        raise ConfigError(f"kind '{name}' takes no preset ('{preset}'); those that do: {', '.join(HEAD_KINDS)}")
+    preset = DEFAULT_PRESET if preset is None else preset
     if preset not in PRESETS:
         raise ConfigError(f"no preset is named '{preset}'{near(preset, PRESETS)}; there is {', '.join(PRESETS)}")
     if colon:

@@ -116,8 +116,12 @@ class Head(nn.Module):
 
     def seen(self, features: Tensor, values: list[Tensor], size: tuple[int, int]) -> list[Tensor]:
         """Features and values (B, C, H, W) of a point, as the layers see them: at 1/scale of its size."""
-        small = (-(-size[0] // self.scale), -(-size[1] // self.scale))
-        return [enlarge(features, small), *(shrink(value, self.scale) for value in values)]
+        features = enlarge(features, size)
+        if self.scale > 1:  # the squares at the end, which values may fill in part, are whole ones here
+            small = (-(-size[0] // self.scale), -(-size[1] // self.scale))
+            beyond = (0, self.scale * small[1] - size[1], 0, self.scale * small[0] - size[0])
+            features = enlarge(F.pad(features, beyond, mode="replicate"), small)
+        return [features, *(shrink(value, self.scale) for value in values)]
 
     @property
     def reach(self) -> int:
@@ -186,7 +190,7 @@ def shrink(value: Tensor, scale: int) -> Tensor:
 
 
 def enlarge(value: Tensor, size: tuple[int, int]) -> Tensor:
-    """A map (B, C, h, w) brought to another size bilinearly."""
+    """A map (B, C, h, w) brought to another size bilinearly, which may be a smaller one."""
     if value.shape[-2:] == size:
         return value
     return F.interpolate(value, size=size, mode="bilinear", align_corners=False)

@@ -127,7 +127,7 @@ def spatial_in_bands(
         return spatial_by(head.logits, present[:, :, rows], memory[:, :, rows], hidden, kernel, dilations)
 
     widest = max(sum(value.shape[1] for value in values), head.logits.in_channels)
-    return in_bands(fused, present.shape, widest, max(head.reach, reach(window_offsets(kernel, dilations))))
+    return in_bands(fused, present, widest, max(head.reach, reach(window_offsets(kernel, dilations))))
 
 
 def window_offsets(kernel: int, dilations: tuple[int, ...] = (1,)) -> Offsets:

@@ -237,7 +237,7 @@ class HeadFusion(Stabilizer):
             return fusion.spatial(moment.present[:, :, rows], stabilized[:, :, rows], logits, *window)
 
         around = reach(fusion.window_offsets(*window))
-        return in_bands(fused, moment.present.shape, small.shape[1], around), stabilized
+        return in_bands(fused, moment.present, small.shape[1], around), stabilized
 
     def _align(self, moment: Moment, context: Context, size: tuple[int, int]) -> Tensor:
         assert context.flow is not None

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
+from holdsteady.adapters.bands import without_bands
 from holdsteady.host.points import frame_size_of
 
 if TYPE_CHECKING:
@@ -96,8 +97,7 @@ def cost(steady: "StabilizedModel", example: Any, *args: Any, **kwargs: Any) -> 
 
     Counted are the multiply-accumulates (MACs) of convolutions, linear layers, matrix products and attention. What
     works on each value by itself (fusion, activations, norms, resizing, warping) is not, nor is what runs outside of
-    torch, as optical flow does. On large frames heads work on bands of rows, whose overlap is counted twice. The base
-    runs three times; what ``steady`` remembers stays as it is.
+    torch, as optical flow does. The base runs three times; what ``steady`` remembers stays as it is.
 
     Args:
         steady: a base and its adapters.
@@ -116,7 +116,7 @@ def cost(steady: "StabilizedModel", example: Any, *args: Any, **kwargs: Any) -> 
         with FlopCounterMode(display=False) as alone:
             steady.network(example, *args, **kwargs)
         _, state = steady.step(example, None, *args, **kwargs)
-        with FlopCounterMode(display=False) as counter, _listening(cells, counter) as calls:
+        with without_bands(), FlopCounterMode(display=False) as counter, _listening(cells, counter) as calls:
             _, state = steady.step(example, state, *args, **kwargs)
 
     users = Counter(id(parameter) for cell in cells for parameter in cell.parameters())
