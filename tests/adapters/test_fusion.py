@@ -80,6 +80,22 @@ def test_a_layers_logits_need_not_exist_as_a_whole(
     assert trained.requires_grad
 
 
+@pytest.mark.parametrize("batch", [1, 2])
+def test_a_compiled_warp_has_the_same_values_and_gradients(batch: int) -> None:
+    memory, flow, weight = (3 * value[:, :2].double() for value in maps(0, 3, (batch, 3, 7, 6)))
+
+    def values_and_slopes(warp: Callable[[Tensor, Tensor], Tensor]) -> tuple[Tensor, ...]:
+        leaves = [memory.clone().requires_grad_(), flow.clone().requires_grad_()]
+        moved = warp(*leaves)
+        return moved, *torch.autograd.grad((weight * moved).sum(), leaves)
+
+    torch._dynamo.reset()
+    compiled = torch.compile(fusion.warp, fullgraph=True, backend="aot_eager")
+    for one, other in zip(values_and_slopes(fusion.warp), values_and_slopes(compiled), strict=True):
+        assert one.abs().max() > 0
+        torch.testing.assert_close(one, other)
+
+
 @pytest.mark.parametrize("height", [2, 9, 30])
 @pytest.mark.parametrize("reach", [1, 2, 5])
 @pytest.mark.parametrize(

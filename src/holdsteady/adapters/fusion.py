@@ -6,7 +6,7 @@ Every result is a convex combination of present and memory (and of zero, where a
 """
 
 import math
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 import torch
 from torch import Tensor, nn
@@ -167,6 +167,8 @@ def warp(memory: Tensor, flow: Tensor) -> Tensor:
 
 def _sample(source: Tensor, grid: Tensor) -> Tensor:
     """Values of (N, C, H, W) at the places (N, H, W, 2) of a grid, bicubic, border padding."""
+    if torch.compiler.is_compiling() and source.device.type == "cpu":
+        return cast(Tensor, _sample_apart(source, grid))
     height, parts = grid.shape[1], 1
     if len(source) == 1 and can_look(source) and not source.requires_grad:
         # On a CPU each picture is the work of one thread: it is handed out once for each, with a part of the rows.
@@ -174,8 +176,37 @@ def _sample(source: Tensor, grid: Tensor) -> Tensor:
         rows = -(-height // parts)
         grid = F.pad(grid, (0, 0, 0, 0, 0, parts * rows - height)).reshape(parts, rows, *grid.shape[2:])
         source = source.expand(parts, -1, -1, -1)
-    moved = F.grid_sample(source, grid, mode="bicubic", padding_mode="border", align_corners=False)
+    moved = F.grid_sample(source, grid, **_BICUBIC)
     return moved if parts == 1 else moved.transpose(0, 1).flatten(1, 2)[None, :, :height]
+
+
+_BICUBIC: dict[str, Any] = {"mode": "bicubic", "padding_mode": "border", "align_corners": False}
+
+
+@torch.library.custom_op("holdsteady::sample", mutates_args=())
+def _sample_apart(source: Tensor, grid: Tensor) -> Tensor:
+    """:func:`_sample` for compiled graphs, whose own code for it takes ten times as long on a CPU."""
+    return _sample(source, grid).contiguous()
+
+
+@_sample_apart.register_fake
+def _(source: Tensor, grid: Tensor) -> Tensor:
+    return source.new_empty((*source.shape[:2], *grid.shape[1:3]))
+
+
+def _remember(ctx: Any, inputs: tuple[Tensor, Tensor], output: Tensor) -> None:  # noqa: ARG001
+    ctx.save_for_backward(*inputs)
+
+
+def _way_back(ctx: Any, slope: Tensor) -> tuple[Tensor, Tensor]:
+    bicubic, border = 2, 1
+    slopes: tuple[Tensor, Tensor] = torch.ops.aten.grid_sampler_2d_backward(
+        slope.contiguous(), *ctx.saved_tensors, bicubic, border, False, ctx.needs_input_grad[:2]
+    )
+    return slopes
+
+
+_sample_apart.register_autograd(_way_back, setup_context=_remember)
 
 
 def local_difference(present: Tensor, warped: Tensor) -> Tensor:

@@ -36,7 +36,10 @@ def points(
         typer.Option(help=f"With --cost: a new adapter of this kind; default: {DEFAULT_KIND}.", show_default=False),
     ] = None,
     preset: Annotated[
-        str | None, typer.Option(help="With --cost: light (default), tiny or paper.", show_default=False)
+        str | None,
+        typer.Option(
+            help="With --cost, for spatial and controlled: light (default), tiny or paper.", show_default=False
+        ),
     ] = None,
     adapter: Annotated[
         str | None, typer.Option(help="With --cost: adapters as in holdsteady run, instead.", show_default=False)

@@ -59,10 +59,10 @@ def to_pixels(result: Tensor, *, deep: bool) -> tuple[Pixels, int]:
 
     Values are clamped to [0, 1] and rounded to the nearest of 8 bits, or 16 if `deep`; NaN becomes 0.
     """
-    picture = result[0].to(torch.float32)
-    bad = torch.isnan(picture)
-    lost = int(bad.any(dim=0).sum())
-    if lost:
+    picture, lost = result[0].to(torch.float32), 0
+    if torch.isnan(picture.sum()):  # one pass, where looking for each takes four; infinities can bring it about too
+        bad = torch.isnan(picture)
+        lost = int(bad.any(dim=0).sum())
         picture = picture.masked_fill(bad, 0.0)
     scaled = picture.clamp(0, 1).mul_(65535 if deep else 255).round_()
     values = scaled.to(torch.int32 if deep else torch.uint8).permute(1, 2, 0).expand(-1, -1, 3).cpu().numpy()
