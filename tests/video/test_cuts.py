@@ -2,9 +2,12 @@
 
 import numpy as np
 import pytest
+import torch
 
+from holdsteady.corruptions import make_corruption
 from holdsteady.errors import ConfigError
-from holdsteady.video import CutDetector, open_cuts, open_video, read_cuts
+from holdsteady.video import CutDetector, open_cuts, open_video, read_cuts, upright_tensors
+from holdsteady.video.tensors import to_pixels
 
 
 @pytest.mark.parametrize("deep", [False, True])
@@ -17,6 +20,21 @@ def test_cut_is_reported_at_the_first_frame_of_the_shot(bikes, deep):
             if detector.is_cut(pixels):
                 found.append(number)
     assert found == [10, 56]  # seen in the pictures
+
+
+@pytest.mark.parametrize(
+    "spec", ["gaussian:sigma=0.19607843", "gaussian:sigma=0.19607843+patch-drop", "poisson:5", "rain:5"]
+)
+def test_noise_and_holes_are_no_cuts_and_hide_none(bikes, spec):
+    corruption = make_corruption(spec).start(torch.Generator().manual_seed(0))
+    is_new_shot = open_cuts("auto")
+    with open_video(bikes) as reader:
+        found = [
+            number
+            for number, frame in enumerate(upright_tensors(reader))
+            if is_new_shot(number, to_pixels(corruption(frame), deep=False)[0])
+        ]
+    assert found == [10, 56]
 
 
 def test_no_cut_where_the_camera_only_moves(bunny):
