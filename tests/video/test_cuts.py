@@ -22,19 +22,20 @@ def test_cut_is_reported_at_the_first_frame_of_the_shot(bikes, deep):
     assert found == [10, 56]  # seen in the pictures
 
 
+@pytest.mark.parametrize(("clip", "cuts"), [("bikes", [10, 56]), ("carphone", [])])
 @pytest.mark.parametrize(
     "spec", ["gaussian:sigma=0.19607843", "gaussian:sigma=0.19607843+patch-drop", "poisson:5", "rain:5"]
 )
-def test_noise_and_holes_are_no_cuts_and_hide_none(bikes, spec):
+def test_noise_holes_and_weather_are_no_cuts_and_hide_none(clip, cuts, spec, request):
     corruption = make_corruption(spec).start(torch.Generator().manual_seed(0))
     is_new_shot = open_cuts("auto")
-    with open_video(bikes) as reader:
+    with open_video(request.getfixturevalue(clip)) as reader:
         found = [
             number
             for number, frame in enumerate(upright_tensors(reader))
             if is_new_shot(number, to_pixels(corruption(frame), deep=False)[0])
         ]
-    assert found == [10, 56]
+    assert found == cuts
 
 
 def test_no_cut_where_the_camera_only_moves(bunny):
