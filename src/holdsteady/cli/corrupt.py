@@ -56,11 +56,14 @@ def corrupt(
     A corruption is at its default strength, or at a severity from 1 to 5 behind a colon, or has its settings named
     there; + puts several one after the other. It goes on through cuts.
 
+    Most video files keep colour at half the resolution, which smooths the colour of noise; PNGs in a folder keep it
+    as it is.
+
     Examples:
 
         holdsteady corrupt in.mp4 rainy.mp4 --with rain:3
 
-        holdsteady corrupt in.mp4 bad.mkv --with gaussian:sigma=0.2+patch-drop --seed 7
+        holdsteady corrupt in.mp4 noisy/ --with gaussian:sigma=0.2+patch-drop --seed 7
 
         holdsteady corrupt in.mov out.mov --with snow:4+jpeg:quality=30 --side-by-side --duration 5
 
