@@ -22,9 +22,9 @@ if "command" in sys.argv:
 
 def work():
     for round in range(12):
-        if round == 2:
+        if round == 4:
             before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
-        parts = [torch.zeros(2**21 + 2**18 * i).add_(1) for i in range(6)]
+        parts = [torch.zeros(9 * 2**20 + 2**18 * i).add_(1) for i in range(3)]
         del parts
     print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
 
@@ -39,7 +39,7 @@ on_glibc = pytest.mark.skipif(not allocator._runs_on_glibc(), reason="another al
 
 
 def _pages_cleared(*arguments: str) -> int:
-    """Pages that the system had to provide to ten rounds of large tensors, after two to warm up."""
+    """Pages that the system had to provide to eight rounds of tensors of 36 MiB, after four to warm up."""
     command = [sys.executable, "-c", _PROGRAM, *arguments]
     return int(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout.split()[-1])
 
@@ -49,7 +49,7 @@ def _pages_cleared(*arguments: str) -> int:
 @pytest.mark.parametrize("where", [(), ("thread",)])
 def test_freed_memory_is_used_again(how: str, where: tuple[str, ...]) -> None:
     """By a program that asks for it, and by the commands."""
-    assert _pages_cleared(how, *where) * 20 < _pages_cleared(*where)
+    assert _pages_cleared(how, *where) * 5 < _pages_cleared(*where)
 
 
 @pytest.mark.parametrize("answer", [ValueError, OSError, "", None])
