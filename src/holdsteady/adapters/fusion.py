@@ -15,6 +15,8 @@ from torch.nn import functional as F
 from holdsteady.adapters.bands import in_bands
 from holdsteady.adapters.window import Offsets, can_look, fuse_window, fuse_window_by, reach
 
+_BICUBIC: dict[str, Any] = {"mode": "bicubic", "padding_mode": "border", "align_corners": False}
+
 
 def is_finite(value: Tensor) -> Tensor:
     """Where a value is neither NaN nor infinite; torch.isfinite takes three times as long on a CPU."""
@@ -178,9 +180,6 @@ def _sample(source: Tensor, grid: Tensor) -> Tensor:
         source = source.expand(parts, -1, -1, -1)
     moved = F.grid_sample(source, grid, **_BICUBIC)
     return moved if parts == 1 else moved.transpose(0, 1).flatten(1, 2)[None, :, :height]
-
-
-_BICUBIC: dict[str, Any] = {"mode": "bicubic", "padding_mode": "border", "align_corners": False}
 
 
 @torch.library.custom_op("holdsteady::sample", mutates_args=())
