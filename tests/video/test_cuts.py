@@ -24,9 +24,9 @@ def test_cut_is_reported_at_the_first_frame_of_the_shot(bikes, deep):
 
 @pytest.mark.parametrize(("clip", "cuts"), [("bikes", [10, 56]), ("carphone", [])])
 @pytest.mark.parametrize(
-    "spec", ["gaussian:sigma=0.19607843", "gaussian:sigma=0.19607843+patch-drop", "poisson:5", "rain:5"]
+    "spec", ["gaussian:sigma=0.19607843", "gaussian:sigma=0.19607843+patch-drop", "poisson:5", "rain:5", "flicker:4"]
 )
-def test_noise_holes_and_weather_are_no_cuts_and_hide_none(clip, cuts, spec, request):
+def test_noise_holes_weather_and_flicker_are_no_cuts_and_hide_none(clip, cuts, spec, request):
     corruption = make_corruption(spec).start(torch.Generator().manual_seed(0))
     is_new_shot = open_cuts("auto")
     with open_video(request.getfixturevalue(clip)) as reader:
