@@ -74,8 +74,6 @@ VARIANTS: dict[str, tuple[dict[str, Any], float]] = {
     "along the frames": (along_frames(), RATE),
     "separable along the frames": (separable(flow_from="input"), RATE),
     "unaligned": (light(align="none"), RATE),
-    "learned offsets": (light(align="learned"), RATE),
-    "learned offsets for each channel": (light(align="learned", offset_groups=3), RATE),
     # How an adapter starts.
     "even window": (along_frames(initial_centre=0.0), RATE / 2),
     "separable with an even window": (separable(flow_from="input", initial_centre=0.0), RATE),

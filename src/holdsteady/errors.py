@@ -1,5 +1,8 @@
 """Every error that holdsteady raises on purpose. Each is also the builtin that it specialises."""
 
+import difflib
+from collections.abc import Iterable
+
 
 class HoldsteadyError(Exception):
     """Base of all errors of this package; its text says what was wrong, where, and what to do."""
@@ -43,3 +46,9 @@ class TrainingError(HoldsteadyError, RuntimeError):
 
 class MissingExtraError(HoldsteadyError, ImportError):
     """An optional library is not installed; the text gives the pip line that installs it."""
+
+
+def near(name: str, known: Iterable[str]) -> str:
+    """``" (did you mean …?)"`` with the nearest known names, or nothing: for the text of an error."""
+    matches = difflib.get_close_matches(name, list(known), n=3, cutoff=0.5)
+    return f" (did you mean {' or '.join(matches)}?)" if matches else ""

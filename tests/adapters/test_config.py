@@ -69,7 +69,6 @@ def test_the_preset_has_the_constants_of_the_paper() -> None:
         ("output-fixed", {"beta": 1.5}, r"beta = 1\.5: .*less than or equal to 1"),
         ("spatial", {"kernl": 3}, r"'kernl' is no setting \(did you mean kernel or kernel_channels\?\)"),
         ("spatial", {"align": "none", "flow_from": "input"}, r"flow_from has no effect with align = none"),
-        ("spatial", {"align": "flow", "offset_groups": 2}, r"offset_groups has no effect with align = flow"),
         (
             "spatial",
             {"align": "flow", "flow_from": "output"},

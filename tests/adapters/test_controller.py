@@ -16,12 +16,10 @@ from holdsteady.adapters.controller import (
     Head,
     HeadShape,
     MotionHead,
-    Offsets,
     VectorHead,
     enlarge_rows,
     shrink,
 )
-from holdsteady.adapters.fusion import warp
 from holdsteady.adapters.layout import Layout
 
 
@@ -153,17 +151,6 @@ def test_shrinking_takes_means_of_what_there_is() -> None:
     assert small.shape == (1, 2, 3, 2)
     torch.testing.assert_close(small[..., 0, 0], value[..., :2, :2].mean(dim=(-2, -1)))
     torch.testing.assert_close(small[..., 2, 1], value[..., 4:, 2:].mean(dim=(-2, -1)))
-
-
-def test_a_learned_flow_starts_at_zero_and_has_gradients() -> None:
-    offsets = Offsets(4)
-    features = torch.randn(2, 4, 5, 6)
-    flow = offsets(features, (20, 24))
-    assert torch.equal(flow, torch.zeros(2, 2, 20, 24))
-    (memory,) = [torch.rand(2, 3, 20, 24)]
-    warp(memory, flow).square().sum().backward()
-    assert offsets.layer.weight.grad is not None
-    assert offsets.layer.weight.grad.abs().max() > 0
 
 
 def test_points_of_the_same_shape_share_a_head() -> None:

@@ -80,22 +80,6 @@ def test_a_layers_logits_need_not_exist_as_a_whole(
     assert trained.requires_grad
 
 
-@pytest.mark.parametrize("batch", [1, 2])
-def test_a_compiled_warp_has_the_same_values_and_gradients(batch: int) -> None:
-    memory, flow, weight = (3 * value[:, :2].double() for value in maps(0, 3, (batch, 3, 7, 6)))
-
-    def values_and_slopes(warp: Callable[[Tensor, Tensor], Tensor]) -> tuple[Tensor, ...]:
-        leaves = [memory.clone().requires_grad_(), flow.clone().requires_grad_()]
-        moved = warp(*leaves)
-        return moved, *torch.autograd.grad((weight * moved).sum(), leaves)
-
-    torch._dynamo.reset()
-    compiled = torch.compile(fusion.warp, fullgraph=True, backend="aot_eager")
-    for one, other in zip(values_and_slopes(fusion.warp), values_and_slopes(compiled), strict=True):
-        assert one.abs().max() > 0
-        torch.testing.assert_close(one, other)
-
-
 @pytest.mark.parametrize("height", [2, 9, 30])
 @pytest.mark.parametrize("reach", [1, 2, 5])
 @pytest.mark.parametrize(
@@ -263,47 +247,6 @@ def test_a_hand_set_kernel_follows_a_shift_exactly(offset: tuple[int, int]) -> N
             if 0 <= y - down < 5 and 0 <= x - right < 6:
                 moved[..., y, x] = memory[..., y - down, x - right]
     assert torch.equal(fusion.spatial(present, memory, logits, kernel=3), moved)
-
-
-@settings(max_examples=15, deadline=None)
-@given(seeds, shapes, st.sampled_from([0.3, 1.0, 8.0]))
-def test_warping_is_bicubic_sampling_held_within_the_range(seed: int, shape: tuple[int, ...], reach: float) -> None:
-    (memory,) = maps(seed, 1, shape)
-    (flow,) = maps(seed + 1, 1, (shape[0], 2, *shape[2:]), reach)
-    torch.testing.assert_close(fusion.warp(memory, flow), formulas.warp(memory, flow), rtol=1e-4, atol=1e-4)
-
-
-@pytest.mark.parametrize("height", [1, 5, 12, 13])
-def test_a_picture_is_warped_by_all_threads_alike(height: int) -> None:
-    memory, flow = maps(0, 2, (1, 4, height, 9))
-    alone = fusion.warp(memory, flow[:, :2])
-    before = torch.get_num_threads()
-    torch.set_num_threads(5)
-    try:
-        torch.testing.assert_close(fusion.warp(memory, flow[:, :2]), alone, rtol=0, atol=0)
-    finally:
-        torch.set_num_threads(before)
-
-
-def test_warping_along_whole_pixels_moves_the_memory_exactly() -> None:
-    (memory,) = maps(0, 1, (1, 3, 7, 8))
-    flow = torch.tensor([2.0, -1.0])[None, :, None, None].expand(1, 2, 7, 8)
-    warped = fusion.warp(memory, flow)
-    torch.testing.assert_close(warped[..., 1:, :-2], memory[..., :-1, 2:])
-    torch.testing.assert_close(warped[..., 0, :-2], memory[..., 0, 2:])
-
-
-@pytest.mark.parametrize("order", [torch.contiguous_format, torch.channels_last])
-def test_parts_of_the_channels_are_warped_each_along_its_own_flow(order: torch.memory_format) -> None:
-    memory, flow = maps(4, 1, (2, 6, 7, 9))[0].to(memory_format=order), 3 * maps(5, 1, (2, 6, 7, 9))[0]
-    parts = [formulas.warp(memory[:, 2 * g : 2 * g + 2], flow[:, 2 * g : 2 * g + 2]) for g in range(3)]
-    torch.testing.assert_close(fusion.warp(memory, flow), torch.cat(parts, dim=1), rtol=1e-4, atol=1e-4)
-
-
-def test_channels_that_cannot_be_parted_follow_the_mean_flow() -> None:
-    memory, flow = maps(6, 1, (2, 3, 7, 9))[0], maps(7, 1, (2, 4, 7, 9))[0]
-    mean = (flow[:, :2] + flow[:, 2:]) / 2
-    torch.testing.assert_close(fusion.warp(memory, flow), formulas.warp(memory, mean), rtol=1e-4, atol=1e-4)
 
 
 def test_the_memory_that_is_nearer_around_a_place_is_taken() -> None:

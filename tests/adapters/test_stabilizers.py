@@ -14,9 +14,9 @@ from torch.nn import functional as F
 
 from holdsteady.adapters import fusion
 from holdsteady.adapters.config import make_config
-from holdsteady.adapters.flow import DISFlow
 from holdsteady.adapters.kinds import Cell, make_stabilizer
 from holdsteady.adapters.stabilizers import Context
+from holdsteady.flow.dis import DISFlow
 
 HEADS = {
     "preset": "paper",
@@ -38,7 +38,7 @@ KINDS: dict[str, tuple[str, dict[str, Any]]] = {
     "spatial, backbone": ("spatial", {**HEADS, "head_input": "backbone"}),
     "spatial, two windows": ("spatial", {**HEADS, "dilations": (1, 3), "kernel_channels": 0}),
     "spatial, pair, aligned": ("spatial", {**HEADS, "head_input": "pair", "align": "flow", "kernel_channels": 0}),
-    "controlled, differences": ("controlled", {**HEADS, "head_input": "differences", "align": "learned"}),
+    "controlled, differences": ("controlled", {**HEADS, "head_input": "differences", "align": "flow"}),
     "spatial, separable at half": (
         "spatial",
         {**HEADS, "head_convolution": "separable", "head_reduction": 2, "head_scale": 2},

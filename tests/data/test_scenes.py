@@ -7,11 +7,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from holdsteady.adapters.fusion import warp
 from holdsteady.data import CLASSES, SceneSource, StillSource
 from holdsteady.data.images import SHAPES, cut_piece
 from holdsteady.data.motion import random_speed, wander
 from holdsteady.errors import ConfigError, VideoError
+from holdsteady.flow.warp import warp
 
 SOURCES = [StillSource, SceneSource]
 

@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from holdsteady.adapters.flow import DISFlow
 from holdsteady.errors import MetricError
+from holdsteady.flow.dis import DISFlow
 from holdsteady.metrics import (
     AbsRel,
     CategoricalInstability,

@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from holdsteady.adapters.fusion import warp
 from holdsteady.errors import MetricError
+from holdsteady.flow.warp import warp
 from holdsteady.metrics import visible, warp_error
 
 

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 import holdsteady as hs
-from holdsteady.adapters import fusion
+from holdsteady.flow.warp import warp
 from holdsteady.objective.loss import unified_loss
 from holdsteady.training.unroll import Objective, Unroll
 
@@ -102,7 +102,7 @@ def test_the_datas_own_flow_is_taken_where_it_is_known(network: nn.Module) -> No
     known = visible & flow.isfinite().all(dim=2, keepdim=True)
     expected = 0.0
     for t in range(1, 4):
-        warped = fusion.warp(unrolled.outputs[:, t - 1], flow[:, t - 1].nan_to_num(0))
+        warped = warp(unrolled.outputs[:, t - 1], flow[:, t - 1].nan_to_num(0))
         for item in range(2):
             where = known[item, t - 1].expand(3, -1, -1)
             squares = (unrolled.outputs[item, t] - warped[item]).square()[where]

@@ -11,14 +11,14 @@ from huggingface_hub import ModelHubMixin, snapshot_download
 from torch import Tensor, nn
 
 from holdsteady.adapters.config import AdapterConfig
-from holdsteady.adapters.controller import Backbone, Head, Offsets, VectorHead
-from holdsteady.adapters.flow import FLOWS
+from holdsteady.adapters.controller import Backbone, Head, VectorHead
 from holdsteady.adapters.fusion import count_non_finite
 from holdsteady.adapters.heads import make_head
 from holdsteady.adapters.kinds import Cell, make_stabilizer
 from holdsteady.adapters.layout import Layout, infer_layout, stated_layout
 from holdsteady.adapters.stabilizers import Context, HeadFusion, Memory
 from holdsteady.errors import AdapterError, StateError
+from holdsteady.flow.dis import FLOWS
 
 
 @dataclass(frozen=True)
@@ -84,8 +84,6 @@ class Adapter(nn.Module, ModelHubMixin, library_name="holdsteady", tags=["video"
             if needs_backbone
             else None
         )
-        learns_offsets = needs_backbone and config.align == "learned"
-        self.offsets = Offsets(config.backbone_width, config.offset_groups) if learns_offsets else None
         self.flow = FLOWS[config.flow](mend=True) if needs_backbone and config.align == "flow" else None
         # Convolutions are quicker this way, on CPUs twice as quick, whatever order a value comes in.
         self.to(memory_format=torch.channels_last)
@@ -131,9 +129,7 @@ class Adapter(nn.Module, ModelHubMixin, library_name="holdsteady", tags=["video"
         if self.backbone is None or frame is None or previous_frame is None:
             return Context(frame, previous_frame, strength=strength)
         features, flow = self.backbone(frame, previous_frame), None
-        if self.offsets is not None:
-            flow = self.offsets(features, (frame.shape[-2], frame.shape[-1]))
-        elif self.flow is not None:
+        if self.flow is not None:
             # What is remembered of the input is cleaner than the last frame.
             known = None if kept is None else torch.where(kept["stabilized"].isnan(), frame, kept["stabilized"])
             flow = self.flow(frame, previous_frame if known is None else known)

@@ -1,15 +1,14 @@
 """What an adapter is made of: one flat, validated config, and the presets and short names for it."""
 
-import difflib
 from collections.abc import Iterable
 from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from holdsteady.adapters.flow import FLOWS
 from holdsteady.adapters.layout import LAYOUT_KINDS
 from holdsteady.adapters.presets import DEFAULT_PRESET, PRESETS
-from holdsteady.errors import ConfigError
+from holdsteady.errors import ConfigError, near
+from holdsteady.flow.dis import FLOWS
 
 Kind = Literal[
     "output-fixed",
@@ -30,7 +29,6 @@ _ANY = {"kind", "points", "layouts", "grid"}
 _FLOW = {"flow", "flow_from"}
 _HEADS = _FLOW | {
     "align",
-    "offset_groups",
     "backbone_width",
     "backbone_layers",
     "backbone_scale",
@@ -77,12 +75,11 @@ class AdapterConfig(BaseModel):
     beta: float = Field(0.9, gt=0, le=1, description="weight of the present; 1 is the base")
     sigma: float = Field(1.0, gt=0, le=64, description="width of the causal Gaussian window, in frames")
 
-    align: Literal["none", "flow", "learned"] = Field(
+    align: Literal["none", "flow"] = Field(
         "none",
-        description="how the memory is brought to the present before it is fused: not at all, along the flow of the "
-        "frames, or along offsets that the backbone gives",
+        description="how the memory is brought to the present before it is fused: not at all, or along the "
+        "flow of the frames",
     )
-    offset_groups: int = Field(1, ge=1, description="with align = learned: parts of the channels with own offsets")
     backbone_width: int = Field(32, ge=1, description="channels of the controller's backbone")
     backbone_layers: int = Field(6, ge=0, description="layers of the backbone after the first")
     backbone_scale: Literal[1, 2, 4] = Field(1, description="the backbone works at 1/this of the frame's size")
@@ -188,7 +185,7 @@ class AdapterConfig(BaseModel):
         """Settings of an alignment that the kind could have and has not."""
         if self.kind not in HEAD_KINDS:
             return set()
-        return (set() if self.align == "flow" else _FLOW) | (set() if self.align == "learned" else {"offset_groups"})
+        return set() if self.align == "flow" else _FLOW
 
 
 _SHORT = {
@@ -262,9 +259,3 @@ def _fault(fault: Any) -> str:
         return f"'{place}' is no setting{near(place, AdapterConfig.model_fields)}"
     message = fault["msg"].removeprefix("Value error, ")
     return f"{place} = {fault['input']!r}: {message}" if place else message
-
-
-def near(name: str, known: Any) -> str:
-    """``" (did you mean …?)"`` with the nearest known names, or nothing."""
-    matches = difflib.get_close_matches(name, list(known), n=3, cutoff=0.5)
-    return f" (did you mean {' or '.join(matches)}?)" if matches else ""

@@ -50,24 +50,6 @@ class Backbone(nn.Module):
         return out
 
 
-class Offsets(nn.Module):
-    """Coarse flows from the backbone's features: (B, width, h, w) → (B, 2·groups, H, W) in pixels of the frame.
-
-    They begin at zero and are learned from the loss alone, through the warped memory.
-    """
-
-    def __init__(self, width: int, groups: int = 1) -> None:
-        super().__init__()
-        self.layer = nn.Conv2d(width, 2 * groups, 3, padding=1)
-        nn.init.zeros_(self.layer.weight)
-        assert self.layer.bias is not None
-        nn.init.zeros_(self.layer.bias)
-
-    def forward(self, features: Tensor, size: tuple[int, int]) -> Tensor:
-        flow: Tensor = self.layer(features)
-        return enlarge(flow, size)
-
-
 @dataclass(frozen=True)
 class HeadShape:
     """What a head is made of.

@@ -6,7 +6,7 @@ Every result is a convex combination of present and memory (and of zero, where a
 """
 
 import math
-from typing import Any, Protocol, cast
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -14,8 +14,6 @@ from torch.nn import functional as F
 
 from holdsteady.adapters.bands import in_bands
 from holdsteady.adapters.window import Offsets, can_look, fuse_window, fuse_window_by, reach
-
-_BICUBIC: dict[str, Any] = {"mode": "bicubic", "padding_mode": "border", "align_corners": False}
 
 
 def is_finite(value: Tensor) -> Tensor:
@@ -139,73 +137,6 @@ def window_offsets(kernel: int, dilations: tuple[int, ...] = (1,)) -> Offsets:
         for step in dilations
         for index in range(kernel * kernel)
     )
-
-
-def warp(memory: Tensor, flow: Tensor) -> Tensor:
-    """Memory brought to the present: w[p] = memory[p + flow(p)], bicubic, border padding.
-
-    Bicubic interpolation can overshoot; the result is held within each channel's own range, so that no
-    value leaves the range of its history.
-
-    Args:
-        memory: (B, C, H, W).
-        flow: (B, 2·G, H, W) in pixels, to the right and down for each G-th part of the channels; where G does not
-            divide C, all follow the mean.
-    """
-    batch, channels, height, width = memory.shape
-    dtype = torch.promote_types(memory.dtype, torch.float32)
-    moves = flow.to(dtype).unflatten(1, (-1, 2))
-    if channels % moves.shape[1]:
-        moves = moves.mean(dim=1, keepdim=True)
-    moves = moves.flatten(0, 1)
-    x = torch.arange(width, device=flow.device, dtype=dtype) + moves[:, 0]
-    y = torch.arange(height, device=flow.device, dtype=dtype)[:, None] + moves[:, 1]
-    grid = torch.stack((x * (2 / width) + (1 / width - 1), y * (2 / height) + (1 / height - 1)), dim=-1)
-    source = memory.to(dtype)
-    moved = _sample(source.reshape(len(moves), -1, height, width), grid).reshape(batch, channels, height, width)
-    low, high = torch.aminmax(source.flatten(2), dim=2)
-    return moved.clamp(low[..., None, None], high[..., None, None]).to(memory.dtype)
-
-
-def _sample(source: Tensor, grid: Tensor) -> Tensor:
-    """Values of (N, C, H, W) at the places (N, H, W, 2) of a grid, bicubic, border padding."""
-    if torch.compiler.is_compiling() and source.device.type == "cpu":
-        return cast(Tensor, _sample_apart(source, grid))
-    height, parts = grid.shape[1], 1
-    if len(source) == 1 and can_look(source) and not source.requires_grad:
-        # On a CPU each picture is the work of one thread: it is handed out once for each, with a part of the rows.
-        parts = torch.get_num_threads()
-        rows = -(-height // parts)
-        grid = F.pad(grid, (0, 0, 0, 0, 0, parts * rows - height)).reshape(parts, rows, *grid.shape[2:])
-        source = source.expand(parts, -1, -1, -1)
-    moved = F.grid_sample(source, grid, **_BICUBIC)
-    return moved if parts == 1 else moved.transpose(0, 1).flatten(1, 2)[None, :, :height]
-
-
-@torch.library.custom_op("holdsteady::sample", mutates_args=())
-def _sample_apart(source: Tensor, grid: Tensor) -> Tensor:
-    """:func:`_sample` for compiled graphs, whose own code for it takes ten times as long on a CPU."""
-    return _sample(source, grid).contiguous()
-
-
-@_sample_apart.register_fake
-def _(source: Tensor, grid: Tensor) -> Tensor:
-    return source.new_empty((*source.shape[:2], *grid.shape[1:3]))
-
-
-def _remember(ctx: Any, inputs: tuple[Tensor, Tensor], output: Tensor) -> None:  # noqa: ARG001
-    ctx.save_for_backward(*inputs)
-
-
-def _way_back(ctx: Any, slope: Tensor) -> tuple[Tensor, Tensor]:
-    bicubic, border = 2, 1
-    slopes: tuple[Tensor, Tensor] = torch.ops.aten.grid_sampler_2d_backward(
-        slope.contiguous(), *ctx.saved_tensors, bicubic, border, False, ctx.needs_input_grad[:2]
-    )
-    return slopes
-
-
-_sample_apart.register_autograd(_way_back, setup_context=_remember)
 
 
 def local_difference(present: Tensor, warped: Tensor) -> Tensor:

@@ -6,9 +6,10 @@ from torch.nn import functional as F
 from holdsteady.adapters import fusion
 from holdsteady.adapters.config import AdapterConfig
 from holdsteady.adapters.controller import MotionHead
-from holdsteady.adapters.flow import FLOWS, resize_flow
 from holdsteady.adapters.heads import initial_logits
 from holdsteady.adapters.stabilizers import Context, Memory, Moment, Stabilizer
+from holdsteady.flow.dis import FLOWS
+from holdsteady.flow.warp import resize_flow, warp
 
 
 class MotionStabilizer(Stabilizer):
@@ -47,7 +48,7 @@ class MotionStabilizer(Stabilizer):
         else:
             assert context.frame is not None and context.previous_frame is not None
             flow = resize_flow(self.flow(context.frame, context.previous_frame), size)
-        return fusion.warp(moment.stabilized, flow)
+        return warp(moment.stabilized, flow)
 
 
 class MotionFixed(MotionStabilizer):

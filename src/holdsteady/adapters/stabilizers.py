@@ -18,9 +18,10 @@ from holdsteady.adapters import fusion
 from holdsteady.adapters.bands import in_bands
 from holdsteady.adapters.config import AdapterConfig
 from holdsteady.adapters.controller import Head, VectorHead, enlarge_rows
-from holdsteady.adapters.flow import FLOWS, resize_flow
 from holdsteady.adapters.heads import make_head
 from holdsteady.adapters.window import reach
+from holdsteady.flow.dis import FLOWS
+from holdsteady.flow.warp import resize_flow, warp
 
 Memory = dict[str, Tensor]
 
@@ -33,8 +34,7 @@ class Context:
         frame: x_t (B, C, H, W), finite.
         previous_frame: x_{t−1}; the present frame where a stream is new, None where all are.
         features: g_t (B, width, h, w) of the controller's backbone, for the kinds that have one.
-        flow: from x_t back to the last frame (B, 2, H, W) in pixels, or one for each of several parts of the channels
-            (B, 2·G, H, W), for the adapters that align with it.
+        flow: from x_t back to the last frame (B, 2, H, W) in pixels, for the adapters that align with it.
         strength: how much of the stabilization is shown, in [0, 1]; memories are always at full strength.
     """
 
@@ -241,10 +241,10 @@ class HeadFusion(Stabilizer):
 
     def _align(self, moment: Moment, context: Context, size: tuple[int, int]) -> Tensor:
         assert context.flow is not None
-        moved = fusion.warp(moment.stabilized, resize_flow(context.flow, size))
+        moved = warp(moment.stabilized, resize_flow(context.flow, size))
         if self.flow is None:
             return moved
-        own = fusion.warp(moment.stabilized, self.flow(moment.present, moment.stabilized))
+        own = warp(moment.stabilized, self.flow(moment.present, moment.stabilized))
         return fusion.nearer(moment.present, own, moved)
 
     def _values(self, moment: Moment, stabilized: Tensor) -> list[Tensor]:

@@ -4,11 +4,10 @@ import re
 
 from pydantic import ValidationError
 
-from holdsteady.adapters.config import near
 from holdsteady.corruptions.base import Corruption
 from holdsteady.corruptions.combine import Chain, Mix
 from holdsteady.corruptions.registry import CORRUPTIONS
-from holdsteady.errors import ConfigError
+from holdsteady.errors import ConfigError, near
 
 _MIX = re.compile(r"mix(\d*)\((.*)\)", re.DOTALL)
 

@@ -7,9 +7,9 @@ from typing import Any
 from torch import Tensor, nn
 
 from holdsteady.adapters.adapter import Adapter, Point
-from holdsteady.adapters.config import KINDS, AdapterConfig, make_config, near
+from holdsteady.adapters.config import KINDS, AdapterConfig, make_config
 from holdsteady.adapters.files import load_adapter
-from holdsteady.errors import AdapterError, ConfigError, PointError
+from holdsteady.errors import AdapterError, ConfigError, PointError, near
 from holdsteady.host.points import can_mirror, digest, is_channels_last, points, select_points
 from holdsteady.host.stabilized import StabilizedModel
 

@@ -13,8 +13,8 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from holdsteady.adapters.adapter import Point, resolve_layout
-from holdsteady.adapters.config import AdapterConfig, make_config, near
-from holdsteady.errors import LayoutError, PointError
+from holdsteady.adapters.config import AdapterConfig, make_config
+from holdsteady.errors import LayoutError, PointError, near
 from holdsteady.host.mirror import mirror
 from holdsteady.host.outputs import as_tensor, find_leaf, get_leaf
 

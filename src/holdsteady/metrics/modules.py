@@ -13,8 +13,8 @@ from torch import Tensor
 from torchmetrics import Metric
 from torchmetrics.utilities import dim_zero_cat
 
-from holdsteady.adapters.flow import DISFlow, Flow
 from holdsteady.errors import MetricError
+from holdsteady.flow.dis import DISFlow, Flow
 from holdsteady.metrics.depth import abs_rel, delta_accuracy
 from holdsteady.metrics.pairs import categorical_instability, flicker_error, instability, instability_rms
 from holdsteady.metrics.warping import warp_error

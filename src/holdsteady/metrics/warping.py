@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from holdsteady.adapters.fusion import warp
 from holdsteady.errors import MetricError
+from holdsteady.flow.warp import warp
 from holdsteady.metrics.masked import as_float, check_shapes, mean_where
 
 

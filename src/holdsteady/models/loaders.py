@@ -15,8 +15,7 @@ from safetensors.torch import save_model as save_from
 from torch import Tensor, nn
 
 from holdsteady import zoo
-from holdsteady.adapters.config import near
-from holdsteady.errors import MissingExtraError, ModelError
+from holdsteady.errors import MissingExtraError, ModelError, near
 
 _IMAGENET_MEAN, _IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 

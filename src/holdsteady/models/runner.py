@@ -8,9 +8,9 @@ import torch
 from torch import Tensor, nn
 
 from holdsteady import zoo
-from holdsteady.adapters.config import KINDS, LEARNED_KINDS, make_config, near
+from holdsteady.adapters.config import KINDS, LEARNED_KINDS, make_config
 from holdsteady.adapters.files import load_adapter
-from holdsteady.errors import ConfigError, HoldsteadyError, ModelError
+from holdsteady.errors import ConfigError, HoldsteadyError, ModelError, near
 from holdsteady.host.attach import AdapterLike, stabilize
 from holdsteady.host.stabilized import StabilizedModel
 from holdsteady.host.state import StreamState

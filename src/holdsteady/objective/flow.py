@@ -3,8 +3,8 @@
 import torch
 from torch import Tensor
 
-from holdsteady.adapters.flow import DISFlow
 from holdsteady.errors import LayoutError
+from holdsteady.flow.dis import DISFlow
 from holdsteady.metrics.warping import visible
 
 

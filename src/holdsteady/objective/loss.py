@@ -5,8 +5,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from holdsteady.adapters.fusion import warp
 from holdsteady.errors import ConfigError, LayoutError
+from holdsteady.flow.warp import warp
 from holdsteady.objective.distances import DISTANCES, as_target
 
 
@@ -47,7 +47,7 @@ def unified_loss(
         stability: λ ≥ 0. Up to 1/2 the truth minimises L; from T − 1 a frozen output does (``docs/theory.md``).
         distance: δ, a name of ``DISTANCES``.
         flows: (B, T−1, 2, H, W) in pixels, from frame t back to frame t−1 of the *clean* clip, in the form of
-            ``holdsteady.adapters.fusion.warp``.
+            ``holdsteady.flow.warp.warp``.
         valid: (B, T−1, 1, H, W), boolean: where the flow can be trusted; elsewhere the stability term is silent.
 
     Raises:
@@ -84,7 +84,7 @@ def _brought_forward(outputs: Tensor, distance: str, flows: Tensor | None, valid
         if given is not None and (outputs.dim() != 5 or given.shape != (batch, length - 1, channels, *size)):
             raise LayoutError(
                 f"For outputs (B, T, C, H, W) = {tuple(outputs.shape)}, {name} must be (B, T−1, {channels}, H, W), got "
-                f"{tuple(given.shape)}; holdsteady.adapters.flow.resize_flow brings a flow to another size."
+                f"{tuple(given.shape)}; holdsteady.flow.warp.resize_flow brings a flow to another size."
             )
     # The softmax of cross-entropy comes after the warp, so that the labels still sum to one.
     target = as_target(distance, warp(previous, flows.flatten(0, 1)))

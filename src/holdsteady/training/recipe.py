@@ -10,11 +10,11 @@ from typing import Any, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from holdsteady.adapters.config import KINDS, make_config, near
+from holdsteady.adapters.config import KINDS, make_config
 from holdsteady.adapters.presets import DEFAULT_KIND
 from holdsteady.corruptions import make_corruption
 from holdsteady.data import KINDS as SOURCE_KINDS
-from holdsteady.errors import ConfigError, HoldsteadyError
+from holdsteady.errors import ConfigError, HoldsteadyError, near
 from holdsteady.objective.distances import DISTANCES
 
 

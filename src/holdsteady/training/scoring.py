@@ -6,7 +6,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from holdsteady.adapters.flow import DISFlow
+from holdsteady.flow.dis import DISFlow
 from holdsteady.metrics import VideoScores
 from holdsteady.metrics.depth import abs_rel, delta_accuracy, fit_affine
 from holdsteady.metrics.pairs import categorical_instability, flicker_error, instability, instability_rms

@@ -9,6 +9,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from holdsteady.flow.warp import resize_flow
+
 _MENDED_HEIGHT = 540  # lines at which holes are mended
 _TOLERANCE = 25  # of 255: three times what Gaussian noise of 50 leaves after the blur
 _SMALLEST_SIDE = 32  # OpenCV's DIS needs a few patches in each direction
@@ -59,15 +61,6 @@ def _size_within(size: tuple[int, int], height: int) -> tuple[int, int]:
     """(H, W) shrunk to a height; smaller pictures stay."""
     scale = min(1.0, height / size[0])
     return max(1, round(size[0] * scale)), max(1, round(size[1] * scale))
-
-
-def resize_flow(flow: Tensor, size: tuple[int, int]) -> Tensor:
-    """Flow (B, 2·G, h, w) in pixels brought to another picture size (H, W), displacements scaled with it."""
-    height, width = flow.shape[-2:]
-    if (height, width) == size:
-        return flow
-    ratio = flow.new_tensor((size[1] / width, size[0] / height)).repeat(flow.shape[1] // 2)[:, None, None]
-    return F.interpolate(flow, size=size, mode="bilinear", align_corners=False) * ratio
 
 
 @torch.library.custom_op("holdsteady::dis_flow", mutates_args=())

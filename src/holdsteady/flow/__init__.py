@@ -1,0 +1,1 @@
+"""Geometry that adapters, metrics and the objective share: optical flow, warping and resizing."""

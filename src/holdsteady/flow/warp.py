@@ -1,0 +1,119 @@
+"""Bringing a map to the present along a flow."""
+
+from typing import Any, cast
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+_BICUBIC: dict[str, Any] = {"mode": "bicubic", "padding_mode": "border", "align_corners": False}
+_CUBIC = -0.75  # the a of cubic convolution, as grid_sample has it
+
+
+def warp(memory: Tensor, flow: Tensor) -> Tensor:
+    """Memory brought to the present: w[p] = memory[p + flow(p)], bicubic, border padding (METHOD, section 6, step 2).
+
+    Bicubic interpolation can overshoot; the result is held within each channel's own range, so that no
+    value leaves the range of its history.
+
+    Args:
+        memory: (B, C, H, W).
+        flow: (B, 2, H, W) in pixels, to the right and down.
+    """
+    height, width = memory.shape[-2:]
+    dtype = torch.promote_types(memory.dtype, torch.float32)
+    move = flow.to(dtype)
+    x = torch.arange(width, device=flow.device, dtype=dtype) + move[:, 0]
+    y = torch.arange(height, device=flow.device, dtype=dtype)[:, None] + move[:, 1]
+    source = memory.to(dtype)
+    low, high = torch.aminmax(source.flatten(2), dim=2)
+    return sample(source, x, y).clamp(low[..., None, None], high[..., None, None]).to(memory.dtype)
+
+
+def resize_flow(flow: Tensor, size: tuple[int, int]) -> Tensor:
+    """Flow (B, 2, h, w) in pixels brought to another image size (H, W), displacements scaled with it."""
+    height, width = flow.shape[-2:]
+    if (height, width) == size:
+        return flow
+    ratio = flow.new_tensor((size[1] / width, size[0] / height))[:, None, None]
+    return F.interpolate(flow, size=size, mode="bilinear", align_corners=False) * ratio
+
+
+def sample(source: Tensor, x: Tensor, y: Tensor) -> Tensor:
+    """Values of a map (B, C, H, W) at the places x, y (B, h, w) in pixels: bicubic, border padding, (B, C, h, w)."""
+    if source.device.type == "mps":  # its grid_sample refuses bicubic with border padding
+        return sample_by_gather(source, x, y)
+    height, width = source.shape[-2:]
+    grid = torch.stack((x * (2 / width) + (1 / width - 1), y * (2 / height) + (1 / height - 1)), dim=-1)
+    if source.device.type == "cpu" and torch.compiler.is_compiling():
+        return cast(Tensor, _grid_sample_apart(source, grid))
+    return _grid_sample(source, grid)
+
+
+def sample_by_gather(source: Tensor, x: Tensor, y: Tensor) -> Tensor:
+    """:func:`sample` by sixteen look-ups, for devices without a bicubic kernel of their own."""
+    height, width = source.shape[-2:]
+    left, top = x.floor(), y.floor()
+    columns, rows = _taps(x - left), _taps(y - top)
+    flat = source.flatten(2)
+    total = torch.zeros(*source.shape[:2], *x.shape[1:], dtype=source.dtype, device=source.device)
+    for down, row_weight in enumerate(rows, -1):
+        row = (top + down).clamp(0, height - 1)
+        for right, column_weight in enumerate(columns, -1):
+            place = (row * width + (left + right).clamp(0, width - 1)).long().flatten(1)
+            value = flat.gather(2, place[:, None].expand(-1, flat.shape[1], -1)).unflatten(2, x.shape[1:])
+            total = total + (row_weight * column_weight)[:, None] * value
+    return total
+
+
+def _taps(t: Tensor) -> list[Tensor]:
+    """Weights of the four neighbours at −1, 0, 1 and 2, for a place t in [0, 1) between the two in the middle."""
+
+    def near(d: Tensor) -> Tensor:
+        return ((_CUBIC + 2) * d - (_CUBIC + 3)) * d * d + 1
+
+    def far(d: Tensor) -> Tensor:
+        return ((_CUBIC * d - 5 * _CUBIC) * d + 8 * _CUBIC) * d - 4 * _CUBIC
+
+    return [far(t + 1), near(t), near(1 - t), far(2 - t)]
+
+
+def _grid_sample(source: Tensor, grid: Tensor) -> Tensor:
+    if len(source) > 1 or source.device.type != "cpu" or source.requires_grad or _is_traced():
+        return F.grid_sample(source, grid, **_BICUBIC)
+    # On a CPU each image is the work of one thread: a single one is handed out once for each, with a part of the rows.
+    lines, parts = grid.shape[1], torch.get_num_threads()
+    share = -(-lines // parts)
+    grid = F.pad(grid, (0, 0, 0, 0, 0, parts * share - lines)).reshape(parts, share, *grid.shape[2:])
+    moved = F.grid_sample(source.expand(parts, -1, -1, -1), grid, **_BICUBIC)
+    return moved.transpose(0, 1).flatten(1, 2)[None, :, :lines]
+
+
+def _is_traced() -> bool:
+    return torch.compiler.is_compiling() or torch.jit.is_tracing()  # type: ignore[attr-defined]
+
+
+@torch.library.custom_op("holdsteady::grid_sample", mutates_args=())
+def _grid_sample_apart(source: Tensor, grid: Tensor) -> Tensor:
+    """For compiled graphs on a CPU, where the compiler's own code for it takes ten times as long."""
+    return _grid_sample(source, grid).contiguous()
+
+
+@_grid_sample_apart.register_fake
+def _(source: Tensor, grid: Tensor) -> Tensor:
+    return source.new_empty((*source.shape[:2], *grid.shape[1:3]))
+
+
+def _save(ctx: Any, inputs: tuple[Tensor, Tensor], output: Tensor) -> None:  # noqa: ARG001
+    ctx.save_for_backward(*inputs)
+
+
+def _backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor]:
+    bicubic, border = 2, 1
+    gradients: tuple[Tensor, Tensor] = torch.ops.aten.grid_sampler_2d_backward(
+        gradient.contiguous(), *ctx.saved_tensors, bicubic, border, False, ctx.needs_input_grad[:2]
+    )
+    return gradients
+
+
+_grid_sample_apart.register_autograd(_backward, setup_context=_save)
