@@ -40,7 +40,7 @@ def make_clip(path: Path, frames: int) -> list[torch.Tensor]:
 def time_run(adapter: str, source: Path, sink: Path) -> float:
     """Seconds per frame of a whole run."""
     runner = FrameRunner(zoo.load("nafnet16-denoise"), resolve_adapters(adapter))
-    summary = video.run(str(source), str(sink), runner.step, on_cut=runner.reset, overwrite=True)
+    summary = video.run(str(source), str(sink), runner.step, video.RunOptions(overwrite=True), on_cut=runner.reset)
     return summary.seconds / summary.frames
 
 

@@ -17,12 +17,18 @@ import pytest
 import torch
 
 from holdsteady.errors import ConfigError, ModelError, VideoError
-from holdsteady.video import open_video, run
+from holdsteady.video import RunOptions, open_video
+from holdsteady.video import run as run_video
 from holdsteady.video.channel import Channel, ChannelClosedError
 
 
 def ignore():
     """For `on_cut` where the model has no memory."""
+
+
+def run(source, sink, step, *, on_cut=ignore, progress=None, **options):
+    """`holdsteady.video.run` with the options by name."""
+    return run_video(str(source), str(sink), step, RunOptions(**options), on_cut=on_cut, progress=progress)
 
 
 def read(source):

@@ -8,15 +8,15 @@ import numpy as np
 import pytest
 
 from holdsteady.errors import ConfigError, VideoError
-from holdsteady.video import open_video, open_writer
+from holdsteady.video import RunOptions, open_video, open_writer
 
 
-def copy(source, sink, *, start=None, duration=None, **options):
+def copy(source, sink, *, copy_from=None, **options):
     """Read and write without changing anything."""
-    with open_video(str(source), start=start, duration=duration) as reader:
+    how = RunOptions(**options)
+    with open_video(str(source), start=how.start, duration=how.duration) as reader:
         info = reader.info
-        size = {"width": info.width, "height": info.height}
-        with open_writer(str(sink), info, start=start, duration=duration, **size, **options) as writer:
+        with open_writer(str(sink), info, how, width=info.width, height=info.height, copy_from=copy_from) as writer:
             for frame in reader:
                 writer.write(frame)
 
@@ -263,7 +263,7 @@ def test_failure_leaves_what_was_there(carphone, tmp_path, name):
     with (
         open_video(carphone) as reader,
         pytest.raises(ValueError, match="model"),
-        open_writer(str(sink), reader.info, width=176, height=144, overwrite=True) as writer,
+        open_writer(str(sink), reader.info, RunOptions(overwrite=True), width=176, height=144) as writer,
     ):
         writer.write(next(iter(reader)))
         raise ValueError("model")

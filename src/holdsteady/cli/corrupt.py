@@ -1,5 +1,6 @@
 """``holdsteady corrupt``: noise, damage and weather on a video, to try models on."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -31,6 +32,7 @@ def _show_list(wanted: bool) -> None:
     raise typer.Exit
 
 
+@options.takes_run_options(without=("cuts", "device", "dtype"))
 def corrupt(
     source: Annotated[
         str, typer.Argument(metavar="IN", help="Video, folder or glob of images, camera number, URL, or -.")
@@ -41,15 +43,11 @@ def corrupt(
         typer.Option("--with", metavar="SPEC", help="rain, rain:3, jpeg:quality=20, gaussian+rain:2, mix(fog|snow)"),
     ],
     seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same frames.")] = 0,
-    start: options.Start = None,
-    duration: options.Duration = None,
-    codec: options.Codec = None,
-    crf: options.Crf = None,
-    side_by_side: options.SideBySide = False,
-    overwrite: options.Overwrite = False,
     _list: Annotated[
         bool, typer.Option("--list", callback=_show_list, is_eager=True, help="Show all corruptions.")
     ] = False,
+    *,
+    how: video.RunOptions,
 ) -> None:
     """Corrupt a video: noise, drops, distortion, compression, blur, light or weather.
 
@@ -69,22 +67,10 @@ def corrupt(
 
         holdsteady corrupt --list
     """
-    video.check_sink(source, sink, overwrite)
-    video.check_codec(sink, codec, crf)
+    video.check_sink(source, sink, how.overwrite)
+    video.check_codec(sink, how.codec, how.crf)
     stream = make_corruption(spec).start(torch.Generator().manual_seed(seed))
     with options.frame_progress(Path(source).name or source) as progress:
-        summary = video.run(
-            source,
-            sink,
-            stream,
-            on_cut=lambda: None,
-            cuts="off",
-            start=start,
-            duration=duration,
-            codec=codec,
-            crf=crf,
-            overwrite=overwrite,
-            side_by_side=side_by_side,
-            progress=progress,
-        )
+        # A corruption has no shots.
+        summary = video.run(source, sink, stream, replace(how, cuts="off"), on_cut=lambda: None, progress=progress)
     options.report(summary, sink)

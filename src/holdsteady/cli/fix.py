@@ -18,6 +18,7 @@ from holdsteady.host.attach import AdapterLike, stabilize
 from holdsteady.models.runner import resolve_adapters
 
 
+@options.takes_run_options(without=("dtype",))
 def fix(
     processed: Annotated[str, typer.Argument(metavar="PROCESSED", help="The video to steady.")],
     sink: Annotated[str, typer.Argument(metavar="OUT", help="Video file, folder for PNG images, or -.")],
@@ -29,14 +30,8 @@ def fix(
         str, typer.Option(help="motion-fixed, output-fixed:0.8, output-gaussian:2, or a folder.")
     ] = "motion-fixed",
     strength: options.Strength = 1.0,
-    cuts: options.Cuts = "auto",
-    start: options.Start = None,
-    duration: options.Duration = None,
-    device: options.Device = "auto",
-    codec: options.Codec = None,
-    crf: options.Crf = None,
-    side_by_side: options.SideBySide = False,
-    overwrite: options.Overwrite = False,
+    *,
+    how: video.RunOptions,
 ) -> None:
     """Steady a video that was processed frame by frame elsewhere. No model is needed.
 
@@ -51,8 +46,7 @@ def fix(
 
         holdsteady fix colourised.mkv steady.mkv --strength 0.7 --start 60 --duration 10
     """
-    picked = options.pick_device(device)
-    video.check_sink(processed, sink, overwrite)
+    video.check_sink(processed, sink, how.overwrite)
     chosen = resolve_adapters(adapter)
     for one in chosen:
         _refuse_inner(one, adapter)
@@ -60,10 +54,10 @@ def fix(
         frames: Iterator[Tensor] | None = None
         if original is not None:
             chosen = _following_input(chosen)
-            reader = stack.enter_context(video.open_video(original, start=start, duration=duration))
-            frames = video.upright_tensors(reader, picked)
+            reader = stack.enter_context(video.open_video(original, start=how.start, duration=how.duration))
+            frames = video.upright_tensors(reader, how.device)
         current: list[Tensor] = []
-        steady = stabilize(lambda _frame: current[0], chosen, strength=strength).to(picked)
+        steady = stabilize(lambda _frame: current[0], chosen, strength=strength).to(how.device)
 
         def step(frame: Tensor) -> Tensor:
             current[:] = [frame]
@@ -77,21 +71,7 @@ def fix(
             return steady(before)
 
         with options.frame_progress(Path(processed).name or processed) as progress:
-            summary = video.run(
-                processed,
-                sink,
-                step,
-                on_cut=steady.reset,
-                cuts=cuts,
-                start=start,
-                duration=duration,
-                codec=codec,
-                crf=crf,
-                overwrite=overwrite,
-                side_by_side=side_by_side,
-                device=picked,
-                progress=progress,
-            )
+            summary = video.run(processed, sink, step, how, on_cut=steady.reset, progress=progress)
     options.report(summary, sink)
 
 

@@ -1,10 +1,12 @@
 """The options that several commands share, and what they mean."""
 
+import functools
+import inspect
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import torch
 import typer
@@ -14,7 +16,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColum
 from rich.text import Text
 
 from holdsteady.errors import ConfigError, VideoError
-from holdsteady.video import Summary
+from holdsteady.video import RunOptions, Summary
 
 
 class DType(StrEnum):
@@ -58,6 +60,50 @@ def pick_device(name: str) -> str:
         reason = str(error).strip().splitlines()[0]
         raise ConfigError(f"--device {name} can't be used here ({reason}); try --device cpu") from error
     return name
+
+
+_RUN_OPTIONS: dict[str, Any] = {
+    "cuts": Cuts,
+    "start": Start,
+    "duration": Duration,
+    "device": Device,
+    "dtype": Precision,
+    "codec": Codec,
+    "crf": Crf,
+    "side_by_side": SideBySide,
+    "overwrite": Overwrite,
+}
+
+
+def takes_run_options(*, without: tuple[str, ...] = ()) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Decorator: a command with a parameter ``how: RunOptions`` gets a flag for each of its fields.
+
+    Args:
+        without: Fields that the command leaves at their defaults.
+    """
+    flags = {name: flag for name, flag in _RUN_OPTIONS.items() if name not in without}
+    defaults = {"device": "auto", "dtype": DType.FLOAT32}
+
+    def decorate(command: Callable[..., None]) -> Callable[..., None]:
+        @functools.wraps(command)
+        def wrapped(**given: Any) -> None:
+            fields = {name: given.pop(name) for name in flags}
+            if "device" in fields:
+                fields["device"] = pick_device(fields["device"])
+            if "dtype" in fields:
+                fields["dtype"] = fields["dtype"].torch
+            command(**given, how=RunOptions(**fields))
+
+        signature = inspect.signature(command)
+        parameters = [parameter for parameter in signature.parameters.values() if parameter.name != "how"]
+        for name, flag in flags.items():
+            default = defaults.get(name, getattr(RunOptions, name))
+            parameters.append(inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=flag))
+        wrapped.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
+        wrapped.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+        return wrapped
+
+    return decorate
 
 
 def make_folder(folder: Path) -> None:

@@ -11,6 +11,7 @@ from holdsteady.models.loaders import load_model
 from holdsteady.models.runner import FrameRunner, resolve_adapters
 
 
+@options.takes_run_options()
 def run(
     source: Annotated[
         str, typer.Argument(metavar="IN", help="Video, folder or glob of images, camera number, URL, or -.")
@@ -26,16 +27,9 @@ def run(
         ),
     ] = "motion-fixed",
     strength: options.Strength = 1.0,
-    cuts: options.Cuts = "auto",
-    start: options.Start = None,
-    duration: options.Duration = None,
-    device: options.Device = "auto",
-    dtype: options.Precision = options.DType.FLOAT32,
     compile: options.CompileFlag = False,
-    codec: options.Codec = None,
-    crf: options.Crf = None,
-    side_by_side: options.SideBySide = False,
-    overwrite: options.Overwrite = False,
+    *,
+    how: video.RunOptions,
 ) -> None:
     """Run an image model over a video, frame by frame, held steady by an adapter.
 
@@ -56,29 +50,13 @@ def run(
 
         holdsteady run in.mov out.mov --model nafnet16-denoise --start 10 --duration 5 --side-by-side
     """
-    picked = options.pick_device(device)
-    video.check_sink(source, sink, overwrite)
-    video.check_codec(sink, codec, crf)
-    video.open_cuts(cuts)
+    video.check_sink(source, sink, how.overwrite)
+    video.check_codec(sink, how.codec, how.crf)
+    video.open_cuts(how.cuts)
     loaded = resolve_adapters(adapter)
     runner = FrameRunner(
-        load_model(model, weights), loaded, strength=strength, device=picked, dtype=dtype.torch, compile=compile
+        load_model(model, weights), loaded, strength=strength, device=how.device, dtype=how.dtype, compile=compile
     )
     with options.frame_progress(Path(source).name or source) as progress:
-        summary = video.run(
-            source,
-            sink,
-            runner.step,
-            on_cut=runner.reset,
-            cuts=cuts,
-            start=start,
-            duration=duration,
-            codec=codec,
-            crf=crf,
-            overwrite=overwrite,
-            side_by_side=side_by_side,
-            device=picked,
-            dtype=dtype.torch,
-            progress=progress,
-        )
+        summary = video.run(source, sink, runner.step, how, on_cut=runner.reset, progress=progress)
     options.report(summary, sink)

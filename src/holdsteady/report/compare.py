@@ -16,7 +16,7 @@ from holdsteady.errors import VideoError
 from holdsteady.metrics import VideoScores
 from holdsteady.report.pictures import Picture, save_flicker_plot, save_time_slice, side_by_side
 from holdsteady.report.table import markdown_table
-from holdsteady.video import VideoFrame, VideoInfo, Writer, open_writer
+from holdsteady.video import RunOptions, VideoFrame, VideoInfo, Writer, open_writer
 
 # A picture of more columns than this shows nothing more.
 _SLICE_FRAMES = 1500
@@ -124,7 +124,7 @@ def _open_side_by_side(folder: Path, info: VideoInfo, picture: Picture) -> Write
     # The labels have to be read: the pixels are square and upright whatever those of the videos were.
     plain = replace(info, pixel_aspect=Fraction(1), rotation=0, display_matrix=None, bits=8)
     height, width = picture.shape[:2]
-    return open_writer(str(folder / "side-by-side.mp4"), plain, width=width, height=height, overwrite=True)
+    return open_writer(str(folder / "side-by-side.mp4"), plain, RunOptions(overwrite=True), width=width, height=height)
 
 
 def _save(

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from holdsteady.models.runner import FrameRunner, resolve_adapters
 from holdsteady.report.compare import even_times, to_picture
-from holdsteady.video import VideoFrame, VideoInfo, open_writer
+from holdsteady.video import RunOptions, VideoFrame, VideoInfo, open_writer
 
 
 def add_noise(frame: Tensor, sigma: float, generator: torch.Generator) -> Tensor:
@@ -43,6 +43,6 @@ def run_variant(
 def save_video(path: Path, frames: Sequence[Tensor], info: VideoInfo) -> None:
     """Frames (1, 3, H, W) in [0, 1] as a video of an even rate."""
     height, width = frames[0].shape[-2:]
-    with open_writer(str(path), info, width=width, height=height, overwrite=True) as writer:
+    with open_writer(str(path), info, RunOptions(overwrite=True), width=width, height=height) as writer:
         for frame, pts in zip(frames, even_times(info), strict=False):
             writer.write(VideoFrame(to_picture(frame), pts, info.time_base))

@@ -3,6 +3,7 @@
 from .codecs import check_codec
 from .cuts import CutDetector, open_cuts, read_cuts
 from .frame import Pixels, VideoFrame, VideoInfo
+from .options import RunOptions
 from .pipeline import Summary, run
 from .reader import Reader, open_video
 from .sink import check_sink
@@ -14,6 +15,7 @@ __all__ = [
     "CutDetector",
     "Pixels",
     "Reader",
+    "RunOptions",
     "Summary",
     "VideoFrame",
     "VideoInfo",

@@ -22,6 +22,7 @@ from .channel import Channel, ChannelClosedError
 from .codecs import check_codec
 from .cuts import open_cuts
 from .frame import Pixels, VideoFrame, VideoInfo
+from .options import RunOptions
 from .reader import Reader, open_video
 from .sink import check_sink, keeps_rotation
 from .tensors import beside, check_result, to_pixels, to_tensor, turned
@@ -65,17 +66,9 @@ def run(
     source: str,
     sink: str,
     step: Callable[[Tensor], Tensor],
+    options: RunOptions | None = None,
     *,
     on_cut: Callable[[], None],
-    cuts: str = "auto",
-    start: float | None = None,
-    duration: float | None = None,
-    codec: str | None = None,
-    crf: int | None = None,
-    overwrite: bool = False,
-    side_by_side: bool = False,
-    device: str | torch.device = "cpu",
-    dtype: torch.dtype = torch.float32,
     progress: Callable[[int, int | None], None] | None = None,
 ) -> Summary:
     """Send every frame of a video through a model and write the results.
@@ -85,15 +78,11 @@ def run(
     Args:
         source: What to read, see `open_video`.
         sink: What to write, see `open_writer`. Its size is that of the first result.
-        step: The model: takes an upright frame (1, 3, H, W) in [0, 1] on `device` in `dtype`, returns
+        step: The model: takes an upright frame (1, 3, H, W) in [0, 1] on the options' device in their dtype, returns
             (1, 3, h, w) or (1, 1, h, w) in [0, 1], always of one size. Called in the calling thread under
             `torch.inference_mode()`.
+        options: The part to process, how to write it, and more; None for the defaults.
         on_cut: Called before `step` sees the first frame of a new shot.
-        cuts: Where shots begin, see `open_cuts`.
-        start, duration: The part to process, in seconds.
-        codec, crf, overwrite: See `open_writer`.
-        side_by_side: Write the input, resized, to the left of the result.
-        device, dtype: Where and in what precision `step` gets its frames.
         progress: Called after each step with the frames done and the estimated total, or None if unknown.
 
     Returns:
@@ -105,34 +94,24 @@ def run(
             as the message says.
         ModelError: `step` returned something else; there is no result.
     """
-    check_sink(source, sink, overwrite)
-    check_codec(sink, codec, crf)
+    options = options or RunOptions()
+    check_sink(source, sink, options.overwrite)
+    check_codec(sink, options.codec, options.crf)
     begun = time.monotonic()
-    is_new_shot = open_cuts(cuts)
+    is_new_shot = open_cuts(options.cuts)
     done: list[int] = []  # frames before which a shot began
     count = lost = 0
     interrupted = False
-    with open_video(source, start=start, duration=duration) as reader:
+    with open_video(source, start=options.start, duration=options.duration) as reader:
         info = reader.info
         copy_from = source if Path(source).is_file() else None
 
         def open_sink(height: int, width: int) -> Writer:
-            return open_writer(
-                sink,
-                _stored(info, sink),
-                width=width,
-                height=height,
-                codec=codec,
-                crf=crf,
-                copy_from=copy_from,
-                start=start,
-                duration=duration,
-                overwrite=overwrite,
-            )
+            return open_writer(sink, _stored(info, sink), options, width=width, height=height, copy_from=copy_from)
 
         decoded: Channel[_Decoded] = Channel(_WAITING)
         results: Channel[_Result] = Channel(_WAITING)
-        encoder = _Encoder(open_sink, _stored(info, sink).rotation, side_by_side)
+        encoder = _Encoder(open_sink, _stored(info, sink).rotation, options.side_by_side)
         with ThreadPoolExecutor(2, "holdsteady") as pool:
             decoding = pool.submit(_decode, reader, decoded, is_new_shot)
             encoding = pool.submit(encoder.run, results)
@@ -144,7 +123,7 @@ def run(
                         on_cut()
                         done.append(count)
                     with torch.inference_mode():
-                        result = step(to_tensor(item.frame.pixels, device, dtype))
+                        result = step(to_tensor(item.frame.pixels, options.device, options.dtype))
                         size = check_result(result, size)
                         pixels, bad = to_pixels(result, deep=item.frame.pixels.dtype == np.uint16)
                     lost += bad

@@ -18,6 +18,7 @@ from .codecs import Encoding, choose_encoding
 from .color import from_rgb, output_tags
 from .container import reason
 from .frame import VideoFrame, VideoInfo
+from .options import RunOptions
 from .passthrough import Passthrough
 from .sink import PartFile
 from .writer_base import Writer
@@ -35,23 +36,19 @@ class VideoWriter(Writer):
         self,
         sink: str,
         info: VideoInfo,
+        options: RunOptions,
         *,
         width: int,
         height: int,
-        codec: str | None,
-        crf: int | None,
         copy_from: str | None,
-        start: float | None,
-        duration: float | None,
     ) -> None:
         super().__init__(sink, width=width, height=height)
         to_stdout = sink == "-"
         suffix = Path(sink).suffix.lower()
-        encoding = choose_encoding(
-            suffix, info, width=width, height=height, codec="wrapped_avframe" if to_stdout else codec, crf=crf
-        )
+        codec = "wrapped_avframe" if to_stdout else options.codec
+        encoding = choose_encoding(suffix, info, width=width, height=height, codec=codec, crf=options.crf)
         self._info = info
-        self._trimmed, self._duration = bool(start), duration
+        self._trimmed, self._duration = bool(options.start), options.duration
         self._part = None if to_stdout else PartFile(Path(sink))
         self._tags = output_tags(info, encoding.pix_fmt, height)
         self._pix_fmt = encoding.pix_fmt
