@@ -34,6 +34,20 @@ ALLOWED = {
         "objective",
         "video",
     ),
+    "evaluation": (
+        "adapters",
+        "corruptions",
+        "data",
+        "errors",
+        "host",
+        "metrics",
+        "models",
+        "objective.distances",
+        "training.clips",
+        "training.folder",
+        "training.recipe",
+        "video",
+    ),
 }
 
 

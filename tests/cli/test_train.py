@@ -78,6 +78,19 @@ def test_class_logits_get_cross_entropy(cli: Cli, model: Callable[[str], str], c
     assert yaml.safe_load((tmp_path / "mine" / "recipe.yaml").read_text())["objective"]["distance"] == "cross-entropy"
 
 
+def test_eval_of_clips_asks_for_nothing_else_that_the_recipe_names(cli: Cli, carphone: str) -> None:
+    recipe = recipe_for("elsewhere/clip.mp4") | {"adapter": "elsewhere/adapter"}
+    Path("my.yaml").write_text(yaml.safe_dump(recipe))
+    done = cli("eval", "my.yaml", "--clips", carphone, "--frames", "2", "--no-baselines")
+    assert done.code == 0, done.err
+    facts = json.loads(Path("evaluation/results.json").read_text())
+    assert (facts["facts"]["model"], facts["rows"][0]["corruption"]) == (recipe["model"], recipe["corruption"])
+    done = cli("eval", "my.yaml", "--no-baselines")
+    assert done.code == 1
+    assert "elsewhere/clip.mp4" in done.error
+    assert "not found: elsewhere/clip.mp4" in cli("train", "my.yaml").error
+
+
 @pytest.mark.parametrize(
     ("arguments", "text"),
     [

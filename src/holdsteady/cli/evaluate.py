@@ -53,10 +53,10 @@ def evaluate(
     from holdsteady.report.table import rich_table
 
     try:
-        from holdsteady.training import contenders
-        from holdsteady.training.evaluate import evaluate as run_evaluation
-        from holdsteady.training.evaluate import summarise
-        from holdsteady.training.footage import recipe_footage, videos
+        from holdsteady.evaluation import contenders
+        from holdsteady.evaluation.evaluate import evaluate as run_evaluation
+        from holdsteady.evaluation.evaluate import summarise
+        from holdsteady.evaluation.footage import recipe_footage, videos
         from holdsteady.training.recipe import read_recipe
     except ImportError as error:
         raise MissingExtraError(
@@ -65,7 +65,7 @@ def evaluate(
     corruptions = list(corrupt or [])
     footage = videos(clips, frames, bounce=bounce) if clips else []
     if recipe is not None:
-        plan = read_recipe(recipe)
+        plan = read_recipe(recipe, files=False)  # what is used is looked for when it is opened
         model = model or plan.model
         weights = weights or (None if plan.weights is None else Path(plan.weights))
         corruptions = corruptions or [plan.corruption]

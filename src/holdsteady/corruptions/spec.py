@@ -27,6 +27,11 @@ def make_corruption(spec: str) -> Corruption:
     return parts[0] if len(parts) == 1 else Chain(parts=tuple(parts))
 
 
+def open_corruption(spec: str) -> Corruption | None:
+    """The corruption of a spec as in :func:`make_corruption`; None for ``none``."""
+    return None if spec == "none" else make_corruption(spec)
+
+
 def _one(spec: str) -> Corruption:
     mix = _MIX.fullmatch(spec)
     if mix is None:

@@ -10,7 +10,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from holdsteady.training.evaluate import Row, drift, summarise
+from holdsteady.evaluation.evaluate import Row, drift, summarise
 from holdsteady.training.folder import write_json
 
 #: Name, unit or factor, and digits of every figure, in the order of the tables.

@@ -1,1 +1,1 @@
-"""Training adapters, and measuring them beside the base and every smoothing. Needs ``holdsteady[train]``."""
+"""Training adapters. Needs ``holdsteady[train]``."""

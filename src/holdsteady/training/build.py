@@ -9,12 +9,13 @@ from torch import nn
 
 from holdsteady.adapters.files import load_adapter
 from holdsteady.adapters.presets import DEFAULT_KIND
+from holdsteady.corruptions import open_corruption
 from holdsteady.data import Mixture
 from holdsteady.errors import ConfigError, ModelError
 from holdsteady.host.attach import stabilize
 from holdsteady.host.stabilized import StabilizedModel
 from holdsteady.models.contract import find_stride
-from holdsteady.training.clips import VALIDATION_SEED, CorruptedClips, open_corruption, open_sources
+from holdsteady.training.clips import VALIDATION_SEED, CorruptedClips, open_sources
 from holdsteady.training.recipe import Recipe
 from holdsteady.training.unroll import Objective, Unroll
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from holdsteady.corruptions import Corruption, corrupt_clip, make_corruption
+from holdsteady.corruptions import Corruption, corrupt_clip
 from holdsteady.data import Mixture, Source, make_source
 from holdsteady.data.dataset import item_generator
 from holdsteady.training.recipe import SourceRecipe
@@ -60,11 +60,6 @@ def open_sources(recipes: Sequence[SourceRecipe], *, length: int, crop: int, fli
         )
         for recipe in recipes
     ]
-
-
-def open_corruption(spec: str) -> Corruption | None:
-    """The corruption of a spec; None for ``none``."""
-    return None if spec == "none" else make_corruption(spec)
 
 
 class _Batches:

@@ -1,10 +1,7 @@
 """The training loop: one readable file on Lightning Fabric, from a recipe to the folder of an adapter."""
 
-import signal
-import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -22,9 +19,10 @@ from holdsteady.training.checkpoint import NAME as CHECKPOINT_NAME
 from holdsteady.training.checkpoint import load_checkpoint, save_checkpoint
 from holdsteady.training.clips import CorruptedClips, batches
 from holdsteady.training.folder import BASE_NAME, prepare, write_json
+from holdsteady.training.interrupt import deferred_interrupt
 from holdsteady.training.log import Log
 from holdsteady.training.recipe import Recipe
-from holdsteady.training.schedule import AveragedWeights, learning_rate_factor
+from holdsteady.training.schedule import assign, averaged, make_average, make_scheduler
 from holdsteady.training.unroll import Batch, Unroll, check_objective
 from holdsteady.training.watch import Figures, measure, validate
 
@@ -62,7 +60,7 @@ def train(
     overwrite: bool = False,
     progress: Progress | None = None,
 ) -> Outcome:
-    """Train what a recipe says and write the folder of the adapter; goes on where an earlier run stopped.
+    """Train what a recipe says and write the folder of the adapter; resumes where an earlier run stopped.
 
     Args:
         recipe: the recipe.
@@ -76,7 +74,8 @@ def train(
     Raises:
         ConfigError: the recipe does not fit the data or the devices.
         ModelError, PointError, AdapterError, VideoError: from the model, the adapter or the data.
-        TrainingError: the loss is no number (the batch is saved), or the checkpoint is of another recipe.
+        TrainingError: the loss or a gradient is NaN or infinite (the batch is saved), or the checkpoint is of another
+            recipe.
     """
     ranks = nodes * (devices if isinstance(devices, int) else len(devices))
     if recipe.batch % ranks:
@@ -130,28 +129,25 @@ class _Loop:
         progress: Progress | None,
     ) -> None:
         self.recipe, self.out, self.fabric, self.progress = recipe, out, fabric, progress
-        self.steady = unroll.steady
-        self.parameters = _choose_parameters(recipe, unroll)
-        base = list(unroll.base.parameters()) if unroll.base is not None else []
-        of_base = {id(p) for p in base}
-        rates = recipe.optimizer
-        groups = [
-            {"params": [p for p in self.parameters if id(p) not in of_base], "top": rates.learning_rate},
-            {"params": base, "top": rates.base_learning_rate or rates.learning_rate / 10},
-        ]
-        optimizer = torch.optim.Adam([g for g in groups if g["params"]], lr=rates.learning_rate, betas=rates.betas)
-        self.unroll, self.optimizer = fabric.setup(unroll, optimizer)
-        # After the parameters have gone to their device.
-        self.averaged = AveragedWeights(self.parameters, rates.ema) if rates.ema else None
-        # Validation calls the module itself: rank 0 is alone there.
-        self.bare = unroll
-        self.watched = [{key: fabric.to_device(value) for key, value in batch.items()} for batch in watched]
         self.step, self.seconds, self.waited = 0, 0.0, 0
         self.before: Figures | None = None
         self.latest: Figures | None = None
-        self.best = float("inf")
-        self.best_parameters: list[Tensor] = []
-        self.validated_at = -1
+        self.best, self.best_parameters, self.validated_at = float("inf"), list[Tensor](), -1
+
+        own = [] if recipe.train == "base" else list(unroll.steady.parameters())
+        base = [] if unroll.base is None else list(unroll.base.parameters())
+        self.parameters: list[nn.Parameter] = own + base
+        rates = recipe.optimizer
+        base_rate = rates.base_learning_rate or rates.learning_rate / 10
+        groups = [{"params": own, "lr": rates.learning_rate}, {"params": base, "lr": base_rate}]
+        optimizer = torch.optim.Adam([group for group in groups if group["params"]], betas=rates.betas)
+        self.scheduler = make_scheduler(optimizer, rates.schedule, rates.warmup, self._spent_share)
+        # Validation calls the bare module: rank 0 is alone there.
+        self.bare, self.steady = unroll, unroll.steady
+        self.unroll, self.optimizer = fabric.setup(unroll, optimizer)
+        # After the parameters have gone to their device.
+        self.average = make_average(self.parameters, rates.ema) if rates.ema else None
+        self.watched = [{key: fabric.to_device(value) for key, value in batch.items()} for batch in watched]
 
     def run(self, clips: CorruptedClips, saved: dict[str, Any] | None) -> Outcome:
         """All steps that are left."""
@@ -173,7 +169,7 @@ class _Loop:
         # The items of each rank are chosen already; a sampler of Fabric's own would choose again.
         loader = fabric.setup_dataloaders(loader, use_distributed_sampler=False)
         begun, earlier, reason = time.monotonic(), self.seconds, None
-        with _deferred_interrupt() as interrupted:
+        with deferred_interrupt() as interrupted:
             for batch in loader:
                 reason = self._spent()
                 if reason is not None:
@@ -181,6 +177,7 @@ class _Loop:
                 figures, values = self._train_step(batch)
                 self.step += 1
                 self.seconds = earlier + time.monotonic() - begun
+                self.scheduler.step()
                 checked = None
                 if self.step % recipe.validation.every == 0 or self.step == recipe.steps:
                     checked = self._validate(log)
@@ -200,11 +197,8 @@ class _Loop:
         return outcome
 
     def _train_step(self, batch: Batch) -> tuple[Figures, dict[str, float]]:
-        factor = learning_rate_factor(
-            self.step, self._progress(), self.recipe.optimizer.schedule, self.recipe.optimizer.warmup
-        )
-        for group in self.optimizer.param_groups:
-            group["lr"] = group["top"] * factor
+        """One step of the optimizer, the figures of its batch, and what the log says of it."""
+        rate = self.optimizer.param_groups[0]["lr"]
         unrolled = self.unroll(batch)
         figures = measure(unrolled)
         self._check_finite("loss", unrolled.terms.total.detach(), batch)
@@ -215,20 +209,12 @@ class _Loop:
         assert norm is not None
         self._check_finite("gradient", norm, batch)
         self.optimizer.step()
-        if self.averaged is not None:
-            self.averaged.update()
-        values = {
-            "learning_rate": self.optimizer.param_groups[0]["lr"],
-            "loss": figures.loss,
-            "accuracy": figures.accuracy,
-            "stability": figures.stability,
-            "gradient_norm": float(norm),
-            "psnr": figures.psnr,
-            "flicker_error": figures.flicker_error,
-        }
-        return figures, values
+        if self.average is not None:
+            self.average.update_parameters(nn.ParameterList(self.parameters))
+        values = {name: value for name, value in asdict(figures).items() if name != "instability_rms"}
+        return figures, {"learning_rate": rate, "gradient_norm": float(norm), **values}
 
-    def _progress(self) -> float:
+    def _spent_share(self) -> float:
         """Share of the budget that is spent."""
         spent = self.step / self.recipe.steps
         if self.recipe.minutes is None:
@@ -240,149 +226,102 @@ class _Loop:
         patience = self.recipe.validation.patience
         if patience is not None and self.waited >= patience:
             return "patience"
-        if self.recipe.minutes is not None and self._progress() >= 1:
+        if self.recipe.minutes is not None and self._spent_share() >= 1:
             return "minutes"
         return None
 
     def _validate(self, log: Log | None) -> Figures:
         """Figures on the watched clips, with averaged weights if there are any; the same on every rank."""
-        present = self.averaged.swap() if self.averaged is not None else None
         figures = None
-        if self.fabric.global_rank == 0:
-            with self.fabric.autocast():
-                figures, pictures = validate(self.bare, self.watched)
-            if log is not None:
-                log.example(self.step, pictures)
-        figures = self.fabric.broadcast(figures)
-        assert figures is not None
-        better = figures.loss < self.best
-        if better and self.recipe.validation.patience is not None:
-            self.best_parameters = [p.detach().clone() for p in self.parameters]
-        if self.averaged is not None and present is not None:
-            self.averaged.put_back(present)
+        with averaged(self.parameters, self.average):
+            if self.fabric.global_rank == 0:
+                with self.fabric.autocast():
+                    figures, pictures = validate(self.bare, self.watched)
+                if log is not None:
+                    log.example(self.step, pictures)
+            figures = self.fabric.broadcast(figures)
+            assert figures is not None
+            better = figures.loss < self.best
+            if better and self.recipe.validation.patience is not None:
+                self.best_parameters = [p.detach().clone() for p in self.parameters]
         self.waited = 0 if better else self.waited + 1
         self.best = min(self.best, figures.loss)
         self.latest, self.validated_at = figures, self.step
         return figures
 
     def _check_finite(self, what: str, value: Tensor, batch: Batch) -> None:
-        """Stop on all ranks, with the batch saved, if a number is none on any of them."""
+        """Stop on all ranks, with the batch saved, if a value is NaN or infinite on any of them."""
         lost = self.fabric.all_reduce((~value.isfinite()).float(), reduce_op="sum")
         assert isinstance(lost, Tensor)
         if not lost.item():
             return
         path = self.out / f"stopped-at-step-{self.step}-rank-{self.fabric.global_rank}.safetensors"
         save_file({key: value.contiguous().cpu() for key, value in batch.items()}, path)
+        found = "NaN" if value.isnan() else f"{value.item():g}"
         raise TrainingError(
-            f"the {what} is {value.item()} at step {self.step}; the batch is in {path}. Take a lower learning rate "
+            f"the {what} is {found} at step {self.step}; the batch is in {path}. Take a lower learning rate "
             "(--set optimizer.learning_rate=...), or look for frames that are not finite"
         )
 
     def _save_checkpoint(self) -> None:
         if self.fabric.global_rank == 0:
-            save_checkpoint(
-                self.out,
-                {
-                    "recipe": self.recipe.to_yaml(),
-                    "step": self.step,
-                    "seconds": self.seconds,
-                    "best": self.best,
-                    "waited": self.waited,
-                    "before": None if self.before is None else asdict(self.before),
-                    "latest": None if self.latest is None else asdict(self.latest),
-                    "parameters": [p.detach() for p in self.parameters],
-                    "best_parameters": self.best_parameters,
-                    "optimizer": self.optimizer.state_dict(),
-                    "averaged": None if self.averaged is None else self.averaged.state_dict(),
-                },
-            )
+            state = {name: getattr(self, name) for name in ("step", "seconds", "best", "waited", "best_parameters")}
+            assert self.before is not None and self.latest is not None
+            state |= {"before": asdict(self.before), "latest": asdict(self.latest)}
+            state |= {name: part.state_dict() for name, part in self._parts().items()}
+            state |= {"recipe": self.recipe.to_yaml(), "parameters": [p.detach() for p in self.parameters]}
+            save_checkpoint(self.out, state)
         self.fabric.barrier()
 
     def _restore(self, saved: dict[str, Any]) -> None:
-        self.step, self.seconds = saved["step"], saved["seconds"]
-        self.best, self.waited = saved["best"], saved["waited"]
+        for name in ("step", "seconds", "best", "waited"):
+            setattr(self, name, saved[name])
         self.before, self.latest = Figures(**saved["before"]), Figures(**saved["latest"])
-        with torch.no_grad():
-            for parameter, value in zip(self.parameters, saved["parameters"], strict=True):
-                parameter.copy_(value)
         self.best_parameters = [self.fabric.to_device(value) for value in saved["best_parameters"]]
-        self.optimizer.load_state_dict(saved["optimizer"])
-        if self.averaged is not None:
-            self.averaged.load_state_dict(saved["averaged"])
+        assign(self.parameters, saved["parameters"])
+        for name, part in self._parts().items():
+            part.load_state_dict(saved[name])
+
+    def _parts(self) -> dict[str, Any]:
+        """What has a state of its own."""
+        parts = {"optimizer": self.optimizer, "scheduler": self.scheduler, "average": self.average}
+        return {name: part for name, part in parts.items() if part is not None}
 
     def _finish(self, reason: str, log: Log | None) -> Outcome:
         """Write the result. The checkpoint stays while there is something left to do."""
         if reason == "patience":
             # What came after the best only cost time.
-            with torch.no_grad():
-                for parameter, value in zip(self.parameters, self.best_parameters, strict=True):
-                    parameter.copy_(value)
-            self.averaged = None
+            assign(self.parameters, self.best_parameters)
+            self.average = None
         if reason == "patience" or self.validated_at != self.step:
             self._validate(log)
-        if self.averaged is not None:
-            self.averaged.swap()
         assert self.before is not None and self.latest is not None
         outcome = Outcome(self.out, self.step, self.seconds / 60, self.before, self.latest, reason)
         if self.fabric.global_rank == 0:
-            self._write(outcome)
+            with averaged(self.parameters, self.average):
+                self._write(outcome)
             if reason != "interrupted":
                 (self.out / CHECKPOINT_NAME).unlink(missing_ok=True)
         self.fabric.barrier()
         return outcome
 
     def _write(self, outcome: Outcome) -> None:
-        facts = {
-            "steps": outcome.steps,
-            "minutes": round(outcome.minutes, 2),
-            "ended": outcome.reason,
-            "before": asdict(outcome.before),
-            "after": asdict(outcome.after),
-        }
-        if self.recipe.train != "base":
+        recipe = self.recipe
+        if recipe.train != "base":
             adapter = self.steady.adapter(0)
-            adapter.provenance = {
-                "model": self.recipe.model,
-                "corruption": self.recipe.corruption,
-                "steps": str(outcome.steps),
-                "seed": str(self.recipe.seed),
-            }
+            origin = {"model": recipe.model, "corruption": recipe.corruption}
+            adapter.provenance = {**origin, "steps": str(outcome.steps), "seed": str(recipe.seed)}
             save_adapter(adapter, self.out)
-        if self.recipe.train != "adapter":
+        if recipe.train != "adapter":
             part = self.out / f"{BASE_NAME}.part"
             save_weights(self.steady.base, part)
             part.replace(self.out / BASE_NAME)
-        write_json(self.out / "metrics.json", facts)
-
-
-def _choose_parameters(recipe: Recipe, unroll: Unroll) -> list[nn.Parameter]:
-    chosen = [] if recipe.train == "base" else list(unroll.steady.parameters())
-    return chosen + (list(unroll.base.parameters()) if unroll.base is not None else [])
-
-
-@contextmanager
-def _deferred_interrupt() -> Iterator[Callable[[], bool]]:
-    """Inside, Ctrl-C is noted and not raised, so that no step is left half done; a second one is raised at once."""
-    noted = False
-
-    def note(_signal: int, _frame: Any) -> None:
-        nonlocal noted
-        if noted:
-            raise KeyboardInterrupt
-        noted = True
-
-    if threading.current_thread() is not threading.main_thread():
-        yield lambda: False
-        return
-    before = signal.signal(signal.SIGINT, note)
-    try:
-        yield lambda: noted
-    finally:
-        signal.signal(signal.SIGINT, before)
+        facts = {"steps": outcome.steps, "minutes": round(outcome.minutes, 2), "ended": outcome.reason}
+        ends = {"before": asdict(outcome.before), "after": asdict(outcome.after)}
+        write_json(self.out / "metrics.json", {**facts, **ends})
 
 
 def _validation_values(figures: Figures | None) -> dict[str, float]:
     if figures is None:
         return {}
-    values = {"loss": figures.loss, "psnr": figures.psnr, "flicker_error": figures.flicker_error}
-    return {f"validation_{name}": value for name, value in values.items()}
+    return {f"validation_{name}": getattr(figures, name) for name in ("loss", "psnr", "flicker_error")}

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator, model_validator
 
 from holdsteady.adapters.config import KINDS, make_config
 from holdsteady.adapters.presets import DEFAULT_KIND
-from holdsteady.corruptions import make_corruption
+from holdsteady.corruptions import open_corruption
 from holdsteady.data import KINDS as SOURCE_KINDS
 from holdsteady.errors import ConfigError, HoldsteadyError, near
 from holdsteady.objective.distances import DISTANCES
@@ -46,8 +46,8 @@ class SourceRecipe(_Part):
 
     @field_validator("paths", "truth")
     @classmethod
-    def _there(cls, paths: tuple[str, ...]) -> tuple[str, ...]:
-        missing = [path for path in paths if not _found(path)]
+    def _there(cls, paths: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
+        missing = [path for path in paths if _needs_files(info) and not _found(path)]
         if missing:
             raise ValueError(f"not found: {', '.join(missing)} (looked in {Path.cwd()})")
         return paths
@@ -146,21 +146,21 @@ class Recipe(_Part):
 
     @field_validator("weights")
     @classmethod
-    def _weights_there(cls, weights: str | None) -> str | None:
-        if weights is not None and not Path(weights).is_file():
+    def _weights_there(cls, weights: str | None, info: ValidationInfo) -> str | None:
+        if weights is not None and _needs_files(info) and not Path(weights).is_file():
             raise ValueError(f"not found: {weights} (looked in {Path.cwd()})")
         return weights
 
     @field_validator("adapter")
     @classmethod
-    def _adapter_valid(cls, adapter: dict[str, Any] | str) -> dict[str, Any] | str:
+    def _adapter_valid(cls, adapter: dict[str, Any] | str, info: ValidationInfo) -> dict[str, Any] | str:
         try:
             if isinstance(adapter, dict):
                 settings = dict(adapter)
                 make_config(settings.pop("kind", DEFAULT_KIND), **settings)
             elif adapter.partition(":")[0] in KINDS:
                 make_config(adapter)
-            elif not Path(adapter).is_dir():
+            elif _needs_files(info) and not Path(adapter).is_dir():
                 raise ValueError(f"neither a kind{near(adapter, KINDS)} nor a folder: {adapter}")
         except HoldsteadyError as error:
             raise ValueError(str(error)) from None
@@ -170,8 +170,7 @@ class Recipe(_Part):
     @classmethod
     def _corruption_valid(cls, corruption: str) -> str:
         try:
-            if corruption != "none":
-                make_corruption(corruption)
+            open_corruption(corruption)
         except HoldsteadyError as error:
             raise ValueError(str(error)) from None
         return corruption
@@ -181,12 +180,13 @@ class Recipe(_Part):
         return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
 
 
-def read_recipe(path: str | Path, overrides: list[str] | None = None) -> Recipe:
+def read_recipe(path: str | Path, overrides: list[str] | None = None, *, files: bool = True) -> Recipe:
     """A recipe from a YAML file.
 
     Args:
         path: the file.
         overrides: ``key=value`` with dots between levels and the value in YAML: ``optimizer.learning_rate=1e-3``.
+        files: whether what the recipe names (data, weights, an adapter) has to be there.
 
     Raises:
         ConfigError: the file can't be read or parsed; or with every fault of the recipe at once.
@@ -197,10 +197,12 @@ def read_recipe(path: str | Path, overrides: list[str] | None = None) -> Recipe:
         raise ConfigError(f"the recipe {path} can't be read: {getattr(error, 'strerror', None) or error}") from error
     except yaml.YAMLError as error:
         raise ConfigError(f"{path} is no YAML: {' '.join(str(error).split())}") from error
-    return make_recipe(data, overrides, name=str(path))
+    return make_recipe(data, overrides, name=str(path), files=files)
 
 
-def make_recipe(data: Any, overrides: list[str] | None = None, *, name: str = "the recipe") -> Recipe:
+def make_recipe(
+    data: Any, overrides: list[str] | None = None, *, name: str = "the recipe", files: bool = True
+) -> Recipe:
     """A recipe from plain data. Arguments and errors as in :func:`read_recipe`."""
     if not isinstance(data, dict):
         raise ConfigError(f"{name} holds {type(data).__name__}, not settings by name")
@@ -208,7 +210,7 @@ def make_recipe(data: Any, overrides: list[str] | None = None, *, name: str = "t
     for override in overrides or []:
         _override(data, override)
     try:
-        return Recipe.model_validate(data)
+        return Recipe.model_validate(data, context={"files": files})
     except ValidationError as error:
         faults = [_fault(fault) for fault in error.errors()]
         raise ConfigError(f"{name}: {'; '.join(faults)}") from None
@@ -242,6 +244,10 @@ def _number(value: Any) -> Any:
         return float(value) if isinstance(value, str) else value
     except ValueError:
         return value
+
+
+def _needs_files(info: ValidationInfo) -> bool:
+    return info.context is None or bool(info.context["files"])
 
 
 def _found(path: str) -> bool:

@@ -1,68 +1,57 @@
-"""Small pure parts of the loop: the learning rate, averaged weights."""
+"""The learning rate over a budget, and averaged weights put in place of the present ones for a while."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LambdaLR
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 
-def learning_rate_factor(step: int, progress: float, schedule: str, warmup: int) -> float:
-    """What the highest learning rate is multiplied by.
+def make_scheduler(optimizer: Optimizer, schedule: str, warmup: int, spent: Callable[[], float]) -> LambdaLR:
+    """A scheduler that multiplies the learning rate of each group.
 
     Args:
-        step: steps done.
-        progress: share of the budget that is spent, in [0, 1].
+        optimizer: its learning rates are the highest.
         schedule: ``cosine`` to 0; ``paper``, ÷10 after half and again after three quarters of the budget (arXiv
             2512.03014 divides after 10 and 15 of 20 epochs); or ``constant``.
         warmup: steps of linear rise.
+        spent: the share of the budget that is spent, in [0, 1]. A budget in minutes has no number of steps, so torch's
+            own cosine and step schedules, which count steps, don't do.
     """
-    rise = min(1.0, (step + 1) / warmup) if warmup else 1.0
-    if schedule == "cosine":
-        return rise * 0.5 * (1 + math.cos(math.pi * min(progress, 1.0)))
-    if schedule == "paper":
-        return rise * 0.1 ** ((progress >= 0.5) + (progress >= 0.75))
-    return rise
+    decays: dict[str, Callable[[float], float]] = {
+        "cosine": lambda share: 0.5 * (1 + math.cos(math.pi * min(share, 1.0))),
+        "paper": lambda share: 0.1 ** ((share >= 0.5) + (share >= 0.75)),
+        "constant": lambda _: 1.0,
+    }
+    decay = decays[schedule]
+    return LambdaLR(optimizer, lambda step: min(1.0, (step + 1) / max(warmup, 1)) * decay(spent()))
 
 
-class AveragedWeights:
-    """Exponential moving average of parameters, e ← decay·e + (1−decay)·p, corrected for its start."""
+def make_average(parameters: Iterable[nn.Parameter], decay: float) -> AveragedModel:
+    """An exponential moving average e ← decay·e + (1−decay)·p of parameters, which begins at the first update."""
+    return AveragedModel(nn.ParameterList(parameters), multi_avg_fn=get_ema_multi_avg_fn(decay))
 
-    def __init__(self, parameters: Iterable[nn.Parameter], decay: float) -> None:
-        self._parameters: list[Tensor] = list(parameters)
-        self._decay = decay
-        self.sums = [torch.zeros_like(p) for p in self._parameters]
-        self.weight = 0.0
 
-    @torch.no_grad()
-    def update(self) -> None:
-        """Take the present values in."""
-        torch._foreach_lerp_(self.sums, self._parameters, 1 - self._decay)
-        self.weight = self._decay * self.weight + 1 - self._decay
+@torch.no_grad()
+def assign(parameters: Sequence[nn.Parameter], values: Iterable[Tensor]) -> None:
+    """Copy values into parameters."""
+    for parameter, value in zip(parameters, values, strict=True):
+        parameter.copy_(value)
 
-    @torch.no_grad()
-    def swap(self) -> list[Tensor]:
-        """Put the averages into the parameters and give what was there, for :meth:`put_back`."""
-        present = [p.detach().clone() for p in self._parameters]
-        if self.weight:
-            for parameter, total in zip(self._parameters, self.sums, strict=True):
-                parameter.copy_(total / self.weight)
-        return present
 
-    @torch.no_grad()
-    def put_back(self, present: list[Tensor]) -> None:
-        """Undo :meth:`swap`."""
-        for parameter, value in zip(self._parameters, present, strict=True):
-            parameter.copy_(value)
-
-    def state_dict(self) -> dict[str, object]:
-        """What a resumed training needs."""
-        return {"sums": self.sums, "weight": self.weight}
-
-    def load_state_dict(self, state: dict[str, object]) -> None:
-        """Go on from a :meth:`state_dict`."""
-        sums = state["sums"]
-        assert isinstance(sums, list) and isinstance(state["weight"], float)
-        for total, saved in zip(self.sums, sums, strict=True):
-            total.copy_(saved)
-        self.weight = state["weight"]
+@contextmanager
+def averaged(parameters: Sequence[nn.Parameter], average: AveragedModel | None) -> Iterator[None]:
+    """Inside, the parameters have their averaged values, if there are any."""
+    if average is None or not average.n_averaged:
+        yield
+        return
+    present = [parameter.detach().clone() for parameter in parameters]
+    assign(parameters, average.parameters())
+    try:
+        yield
+    finally:
+        assign(parameters, present)

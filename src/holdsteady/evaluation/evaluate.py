@@ -8,16 +8,15 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from holdsteady.corruptions import Stream
+from holdsteady.corruptions import Stream, open_corruption
 from holdsteady.data.dataset import item_generator
 from holdsteady.errors import ConfigError
+from holdsteady.evaluation.contenders import Contender, Run, now
+from holdsteady.evaluation.footage import Footage
+from holdsteady.evaluation.intervals import bootstrap_interval
+from holdsteady.evaluation.scoring import Scorer, both_flows, make_scorer
 from holdsteady.models.contract import crop_to, image_of, pad_to, try_model
 from holdsteady.objective.distances import IGNORED_CLASS
-from holdsteady.training.clips import open_corruption
-from holdsteady.training.contenders import Contender, Run, now
-from holdsteady.training.footage import Footage
-from holdsteady.training.intervals import bootstrap_interval
-from holdsteady.training.scoring import Scorer, both_flows, make_scorer
 
 
 @dataclass(frozen=True)

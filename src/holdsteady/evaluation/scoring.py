@@ -3,14 +3,15 @@
 from math import fsum, nan
 from typing import Protocol
 
-import torch
 from torch import Tensor
+from torchmetrics.classification import MulticlassJaccardIndex
 
 from holdsteady.flow.dis import DISFlow
 from holdsteady.metrics import VideoScores
 from holdsteady.metrics.depth import abs_rel, delta_accuracy, fit_affine
 from holdsteady.metrics.pairs import categorical_instability, flicker_error, instability, instability_rms
 from holdsteady.metrics.warping import warp_error
+from holdsteady.objective.distances import IGNORED_CLASS
 
 # A ruler is finer than the flow that adapters follow.
 _FLOW_HEIGHT = 540
@@ -109,16 +110,16 @@ class ClassScorer:
     def __init__(self) -> None:
         self._series = _Series()
         self._last: Tensor | None = None
-        self._counts: Tensor | None = None
+        self._miou: MulticlassJaccardIndex | None = None
 
     def update(self, output: Tensor, truth: Tensor, flows: Flows | None = None) -> None:
         wanted = truth.argmax(dim=1) if truth.ndim == 4 else truth
-        chosen, classes = output.argmax(dim=1), output.shape[1]
-        known = wanted != 255
-        pairs = torch.bincount((wanted * classes + chosen)[known].flatten(), minlength=classes**2)
-        counts = pairs.reshape(classes, classes).double()
-        self._counts = counts if self._counts is None else self._counts + counts
-        figures = {"pixel_accuracy": (chosen == wanted)[known].float().mean().item()}
+        chosen = output.argmax(dim=1)
+        if self._miou is None:
+            # Classes that neither the outputs nor the truth ever show are left out of the mean.
+            self._miou = MulticlassJaccardIndex(output.shape[1], ignore_index=IGNORED_CLASS).to(output.device)
+        self._miou.update(chosen, wanted)
+        figures = {"pixel_accuracy": (chosen == wanted)[wanted != IGNORED_CLASS].float().mean().item()}
         if self._last is not None:
             figures["categorical_instability"] = categorical_instability(output, self._last).item()
         self._series.add(**figures)
@@ -128,10 +129,8 @@ class ClassScorer:
         self._last = None
 
     def compute(self) -> dict[str, float]:
-        assert self._counts is not None
-        hits = self._counts.diagonal()
-        union = self._counts.sum(dim=0) + self._counts.sum(dim=1) - hits
-        return {"miou": (hits / union)[union > 0].mean().item(), **self._series.compute()}
+        assert self._miou is not None
+        return {"miou": self._miou.compute().item(), **self._series.compute()}
 
     def per_frame(self) -> dict[str, list[float]]:
         return self._series.values

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from holdsteady.training.intervals import bootstrap_interval
+from holdsteady.evaluation.intervals import bootstrap_interval
 
 
 def test_it_covers_the_mean_as_often_as_it_says() -> None:

@@ -10,22 +10,22 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
-from training.conftest import CARPHONE
 
 import holdsteady as hs
 from holdsteady import video
 from holdsteady.corruptions import make_corruption
 from holdsteady.data.dataset import item_generator
 from holdsteady.errors import ConfigError, VideoError
+from holdsteady.evaluation.contenders import BASE, BETAS, SIGMAS, Contender, baselines, trained
+from holdsteady.evaluation.evaluate import Row, drift, evaluate, summarise
+from holdsteady.evaluation.footage import recipe_footage, video_footage, videos
+from holdsteady.evaluation.scoring import ClassScorer, DepthScorer
 from holdsteady.metrics import VideoScores
 from holdsteady.models.loaders import save_weights
 from holdsteady.report.evaluation import save_results
-from holdsteady.training.contenders import BASE, BETAS, SIGMAS, Contender, baselines, trained
-from holdsteady.training.evaluate import Row, drift, evaluate, summarise
-from holdsteady.training.footage import recipe_footage, video_footage, videos
 from holdsteady.training.recipe import make_recipe
-from holdsteady.training.scoring import ClassScorer, DepthScorer
 
+CARPHONE = Path(__file__).parents[1] / "clips" / "carphone.mp4"
 NOISE = "gaussian:sigma=0.1"
 FRAMES = 5
 

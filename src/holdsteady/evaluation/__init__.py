@@ -1,0 +1,1 @@
+"""Adapters measured beside the base and every plain smoothing. Needs ``holdsteady[train]``."""
