@@ -134,13 +134,3 @@ def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
     with pytest.raises(AdapterError, match=r"can't write an adapter to '.*file'"):
         save_adapter(adapter_of("simple-fixed"), tmp_path / "file")
     shutil.rmtree(tmp_path)
-
-
-def test_the_hub_format_is_the_folder_format(tmp_path: Path) -> None:
-    adapter = adapter_of("motion")
-    adapter.save_pretrained(tmp_path / "for-the-hub")
-    again = Adapter.from_pretrained(tmp_path / "for-the-hub")
-    assert again.config == adapter.config
-    assert again.points == adapter.points
-    for name, tensor in adapter.state_dict().items():
-        assert torch.equal(tensor, again.state_dict()[name])

@@ -3,11 +3,9 @@
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import cast
 
 import torch
-from huggingface_hub import ModelHubMixin, snapshot_download
 from torch import Tensor, nn
 
 from holdsteady.adapters.config import AdapterConfig
@@ -49,10 +47,8 @@ class Point:
         return self.shape[-1] if self.layout.kind in ("channels-last", "tokens") else self.shape[0]
 
 
-class Adapter(nn.Module, ModelHubMixin, library_name="holdsteady", tags=["video", "stabilization"]):
+class Adapter(nn.Module):
     """The cells of one adapter and, for the kinds that need it, the controller's backbone.
-
-    ``adapter.push_to_hub("me/my-adapter")`` and ``Adapter.from_pretrained("me/my-adapter")`` share it.
 
     Args:
         config: the kind and its settings.
@@ -172,38 +168,6 @@ class Adapter(nn.Module, ModelHubMixin, library_name="holdsteady", tags=["video"
             )
         stabilized, after = cell.begin(z) if memory is None else cell(z, memory, context)
         return layout.from_map(stabilized, value), after, count_non_finite(z)
-
-    def _save_pretrained(self, save_directory: Path) -> None:
-        from holdsteady.adapters import files  # which imports this module
-
-        files.save_adapter(self, save_directory)
-
-    @classmethod
-    def _from_pretrained(
-        cls,
-        *,
-        model_id: str,
-        revision: str | None,
-        cache_dir: str | Path | None,
-        force_download: bool,
-        local_files_only: bool,
-        token: str | bool | None,
-        **_: object,
-    ) -> "Adapter":
-        from holdsteady.adapters import files  # which imports this module
-
-        if Path(model_id).is_dir():
-            return files.load_adapter(model_id)
-        folder = snapshot_download(
-            model_id,
-            revision=revision,
-            cache_dir=cache_dir,
-            force_download=force_download,
-            local_files_only=local_files_only,
-            token=token,
-            allow_patterns=[files.CONFIG_NAME, files.WEIGHTS_NAME],
-        )
-        return files.load_adapter(folder)
 
     def extra_repr(self) -> str:
         return f"{self.config.kind} at {len(self.points)} points"

@@ -4,20 +4,37 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
+from holdsteady.adapters.adapter import Adapter
 from holdsteady.adapters.bands import without_bands
 from holdsteady.host.points import frame_size_of
-
-if TYPE_CHECKING:
-    from holdsteady.host.stabilized import StabilizedModel
+from holdsteady.host.state import StreamState
 
 #: The heads of the columns of a table of costs.
 COLUMNS = ("name", "parameters", "MACs per pixel", "state bytes", "× base")
+
+
+class Steady(Protocol):
+    """What is counted: a StabilizedModel, whose file knows this one."""
+
+    base: Any
+    adapters: nn.ModuleList
+
+    @property
+    def network(self) -> Any: ...
+
+    def adapter(self, number: int) -> Adapter: ...
+
+    def parameters(self) -> Iterator[nn.Parameter]: ...
+
+    def step(
+        self, frame: Any, state: StreamState | None = None, *args: Any, **kwargs: Any
+    ) -> tuple[Any, StreamState]: ...
 
 
 @dataclass(frozen=True)
@@ -92,7 +109,7 @@ class Cost:
         )
 
 
-def cost(steady: "StabilizedModel", example: Any, *args: Any, **kwargs: Any) -> Cost:
+def cost(steady: Steady, example: Any, *args: Any, **kwargs: Any) -> Cost:
     """What a stabilized model costs, counted while it runs on a frame that is not its first.
 
     Counted are the multiply-accumulates (MACs) of convolutions, linear layers, matrix products and attention. What
