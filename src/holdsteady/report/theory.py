@@ -1,4 +1,4 @@
-"""Pictures of the loss: what λ does to three frames of one value each, and to a whole signal."""
+"""The paper's pictures of the loss: what λ does to three frames of one value each."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -11,8 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
 from matplotlib.ticker import MaxNLocator
 
-from holdsteady.objective.theory import minimise
-from holdsteady.objective.theory_discrete import minimise_tv
+from holdsteady.objective.theory import minimise_tv
 
 Values = npt.NDArray[np.float64]
 
@@ -43,7 +42,7 @@ def save_contours(path: Path) -> None:
         filled = axis.contourf(grid, grid, loss, levels=16, cmap="viridis")
         axis.contour(grid, grid, loss, levels=filled.levels, colors="white", linewidths=0.5, alpha=0.6)
         figure.colorbar(filled, ax=axis, location="bottom", shrink=0.9, label="loss", ticks=MaxNLocator(5))
-        for second, third, label, style in _marks(lam):
+        for second, third, label, style in marks(lam):
             axis.scatter(second, third, label=label, zorder=3, **style)
         axis.set(title=f"λ = {lam:g}", xlabel="ŷ₂", aspect="equal", xticks=(-0.5, 0, 0.5, 1, 1.5))
     panels[0].set(ylabel="ŷ₃", yticks=(-0.5, 0, 0.5, 1, 1.5))
@@ -59,7 +58,7 @@ def save_surfaces(path: Path) -> None:
         axis = figure.add_subplot(1, len(_WEIGHTS), index + 1, projection="3d", computed_zorder=False)
         loss = _loss(grid[None, :], grid[:, None], lam)
         axis.plot_surface(*np.meshgrid(grid, grid), loss, cmap="viridis", rcount=45, ccount=45, antialiased=False)
-        for second, third, label, style in _marks(lam):
+        for second, third, label, style in marks(lam):
             height = float(_loss(np.array(second), np.array(third), lam))
             axis.scatter(second, third, height, label=label, zorder=5, depthshade=False, **style)
         axis.set(xlabel="ŷ₂", ylabel="ŷ₃", xticks=(0, 1), yticks=(0, 1))
@@ -72,45 +71,15 @@ def save_surfaces(path: Path) -> None:
     figure.savefig(path, dpi=120)
 
 
-def save_total_variation(path: Path, seed: int) -> None:
-    """Exact minimisers of the loss of a signal of 40 values for growing λ, as PNG.
-
-    Up to λ = 1/2 the minimiser is the signal itself, from λ = ⌊T/2⌋ = 20 on its median.
-    """
-    signal = noisy_steps(seed)
-    figure = Figure(figsize=(10.5, 5.2), layout="constrained")
-    panels = figure.subplots(2, 3, sharex=True, sharey=True)
-    for axis, lam in zip(panels.flat, (0.4, 0.6, 1.5, 3.0, 8.0, 20.0), strict=True):
-        outputs, loss = minimise_tv(signal, lam)
-        frames = np.arange(1, len(signal) + 1)
-        axis.plot(frames, signal, "o", color="#7F7F7F", markersize=4, label="truth y")
-        axis.plot(frames, outputs, color="#0072B2", linewidth=2, drawstyle="steps-mid", label="minimiser ỹ")
-        levels = len(np.unique(outputs))
-        axis.set_title(f"λ = {lam:g}: {levels} {'levels' if levels > 1 else 'level'}, loss {loss:.3f}", fontsize=10)
-        axis.grid(alpha=0.3)
-    for axis in panels[1]:
-        axis.set_xlabel("frame")
-    _legend_above(figure, panels[0, 0])
-    figure.savefig(path, dpi=120)
-
-
-def noisy_steps(seed: int) -> Values:
-    """A signal (40,) with three levels, a short blink and noise."""
-    clean = np.repeat([0.2, 1.0, 0.5], [14, 14, 12])
-    clean[6] = 0.9
-    return clean + 0.08 * np.random.default_rng(seed).standard_normal(len(clean))
-
-
 def _loss(second: Values, third: Values, lam: float) -> Values:
     accuracy = abs(second - _TRUTH[0]) + abs(third - _TRUTH[1])
     return (accuracy + lam * (abs(second - _FIRST) + abs(third - second))) / 3
 
 
-def _marks(lam: float) -> Iterator[tuple[float, float, str, dict[str, Any]]]:
+def marks(lam: float) -> Iterator[tuple[float, float, str, dict[str, Any]]]:
     """The truth, the collapse state and the computed minimum: (ŷ_2, ŷ_3), label and style of each."""
-    targets = np.array([[_FIRST], *([value] for value in _TRUTH)])
-    found = minimise(targets, lam, "l1", first=np.array([_FIRST])).outputs
-    places: Sequence[tuple[float, float]] = (_TRUTH, (_FIRST, _FIRST), (float(found[1, 0]), float(found[2, 0])))
+    found, _ = minimise_tv(np.array([_FIRST, *_TRUTH]), lam, first=_FIRST)
+    places: Sequence[tuple[float, float]] = (_TRUTH, (_FIRST, _FIRST), (float(found[1]), float(found[2])))
     for (second, third), (label, style) in zip(places, _STYLES, strict=True):
         yield second, third, label, style
 
