@@ -2,33 +2,58 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+LOWEST := .venv-lowest
+CHECKED := src tests recipes benchmarks docs
+# torch has a team of threads in every process: with several test processes, one thread each is fastest.
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses auto
 
-.PHONY: demo test lint clean
+.PHONY: demo test test-slow test-lowest lint docs clean
 
 demo: $(VENV)/.installed
 	$(BIN)/holdsteady demo --out demo
 
+# The fast tests, and a fifth of the slow ones.
 test: $(VENV)/.installed-dev lint
-	OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses auto
+	$(PYTEST) --slow sample
+
+# All slow tests.
+test-slow: $(VENV)/.installed-dev
+	$(PYTEST) --slow only
+
+# The fast tests with the oldest versions that pyproject.toml allows.
+test-lowest: $(LOWEST)/.installed
+	OMP_NUM_THREADS=1 $(LOWEST)/bin/pytest --numprocesses auto
 
 lint: $(VENV)/.installed-dev
-	$(BIN)/ruff check src tests recipes benchmarks docs
-	$(BIN)/ruff format --check src tests recipes benchmarks docs
+	$(BIN)/ruff check $(CHECKED)
+	$(BIN)/ruff format --check $(CHECKED)
 	$(BIN)/mypy
+
+docs: $(VENV)/.installed-docs
+	$(BIN)/mkdocs build --strict
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "holdsteady needs Python 3.11 or newer, and $(PYTHON) is older: make PYTHON=python3.12 demo" >&2; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 
-# The stamps are written last, so that an installation that was cut off is done again.
+# The stamps are written last, so that an interrupted installation is repeated.
 $(VENV)/.installed: pyproject.toml | $(BIN)/python
-	$(BIN)/python -m pip install --quiet --editable .
+	$(BIN)/python -m pip install --quiet --editable '.[cv,cli,report]'
 	touch $@
 
 $(VENV)/.installed-dev: pyproject.toml | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --editable '.[dev]'
 	touch $@ $(VENV)/.installed
 
+$(VENV)/.installed-docs: pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --editable '.[docs]'
+	touch $@ $(VENV)/.installed
+
+$(LOWEST)/.installed: pyproject.toml constraints/lowest.txt
+	$(PYTHON) -m venv $(LOWEST)
+	$(LOWEST)/bin/python -m pip install --quiet --constraint constraints/lowest.txt --editable '.[dev]'
+	touch $@
+
 clean:
-	rm -rf $(VENV) demo
+	rm -rf $(VENV) $(LOWEST) demo site

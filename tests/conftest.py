@@ -1,10 +1,33 @@
-"""The clips that tests share; ``clips/SOURCES.md`` tells where they come from."""
+"""The clips that tests share (``clips/SOURCES.md`` has their sources), and the slow tier."""
 
 from pathlib import Path
+from zlib import crc32
 
 import pytest
 
 CLIPS = Path(__file__).parent / "clips"
+# `--slow sample` runs one in this many of the slow tests, always the same ones.
+SAMPLE = 5
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--slow", choices=("none", "sample", "all", "only"), default="none", help="tests marked slow")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Deselect the slow tests that ``--slow`` leaves out."""
+    tier = config.getoption("--slow")
+
+    def is_chosen(item: pytest.Item) -> bool:
+        slow = item.get_closest_marker("slow") is not None
+        if tier == "only":
+            return slow
+        return not slow or tier == "all" or (tier == "sample" and crc32(item.nodeid.encode()) % SAMPLE == 0)
+
+    left_out = [item for item in items if not is_chosen(item)]
+    if left_out:
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if is_chosen(item)]
 
 
 @pytest.fixture

@@ -1,7 +1,8 @@
 """Every error that holdsteady raises on purpose. Each is also the builtin that it specialises."""
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
 
 class HoldsteadyError(Exception):
@@ -41,7 +42,7 @@ class VideoError(HoldsteadyError, OSError):
 
 
 class TrainingError(HoldsteadyError, RuntimeError):
-    """A training can't go on: its loss is no number, or its checkpoint is of another recipe."""
+    """Training can't continue: the loss is NaN, or the checkpoint belongs to another recipe."""
 
 
 class MissingExtraError(HoldsteadyError, ImportError):
@@ -52,3 +53,29 @@ def near(name: str, known: Iterable[str]) -> str:
     """``" (did you mean …?)"`` with the nearest known names, or nothing: for the text of an error."""
     matches = difflib.get_close_matches(name, list(known), n=3, cutoff=0.5)
     return f" (did you mean {' or '.join(matches)}?)" if matches else ""
+
+
+@contextmanager
+def extra(name: str, purpose: str) -> Iterator[None]:
+    """Around the imports of an optional library: names the pip line where it is missing.
+
+    >>> with extra("video", "reading videos"):
+    ...     import av
+
+    Args:
+        name: the extra of ``pyproject.toml`` that installs it.
+        purpose: what the library is needed for; begins the error text.
+
+    Raises:
+        MissingExtraError: the library is not installed.
+    """
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.startswith("holdsteady"):
+            raise
+        # Any of OpenCV's distributions will do, so none is a dependency: they overwrite each other's files.
+        name = "cv" if error.name == "cv2" else name
+        raise MissingExtraError(
+            f"{purpose} needs {error.name}, which is not installed: pip install 'holdsteady[{name}]'"
+        ) from error
