@@ -92,7 +92,7 @@ def _new_adapter(model: Callable[..., Any], config: AdapterConfig, example: Tens
                 "to find the points and their shapes"
             )
         return Adapter(config, [Point(name) for name in config.points])
-    chosen = select_points(points(model, example, config=config), config.points)
+    chosen = select_points(points(model, example, config=config, count_work=False), config.points)
     channels = example.shape[-1 if is_channels_last(tuple(example.shape)) else 1]
     adapter = Adapter(config, chosen, channels, base_of(model)).eval()
     parameter = next(model.parameters(), None) if isinstance(model, nn.Module) else None

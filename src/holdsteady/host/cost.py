@@ -1,17 +1,17 @@
 """What stabilizing costs: parameters, work and memory, counted on one frame of the model itself."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
-from torch.utils.flop_counter import FlopCounterMode
 
 from holdsteady.adapters.adapter import Adapter
 from holdsteady.adapters.bands import without_bands
+from holdsteady.host.flops import FlopCounter, counting_calls
+from holdsteady.host.outputs import copied
 from holdsteady.host.points import frame_size_of
 from holdsteady.host.state import StreamState
 
@@ -129,15 +129,16 @@ def cost(steady: Steady, example: Any, *args: Any, **kwargs: Any) -> Cost:
     each = 2 * int(example.shape[0]) * height * width
     adapters = [steady.adapter(number) for number in range(len(steady.adapters))]
     cells = [cell for adapter in adapters for cell in adapter.cells.values()]
-    with torch.no_grad():
-        with FlopCounterMode(display=False) as alone:
-            steady.network(example, *args, **kwargs)
-        _, state = steady.step(example, None, *args, **kwargs)
-        with without_bands(), FlopCounterMode(display=False) as counter, _listening(cells, counter) as calls:
-            _, state = steady.step(example, state, *args, **kwargs)
+    with torch.inference_mode(False), torch.no_grad():
+        # Copies: a base may write into its input.
+        with FlopCounter() as alone:
+            steady.network(copied(example), *args, **kwargs)
+        _, state = steady.step(copied(example), None, *args, **kwargs)
+        with without_bands(), FlopCounter() as counter, counting_calls(cells, counter) as calls:
+            _, state = steady.step(copied(example), state, *args, **kwargs)
 
     users = Counter(id(parameter) for cell in cells for parameter in cell.parameters())
-    points, outside = [], counter.get_total_flops() - alone.get_total_flops()
+    points, outside = [], counter.total - alone.total
     for number, adapter in enumerate(adapters):
         for point, cell in zip(adapter.points, adapter.cells.values(), strict=True):
             key = f"{number}:{point.name}"
@@ -151,28 +152,7 @@ def cost(steady: Steady, example: Any, *args: Any, **kwargs: Any) -> Cost:
     frame = 0 if state.frame is None else _bytes(state.frame) // state.streams
     parameters = _size(steady.base.parameters()) if isinstance(steady.base, nn.Module) else 0
     shared = PointCost("shared", elsewhere, outside / each, frame)
-    return Cost(alone.get_total_flops() / each, parameters, tuple(points), shared)
-
-
-@contextmanager
-def _listening(cells: Iterable[nn.Module], counter: FlopCounterMode) -> Iterator[dict[nn.Module, list[int]]]:
-    """The operations of each call of each cell, one after the other; the same adapter may be chained twice."""
-    calls: dict[nn.Module, list[int]] = {cell: [] for cell in cells}
-
-    def begin(cell: nn.Module, _inputs: Any) -> None:
-        calls[cell].append(-counter.get_total_flops())
-
-    def end(cell: nn.Module, _inputs: Any, _value: Any) -> None:
-        calls[cell][-1] += counter.get_total_flops()
-
-    hooks = [
-        hook for cell in calls for hook in (cell.register_forward_pre_hook(begin), cell.register_forward_hook(end))
-    ]
-    try:
-        yield calls
-    finally:
-        for hook in hooks:
-            hook.remove()
+    return Cost(alone.total / each, parameters, tuple(points), shared)
 
 
 def _size(parameters: Iterable[Tensor]) -> int:

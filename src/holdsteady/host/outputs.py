@@ -61,6 +61,11 @@ def like(leaf: Any, tensor: Tensor) -> Any:
     return tensor.detach().cpu().numpy() if isinstance(leaf, np.ndarray) else tensor
 
 
+def copied(frame: Any) -> Any:
+    """A frame of its own, for a model that may write into what it is given."""
+    return frame.clone() if isinstance(frame, Tensor) else copy.copy(frame)
+
+
 def _is_record(value: Any) -> bool:
     return is_dataclass(value) and not isinstance(value, type)
 

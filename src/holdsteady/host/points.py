@@ -4,19 +4,20 @@ import hashlib
 import weakref
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.utils.flop_counter import FlopCounterMode
 
 from holdsteady.adapters.adapter import Point, resolve_layout
 from holdsteady.adapters.config import AdapterConfig, make_config
 from holdsteady.errors import LayoutError, PointError, near
+from holdsteady.host.flops import FlopCounter, counting_calls
 from holdsteady.host.mirror import mirror
-from holdsteady.host.outputs import as_tensor, find_leaf, get_leaf
+from holdsteady.host.outputs import as_tensor, copied, find_leaf, get_leaf
 
 _CONTAINERS = (nn.Sequential, nn.ModuleList, nn.ModuleDict)
 
@@ -27,7 +28,7 @@ class PointInfo:
 
     Attributes:
         point: what an adapter keeps of it.
-        share: of the model's floating-point work that is done in it, in [0, 1].
+        share: of the model's floating-point work that is done in it, in [0, 1]; 0 where it was not counted.
         obstacle: why it can't be stabilized; empty if it can.
         is_output: its value is the model's output itself.
     """
@@ -55,14 +56,24 @@ class PointTable(tuple[PointInfo, ...]):
         )
 
 
-def points(model: Any, example: Tensor, *args: Any, config: AdapterConfig | None = None, **kwargs: Any) -> PointTable:
+def points(
+    model: Any,
+    example: Tensor,
+    *args: Any,
+    config: AdapterConfig | None = None,
+    count_work: bool = True,
+    **kwargs: Any,
+) -> PointTable:
     """All places of a model where values can be stabilized, from one pass with an example frame.
+
+    The pass runs on a copy of the example: a model may write into its input.
 
     Args:
         model: any nn.Module; of another callable, only ``input`` and ``output``.
         example: a frame (B, C, H, W) or (B, H, W, C).
         args, kwargs: passed on to the model behind the frame.
         config: states layouts where shapes don't tell them.
+        count_work: whether to count each point's share of the work.
     """
     config = config or make_config("simple-fixed")
     frame_size, batch = frame_size_of(example), example.shape[0]
@@ -95,24 +106,25 @@ def points(model: Any, example: Tensor, *args: Any, config: AdapterConfig | None
         type_name, parameters = type(module).__name__, digest(module)
         return lambda _module, _inputs, value: describe(name, type_name, value, parameters)
 
-    run = model
+    run, inner = model, {}
     if can_mirror(model):
         run = mirror(model)
-        for name, module in run.named_modules():
-            if name:
-                module.register_forward_hook(listen(name, module))
+        inner = {name: module for name, module in run.named_modules() if name}
+        for name, module in inner.items():
+            module.register_forward_hook(listen(name, module))
     describe("input", "", example, "")
-    with torch.no_grad(), FlopCounterMode(display=False) as counter:
-        output = run(example, *args, **kwargs)
+    counter = FlopCounter()
+    counting = counter if count_work else nullcontext()
+    with torch.inference_mode(False), torch.no_grad(), counting_calls(inner.values(), counter) as work, counting:
+        output = run(copied(example), *args, **kwargs)
     describe("output", "", output, "")
 
-    work = {name: sum(flops.values()) for name, flops in counter.get_flop_counts().items()}
-    total = max(1, work.get("Global", 0))
+    total = max(1, counter.total)
     final = leaves["output"]() if "output" in leaves else None
     table = []
     for name, info in found.items():
         if info.point.type:
-            share = work.get(f"{type(run).__name__}.{name}", 0) / total
+            share = sum(work[inner[name]]) / total
             is_output = final is not None and leaves[name]() is final if name in leaves else False
             often = f"called {calls[name]} times a frame" if calls[name] > 1 else info.obstacle
             info = replace(info, share=share, is_output=is_output, obstacle=often)
