@@ -1,7 +1,7 @@
 """What stabilizing costs: parameters, work and memory, counted on one frame of the model itself."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Protocol
 
