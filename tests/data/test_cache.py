@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,6 +13,8 @@ import numpy as np
 import pytest
 
 from holdsteady.data import FrameCache
+from holdsteady.data import cache as cache_module
+from holdsteady.data.cache import CachedVideo
 from holdsteady.errors import ConfigError, VideoError
 from holdsteady.video import open_video
 
@@ -63,6 +66,64 @@ def test_the_budget_holds(bikes: str, carphone: str, cache_folder: Path) -> None
     assert [file.stat().st_size for file in cache_folder.glob("*.npy")] == [20 * 144 * 176 * 3 + 128]
     assert sum(file.stat().st_size for file in cache_folder.iterdir()) <= budget * 1e9
     assert FrameCache().open(bikes).path.is_file(), "what did not fit is written when there is room"
+
+
+@pytest.fixture
+def decodes(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Each time that a video is decoded, whole or in part, its name is added."""
+    done: list[str] = []
+    for name in ("pictures", "pixels_from"):
+        real = getattr(cache_module, name)
+
+        def counting(source: str, *rest: object, real=real):
+            done.append(Path(source).stem)
+            return real(source, *rest)
+
+        monkeypatch.setattr(cache_module, name, counting)
+    return done
+
+
+def used_long_ago(video: CachedVideo, days: int) -> None:
+    os.utime(video.path, (time.time() - 86400 * days,) * 2)
+
+
+def test_what_was_not_used_for_longest_makes_room(
+    bikes: str, bunny: str, carphone: str, cache_folder: Path, decodes: list[str]
+) -> None:
+    budget = 0.0125  # bikes takes 9.1 MB, bunny 6.2 MB, carphone 1.5 MB
+    cache = FrameCache(budget=budget)
+    old, small = cache.open(bikes), cache.open(carphone)
+    used_long_ago(old, days=3)
+    used_long_ago(small, days=5)
+    for first in range(12):
+        old.read(range(first, first + 8), WHOLE)
+    assert decodes == ["bikes_cuts", "carphone"]
+    new = cache.open(bunny)
+    # carphone was used before bikes, and did not suffice.
+    assert [video.path.exists() for video in (old, small, new)] == [False, False, True]
+    assert [file.suffix for file in sorted(cache_folder.iterdir())] == [".json", ".npy"]
+    for first in range(28):
+        new.read(range(first, first + 8), WHOLE)
+    assert decodes == ["bikes_cuts", "carphone", "bunny_audio"], "each was decoded once"
+    assert np.array_equal(old.read(range(3, 6), WHOLE), decoded(bikes)[3:6]), "evicted under an open video"
+    assert sum(file.stat().st_size for file in cache_folder.iterdir()) <= budget * 1e9
+
+
+def test_a_read_counts_as_a_use(bunny: str, carphone: str, tmp_path: Path) -> None:
+    cache = FrameCache(budget=0.0135)
+    one, other = cache.open(bunny), cache.open(carphone)
+    for video, days in ((one, 2), (other, 1)):
+        used_long_ago(video, days)
+    one.read([0], WHOLE)
+    copy = cache.open(shutil.copy(bunny, str(tmp_path / "copy.mp4")))
+    assert [video.path.exists() for video in (one, other, copy)] == [True, False, True]
+
+
+def test_nothing_is_evicted_for_what_can_not_fit(bikes: str, carphone: str) -> None:
+    cache = FrameCache(budget=0.002)
+    kept = cache.open(carphone)
+    assert not cache.open(bikes).path.exists()
+    assert kept.path.exists()
 
 
 def test_a_folder_of_images_is_a_video(cache: FrameCache, tmp_path: Path, carphone: str) -> None:
@@ -134,6 +195,8 @@ def test_a_changed_video_is_decoded_anew_and_its_old_frames_are_removed(
 def test_several_processes_may_decode_one_video_at_once(bikes: str, cache_folder: Path) -> None:
     code = f"""
 from holdsteady.data import FrameCache
+from holdsteady.data import cache as cache_module
+from holdsteady.data.cache import CachedVideo
 video = FrameCache().open({bikes!r})
 print(int(video.read(range(70), (slice(None), slice(None))).sum(dtype="int64")))
 """

@@ -5,6 +5,7 @@ import pickle
 import pytest
 import torch
 from torch import Tensor
+from torchmetrics import MetricCollection
 
 from holdsteady.errors import MetricError
 from holdsteady.flow.dis import DISFlow
@@ -152,14 +153,42 @@ def test_to_moves_the_state() -> None:
     assert metric.per_stream().device.type == "meta"
 
 
-def test_forward_keeps_the_stream_going() -> None:
+@pytest.mark.parametrize(("shell", "function", "inputs"), [row for row in PAIRS if row[0] is not WarpError])
+def test_called_in_a_loop_it_gives_the_figure_of_each_frame(shell, function, inputs: int) -> None:
+    clips = [clip(seed, 3, 8, 8) for seed in range(inputs)]
+    metric = shell()
+    for _ in range(2):
+        values = torch.stack([metric(*(c[:, t] for c in clips)) for t in range(6)])
+        pairs = [[frame for c in clips for frame in (c[:, t], c[:, t - 1])] for t in range(1, 6)]
+        assert values[0].isnan()
+        torch.testing.assert_close(values[1:], torch.stack([function(*pair).mean() for pair in pairs]))
+        torch.testing.assert_close(metric.compute(), over_clip(function, *clips).mean())
+        metric.reset()
+        assert metric.per_stream().shape == (0,)
+
+
+def test_called_after_a_cut_there_is_no_figure_once() -> None:
+    metric, frames = Instability(), clip(0, 8)
+    metric(frames[:, 0])
+    metric(frames[:, 1])
+    metric.cut()
+    assert metric(frames[:, 2]).isnan()
+    assert metric(pred=frames[:, 3]).isfinite()
+
+
+def test_depth_has_a_figure_from_the_first_frame_on() -> None:
     pred, truth = clip(0, 8), clip(1, 8)
-    metric = FlickerError()
+    torch.testing.assert_close(AbsRel()(pred[:, 0], truth[:, 0]), abs_rel(pred[:, 0], truth[:, 0]).mean())
+
+
+def test_a_collection_keeps_them_apart() -> None:
+    pred = clip(0, 8)
+    collection = MetricCollection([Instability(), InstabilityRMS()])
     for t in range(6):
-        metric(pred[:, t], truth[:, t])
-    torch.testing.assert_close(metric.per_stream(), over_clip(flicker_error, pred, truth))
-    depth = AbsRel()
-    torch.testing.assert_close(depth(pred[:, 0], truth[:, 0]), abs_rel(pred[:, 0], truth[:, 0]).mean())
+        collection(pred[:, t])
+    found = collection.compute()
+    torch.testing.assert_close(found["Instability"], over_clip(instability, pred).mean())
+    torch.testing.assert_close(found["InstabilityRMS"], over_clip(instability_rms, pred).mean())
 
 
 def test_processes_put_their_streams_together() -> None:

@@ -5,7 +5,7 @@ import json
 import os
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from itertools import islice, pairwise
@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from holdsteady.errors import ConfigError
+from holdsteady.video import open_video
 
 from .clips import Window
 from .decoding import Picture, pictures, pixels_from, stamp
@@ -64,6 +65,7 @@ class CachedVideo:
         """
         frames = _open(self.path, self.index)
         if frames is not None:
+            _touch(self.path)
             return np.stack([frames[number][window] for number in numbers])
         first, wanted = numbers[0], set(numbers)
         pixels = islice(pixels_from(self.source, first, self.index.times), numbers[-1] - first + 1)
@@ -75,13 +77,16 @@ class FrameCache:
 
     Entries are keyed by the path, size and time of change of a video. They are written under another name and
     renamed when they are whole, so that several processes may decode the same video at once, and one that is
-    stopped leaves nothing half done. A damaged entry is made anew. Entries are not removed, apart from those
-    of a video that has changed; the folder may be deleted at any time.
+    stopped leaves nothing half done. A damaged entry is made anew. Where a new one needs the room, those that
+    were not used for longest go; the folder may be deleted at any time.
+
+    Only ``open`` writes entries. Where the videos of one training take more than the budget, the rest is decoded
+    for each clip: clips are drawn evenly from all of them, so that exchanging entries would not find more of them
+    in the cache, and would decode whole videos for it.
 
     Args:
         folder: Where to keep it; by default ``$HOLDSTEADY_CACHE``, else ``~/.cache/holdsteady/frames``.
-        budget: Gigabytes (10⁹ bytes) that all entries of the folder may take together. A video that does not
-            fit is decoded anew for each clip.
+        budget: Gigabytes (10⁹ bytes) that all entries of the folder may take together.
 
     Raises:
         ConfigError: the budget is negative, or the folder can't be made.
@@ -113,9 +118,10 @@ class FrameCache:
         index = _read_index(path.with_suffix(".json"))
         damaged = index is None or (path.exists() and _open(path, index) is None)
         # Or else it did not fit in then, or the array alone was deleted.
-        if damaged or index is None or (not path.exists() and self._size(index) <= self._room()):
+        if damaged or index is None or (not path.exists() and _size(index) <= self._budget):
             self._remove_old(place, path.stem)
             index = self._decode(source, path)
+        _touch(path)
         return CachedVideo(source, index, path)
 
     def _decode(self, source: str, path: Path) -> Index:
@@ -123,7 +129,9 @@ class FrameCache:
         handle, name = tempfile.mkstemp(dir=self._folder, prefix=path.stem, suffix=".part")
         try:
             with os.fdopen(handle, "w+b") as file:
-                index, whole = _write(pictures(source), file, self._room())
+                # Nothing makes room for what would not fit into an empty folder.
+                fits = _expected_size(source) <= self._budget
+                index, whole = _write(pictures(source), file, self._room(), self._evict if fits else lambda: 0)
             if whole:
                 Path(name).replace(path)
             _write_index(path.with_suffix(".json"), index)
@@ -147,13 +155,47 @@ class FrameCache:
                 used += file.stat().st_size
         return self._budget - used
 
-    @staticmethod
-    def _size(index: Index) -> int:
-        return index.frames * index.height * index.width * 3 + 128
+    def _evict(self) -> int:
+        """Removes the entry that was not used for longest; the bytes that this freed, 0 if there is none."""
+        entries = []
+        for file in self._folder.glob("*.npy"):
+            with suppress(FileNotFoundError):  # by another process meanwhile
+                entries.append((file.stat().st_mtime_ns, file))
+        if not entries:
+            return 0
+        before = self._room()
+        oldest = min(entries)[1]
+        for file in (oldest, oldest.with_suffix(".json")):
+            file.unlink(missing_ok=True)
+        return self._room() - before
 
 
-def _write(source: Iterator[Picture], file: IO[bytes], room: int) -> tuple[Index, bool]:
-    """Index of a video, and whether its frames, written to `file` on the way, fitted into `room` bytes."""
+def _size(index: Index) -> int:
+    return index.frames * index.height * index.width * 3 + 128
+
+
+def _expected_size(source: str) -> int:
+    """Bytes that the frames of a video take by what its header says; 0 where it does not tell their number."""
+    with open_video(source) as reader:
+        info = reader.info
+    return (info.frames or 0) * info.height * info.width * 3
+
+
+def _touch(path: Path) -> None:
+    """Notes that an entry was used."""
+    with suppress(OSError):  # it is not there, or the folder can't be written
+        os.utime(path)
+
+
+def _write(source: Iterator[Picture], file: IO[bytes], room: int, make_room: Callable[[], int]) -> tuple[Index, bool]:
+    """Index of a video, and whether its frames, written to `file` on the way, fitted.
+
+    Args:
+        source: Its frames.
+        file: Where they go.
+        room: Bytes that may be written.
+        make_room: Gives more of them, or 0.
+    """
     size, cuts, times, whole = (0, 0), [], [], True
     for number, picture in enumerate(source):
         if number == 0:
@@ -162,6 +204,8 @@ def _write(source: Iterator[Picture], file: IO[bytes], room: int) -> tuple[Index
         if picture.is_cut:
             cuts.append(number)
         times.append(picture.time)
+        while whole and file.tell() + picture.pixels.nbytes > room and (more := make_room()):
+            room += more
         if whole and file.tell() + picture.pixels.nbytes <= room:
             file.write(np.ascontiguousarray(picture.pixels).data)
         elif whole:

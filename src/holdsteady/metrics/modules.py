@@ -1,8 +1,8 @@
 """Streaming shells around the functions: a batch of videos, frame by frame, in bounded memory.
 
-Call ``update`` with the next frames (B, ...) of B streams and ``compute`` at any time. Only the last
-frame is remembered, and a sum and a count per stream. (``forward`` of torchmetrics scores a frame by
-itself; metrics of pairs have no value for a lone frame and return NaN there, so use ``update``.)
+Call the metric, or its ``update``, with the next frames (B, ...) of B streams, and ``compute`` at any time. Only the
+last frame is remembered, and a sum and a count per stream. Calling it gives the figure of these frames alone, mean over
+the streams; metrics of pairs have none for a first frame, which is NaN and leaves the mean as it is.
 """
 
 from collections.abc import Callable
@@ -42,6 +42,16 @@ class StreamMetric(Metric):
         self.add_state("total", default=[], dist_reduce_fx="cat")
         self.add_state("count", default=[], dist_reduce_fx="cat")
         self._previous: tuple[Tensor, ...] | None = None
+        self._latest = torch.tensor(torch.nan)
+
+    def forward(self, *frames: Tensor, **named: Tensor) -> Tensor:
+        """Add the next frames as ``update`` does, and give their own figure, the mean over the streams, a scalar.
+
+        NaN where no stream has one: for pairs at the first frame, after ``reset`` and after ``cut``.
+        """
+        # torchmetrics' own scores the frames a second time from a fresh state, in which no frame has a predecessor.
+        self.update(*frames, **named)
+        return self._latest
 
     def per_stream(self) -> Tensor:
         """Mean over the frames of each stream so far, (B,); NaN for a stream without a value."""
@@ -82,16 +92,18 @@ class StreamMetric(Metric):
     def _add(self, values: Tensor) -> None:
         """Count one value per stream, (B,)."""
         if not self.total:
-            zeros = torch.zeros(len(values), device=self.device, dtype=self.dtype)
-            self.total, self.count = [zeros], [zeros.clone()]
+            count = torch.zeros(len(values), device=self.device, dtype=self.dtype)
+            # NaN and not 0, or a MetricCollection would take metrics without a value yet for one and the same.
+            self.total, self.count = [torch.full_like(count, torch.nan)], [count]
         (total,), (count,) = self.total, self.count
         if total.shape != values.shape:
             raise MetricError(
                 f"{type(self).__name__}: {len(values)} streams follow {len(total)}. Call reset() before other videos."
             )
         values = values.detach().to(total)
-        self.total = [total + torch.where(values.isnan(), 0, values)]
+        self.total = [torch.where(count > 0, total + torch.where(values.isnan(), 0, values), values)]
         self.count = [count + ~values.isnan()]
+        self._latest = values.nanmean()
 
 
 class Instability(StreamMetric):
