@@ -2,7 +2,7 @@
 
     python benchmarks/design.py --out designs --only light,tiny,paper       three of the variants, on two trials
     python benchmarks/design.py --out designs                               all of them: some hours on two cores
-    python recipes/scene_networks.py --stills ../shared/stills --out scenes.safetensors
+    python recipes/scene_networks.py --stills footage/stills --out scenes.safetensors
     python benchmarks/design.py --out designs --weights scenes.safetensors --trials "depth drop,classes drop"
 
 A variant is trained and evaluated once for each trial: the demo's denoiser on noise, and on noise with dropped patches,
@@ -152,7 +152,7 @@ def evaluate(folder: Path, trial: str, whose: str) -> dict[str, float]:
         return _figures(folder, "eval", (str(folder / "recipe.yaml"),), whose, wanted)
     found = {}
     for clip, frames in CLIPS.items():
-        where = ("--clips", f"../shared/clips/{clip}.mp4", "--frames", str(frames), "--target", "frames")
+        where = ("--clips", f"footage/{clip}.mp4", "--frames", str(frames), "--target", "frames")
         what = ("--model", "nafnet16-denoise", "--corrupt", CORRUPTIONS[trial], *where)
         figures = _figures(folder, f"eval-{clip}", what, whose, {"psnr": 1, "flicker_error": 100})
         found |= {f"{clip} {name}": value for name, value in figures.items()}

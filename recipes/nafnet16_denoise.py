@@ -1,6 +1,7 @@
 """Train the demo's image denoiser: NAFNet of width 16 for Gaussian noise up to σ = 50/255.
 
-    python recipes/nafnet16_denoise.py --clips DIR --stills DIR --out nafnet16-denoise.safetensors
+    python recipes/get_footage.py
+    python recipes/nafnet16_denoise.py --out nafnet16-denoise.safetensors
 
 Data: frames of the training clips (bikes, bigbuckbunny, box, tree, vtest) and the stills. The clips kept
 for choosing settings and for reporting (cup, carphone_pristine) are never read. Single frames only; noise is
@@ -74,8 +75,8 @@ def psnr_loss(restored: Tensor, clean: Tensor) -> Tensor:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--clips", type=Path, required=True)
-    parser.add_argument("--stills", type=Path, required=True)
+    parser.add_argument("--clips", type=Path, default=Path("footage"))
+    parser.add_argument("--stills", type=Path, default=Path("footage/stills"))
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--steps", type=int, default=5000)
     parser.add_argument("--batch", type=int, default=12)

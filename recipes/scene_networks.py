@@ -1,6 +1,7 @@
 """Train the network of docs/design.md that gives no pictures, but depth and classes, of made scenes.
 
-    python recipes/scene_networks.py --stills DIR --out scenes.safetensors
+    python recipes/get_footage.py
+    python recipes/scene_networks.py --out scenes.safetensors
 
 A small U-Net with two outputs, trained on single frames of scenes that are made from all stills; adapters are trained
 and measured on scenes of other draws. Take one output of it with ``--model recipes/scene_networks.py:depth`` or
@@ -78,7 +79,7 @@ def classes() -> nn.Module:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--stills", type=Path, required=True)
+    parser.add_argument("--stills", type=Path, default=Path("footage/stills"))
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--steps", type=int, default=2000)
     parser.add_argument("--batch", type=int, default=8, help="scenes a step, of two frames each")
