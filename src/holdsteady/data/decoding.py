@@ -12,7 +12,7 @@ import numpy.typing as npt
 from holdsteady.errors import VideoError
 from holdsteady.video import CutDetector, Pixels, Reader, VideoFrame, open_video
 from holdsteady.video.images import ImageReader
-from holdsteady.video.tensors import turned
+from holdsteady.video.orientation import upright
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,7 @@ def stamp(source: str) -> str:
 
 def _upright(pixels: Pixels, reader: Reader) -> npt.NDArray[np.uint8]:
     eight = (pixels >> 8).astype(np.uint8) if pixels.dtype == np.uint16 else pixels.astype(np.uint8, copy=False)
-    return turned(eight, reader.info.rotation // 90).astype(np.uint8, copy=False)
+    return upright(eight, reader.info).astype(np.uint8, copy=False)
 
 
 def _time(frame: VideoFrame) -> float | None:

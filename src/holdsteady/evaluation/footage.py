@@ -15,7 +15,8 @@ from holdsteady.data.sources import find_videos
 from holdsteady.errors import ConfigError
 from holdsteady.training.clips import VALIDATION_SEED, open_sources
 from holdsteady.training.recipe import Recipe
-from holdsteady.video.tensors import to_tensor, turned
+from holdsteady.video.orientation import upright
+from holdsteady.video.tensors import to_tensor
 
 
 class Moment(NamedTuple):
@@ -110,7 +111,7 @@ def _frames(path: str, limit: int | None) -> Iterator[Moment]:
         for number, frame in enumerate(reader):
             if number == limit:
                 return
-            picture = turned(frame.pixels, reader.info.rotation // 90)
+            picture = upright(frame.pixels, reader.info)
             yield Moment(to_tensor(picture, "cpu", torch.float32), None, is_new_shot(number, picture) and number > 0)
 
 

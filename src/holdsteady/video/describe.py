@@ -2,7 +2,6 @@
 
 import struct
 from fractions import Fraction
-from math import atan2, degrees
 from typing import cast
 
 import av
@@ -12,6 +11,7 @@ from av.video.stream import VideoStream
 
 from .color import depth
 from .frame import VideoInfo
+from .orientation import orientation
 
 
 def describe(
@@ -25,6 +25,7 @@ def describe(
     rate = stream.average_rate or stream.guessed_rate or Fraction(25)
     side = frame.side_data.get("DISPLAYMATRIX")
     matrix = struct.unpack("=9i", bytes(cast(SideData, side))) if side is not None else None
+    rotation, mirrored = orientation(matrix)
     return VideoInfo(
         name=source,
         width=frame.width,
@@ -33,7 +34,8 @@ def describe(
         time_base=stream.time_base or 1 / rate,
         pixel_aspect=stream.sample_aspect_ratio or Fraction(1),
         display_matrix=matrix,
-        rotation=_rotation(matrix),
+        rotation=rotation,
+        mirrored=mirrored,
         colorspace=int(frame.colorspace),
         color_range=int(frame.color_range),
         color_primaries=int(frame.color_primaries),
@@ -45,16 +47,6 @@ def describe(
         metadata=dict(container.metadata),
         stream_metadata=dict(stream.metadata),
     )
-
-
-def _rotation(matrix: tuple[int, ...] | None) -> int:
-    """Counter-clockwise quarter turns, in degrees, that a display matrix asks for."""
-    if matrix is None:
-        return 0
-    a, b, c, d = matrix[0], matrix[1], matrix[3], matrix[4]
-    if a * d - b * c <= 0:  # mirrored or degenerate: no turn alone makes it upright
-        return 0
-    return round(-degrees(atan2(b, a)) / 90) % 4 * 90
 
 
 def _count(

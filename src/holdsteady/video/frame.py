@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 Pixels: TypeAlias = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
+Plane: TypeAlias = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
 
 
 @dataclass(frozen=True)
@@ -23,13 +24,19 @@ class VideoInfo:
         pixel_aspect: Width of one pixel divided by its height.
         display_matrix: The nine integers of FFmpeg's display matrix, or None.
         rotation: Degrees (0, 90, 180, 270) to turn the stored picture counter-clockwise so that it
-            is upright: `np.rot90(pixels, rotation // 90)`. 0 for mirrored matrices.
+            is upright, see `upright`.
+        mirrored: Whether the stored picture has to be mirrored left to right before it is turned.
         colorspace, color_range, color_primaries, color_trc: FFmpeg's numbers, as tagged.
         pix_fmt: FFmpeg's name of the stored pixel format.
         bits: Bits per colour component in the source.
         start_time: Time in seconds at which the container begins; 0 for most files.
         frames: Estimated number of frames that will be read, or None if unknown.
         metadata, stream_metadata: Tags of the container and of the video stream.
+        origin: Time in seconds of the source's first frame, also if reading begins later.
+        has_alpha: Whether frames come with `VideoFrame.alpha`.
+        interlaced: Whether frames hold two fields of different times.
+        side_data: HDR10's facts as FFmpeg's structs, under FFmpeg's names `MASTERING_DISPLAY_METADATA` and
+            `CONTENT_LIGHT_LEVEL`, where the source has them.
     """
 
     name: str
@@ -50,6 +57,11 @@ class VideoInfo:
     frames: int | None
     metadata: Mapping[str, str] = field(default_factory=dict)
     stream_metadata: Mapping[str, str] = field(default_factory=dict)
+    mirrored: bool = False
+    origin: Fraction = Fraction(0)
+    has_alpha: bool = False
+    interlaced: bool = False
+    side_data: Mapping[str, bytes] = field(default_factory=dict)
 
 
 @dataclass
@@ -60,8 +72,18 @@ class VideoFrame:
         pixels: RGB (H, W, 3): uint8 0..255, or uint16 0..65535 when the source has more than 8 bits.
         pts: Time of display in units of `time_base`; None if the source does not say.
         time_base: Seconds per unit of `pts`.
+        alpha: Opacity (H, W) in the type of the pixels, which are premultiplied or not as stored; None if the source
+            has none.
+        name: Name of the image file without its extension; None for other sources.
     """
 
     pixels: Pixels
     pts: int | None
     time_base: Fraction
+    alpha: Plane | None = None
+    name: str | None = None
+
+    @property
+    def time(self) -> Fraction | None:
+        """Time of display in seconds, or None if the source does not say."""
+        return None if self.pts is None else self.pts * self.time_base

@@ -23,9 +23,10 @@ from .codecs import check_codec
 from .cuts import open_cuts
 from .frame import Pixels, VideoFrame, VideoInfo
 from .options import RunOptions
+from .orientation import as_stored, straightened, upright
 from .reader import Reader, open_video
 from .sink import check_sink, keeps_rotation
-from .tensors import beside, check_result, to_pixels, to_tensor, turned
+from .tensors import beside, check_result, to_pixels, to_tensor
 from .writer import open_writer
 from .writer_base import Writer
 
@@ -111,7 +112,7 @@ def run(
 
         decoded: Channel[_Decoded] = Channel(_WAITING)
         results: Channel[_Result] = Channel(_WAITING)
-        encoder = _Encoder(open_sink, _stored(info, sink).rotation, options.side_by_side)
+        encoder = _Encoder(open_sink, _stored(info, sink), options.side_by_side)
         with ThreadPoolExecutor(2, "holdsteady") as pool:
             decoding = pool.submit(_decode, reader, decoded, is_new_shot)
             encoding = pool.submit(encoder.run, results)
@@ -163,10 +164,9 @@ def _decode(
     is_new_shot: Callable[[int, Pixels], bool],
 ) -> None:
     """Read frames and turn them upright, until the source ends or nobody wants more."""
-    turns = reader.info.rotation // 90
     try:
         for number, frame in enumerate(reader):
-            frame.pixels = turned(frame.pixels, turns)
+            frame.pixels = upright(frame.pixels, reader.info)
             cut = is_new_shot(number, frame.pixels) and number > 0
             decoded.put(_Decoded(frame, cut))
     except ChannelClosedError:
@@ -186,8 +186,8 @@ class _Ending(Enum):
 class _Encoder:
     """Writes results, in a thread of its own. Set `ending` before the channel is finished."""
 
-    def __init__(self, open_sink: Callable[[int, int], Writer], rotation: int, side_by_side: bool) -> None:
-        self._open_sink, self._turns, self._side_by_side = open_sink, rotation // 90, side_by_side
+    def __init__(self, open_sink: Callable[[int, int], Writer], stored: VideoInfo, side_by_side: bool) -> None:
+        self._open_sink, self._stored, self._side_by_side = open_sink, stored, side_by_side
         self._writer: Writer | None = None
         self.ending = _Ending.COMPLETE
 
@@ -212,7 +212,7 @@ class _Encoder:
         source, pixels = result.frame, result.pixels
         if self._side_by_side:
             pixels = beside(source.pixels, pixels)
-        pixels = turned(pixels, -self._turns)
+        pixels = as_stored(pixels, self._stored)
         if self._writer is None:
             self._writer = self._open_sink(*pixels.shape[:2])
         self._writer.write(VideoFrame(pixels, source.pts, source.time_base))
@@ -220,10 +220,7 @@ class _Encoder:
 
 def _stored(info: VideoInfo, sink: str) -> VideoInfo:
     """The source's facts as they hold for the sink: upright, if it can't tell players to turn it."""
-    if not info.rotation or keeps_rotation(sink):
-        return info
-    aspect = info.pixel_aspect if info.rotation == 180 else 1 / info.pixel_aspect
-    return dataclasses.replace(info, rotation=0, display_matrix=None, pixel_aspect=aspect)
+    return info if keeps_rotation(sink) else straightened(info)
 
 
 def _warn_about_nan(lost: int) -> None:

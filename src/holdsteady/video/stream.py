@@ -11,6 +11,7 @@ from av.video.stream import VideoStream
 
 from holdsteady.errors import VideoError
 
+from .clock import FrameClock
 from .color import to_rgb
 from .container import open_container, reason
 from .describe import describe
@@ -109,7 +110,7 @@ class StreamReader:
 
     def _decode(self) -> Iterator[av.VideoFrame]:
         """Decoded frames; a VideoError follows the last good one if the file is damaged."""
-        clock = _Clock()
+        clock = FrameClock()
         try:
             for packet in self._packets():
                 for frame in self._stream.decode(packet):
@@ -161,26 +162,6 @@ class StreamReader:
         if pts is None:
             return index / float(self._stream.guessed_rate or 25)
         return float(pts * (self._stream.time_base or Fraction(1)))
-
-
-class _Clock:
-    """Chooses among a frame's two times. Some files have display times that go back and forth while the
-    pictures don't; then decoding times are better. The one that went backwards less often is used."""
-
-    def __init__(self) -> None:
-        self._last_pts = self._last_dts = float("-inf")
-        self._bad_pts = self._bad_dts = 0
-
-    def time(self, frame: av.VideoFrame) -> int | None:
-        """Time of the next frame, or None if it has none."""
-        pts, dts = frame.pts, frame.dts
-        if pts is not None:
-            self._bad_pts += pts <= self._last_pts
-            self._last_pts = pts
-        if dts is not None:
-            self._bad_dts += dts <= self._last_dts
-            self._last_dts = dts
-        return pts if dts is None or (pts is not None and self._bad_pts <= self._bad_dts) else dts
 
 
 def _seconds(text: str) -> float:

@@ -11,6 +11,7 @@ from torch import Tensor
 from holdsteady.errors import ModelError
 
 from .frame import Pixels
+from .orientation import upright
 from .reader import Reader
 
 
@@ -25,7 +26,7 @@ def to_tensor(pixels: Pixels, device: str | torch.device, dtype: torch.dtype) ->
 def upright_tensors(reader: Reader, device: str | torch.device = "cpu") -> Iterator[Tensor]:
     """The frames of a source as float32 (1, 3, H, W) in [0, 1], turned upright, as they are decoded."""
     for frame in reader:
-        yield to_tensor(turned(frame.pixels, reader.info.rotation // 90), device, torch.float32)
+        yield to_tensor(upright(frame.pixels, reader.info), device, torch.float32)
 
 
 def check_result(result: object, size: tuple[int, int] | None) -> tuple[int, int]:
@@ -68,11 +69,6 @@ def to_pixels(result: Tensor, *, deep: bool) -> tuple[Pixels, int]:
     values = scaled.to(torch.int32 if deep else torch.uint8).permute(1, 2, 0).expand(-1, -1, 3).cpu().numpy()
     pixels = values.astype(np.uint16) if deep else np.ascontiguousarray(values)
     return cast(Pixels, pixels), lost
-
-
-def turned(pixels: Pixels, turns: int) -> Pixels:
-    """A picture turned counter-clockwise by quarter turns."""
-    return cast(Pixels, np.ascontiguousarray(np.rot90(pixels, turns))) if turns else pixels
 
 
 def beside(left: Pixels, right: Pixels) -> Pixels:
