@@ -7,10 +7,12 @@ from av.container import InputContainer
 from av.format import Flags
 from av.stream import Disposition, Stream
 
+from .container import has_flag
+
 # As in ffmpeg: how far, in seconds, a clock that may start again can go back or ahead and still be believed.
 _BACK, _AHEAD = 0.1, 10.0
 # The same for containers with one clock, such as MP4 and Matroska: here slides may stand for minutes.
-_BACK_ONE_CLOCK, _AHEAD_ONE_CLOCK = 1.0, 30 * 3600.0
+_BACK_ONE_CLOCK, _AHEAD_ONE_CLOCK = 0.5, 30 * 3600.0
 
 
 class Timeline:
@@ -39,7 +41,7 @@ class Timeline:
     @classmethod
     def of(cls, container: InputContainer) -> "Timeline":
         """The timeline for a container that has just been opened."""
-        return cls(bool(container.format.flags & Flags.ts_discont.value))
+        return cls(has_flag(container, Flags.ts_discont))
 
     def shift(self, stream: int, time: float, length: float) -> float:
         """Seconds to add to the times of a packet of sound or pictures.

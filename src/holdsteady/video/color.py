@@ -9,7 +9,7 @@ import numpy.typing as npt
 from av.video.format import VideoFormat
 from av.video.reformatter import ColorRange, Colorspace, Interpolation
 
-from .frame import Pixels, VideoInfo
+from .frame import Pixels, Plane, VideoInfo
 
 # AVColorSpace numbers. Those of swscale's own enum are the same, apart from 6, which it lacks.
 RGB, BT709, UNSPECIFIED, BT470BG, SMPTE170M = 0, 1, 2, 5, 6
@@ -57,6 +57,27 @@ def to_rgb(frame: av.VideoFrame, colorspace: int, color_range: int) -> Pixels:
     if bits <= 8:
         return cast(npt.NDArray[np.uint8], rgb)
     return _rescale(cast(npt.NDArray[np.uint16], rgb), _white(bits, full), 65535)
+
+
+def has_alpha(pix_fmt: str) -> bool:
+    """Whether pictures of the format can be transparent."""
+    return pix_fmt == "pal8" or any(part.is_alpha for part in VideoFormat(pix_fmt).components)
+
+
+def to_alpha(frame: av.VideoFrame) -> Plane:
+    """Opacity (H, W) of a decoded frame: uint8, or uint16 0..65535 if it has more than 8 bits."""
+    form = frame.format
+    bits = depth(form.name)
+    part = next((part for part in form.components if part.is_alpha), None)
+    if part is None or not form.is_planar:
+        packed = frame.to_ndarray(format="rgba" if bits <= 8 else "rgba64le")
+        return cast(Plane, np.ascontiguousarray(packed[..., 3]))
+    plane = frame.planes[part.plane]
+    kind = np.uint8 if bits <= 8 else np.dtype(">u2" if form.is_big_endian else "<u2")
+    values = np.frombuffer(memoryview(plane), kind).reshape(plane.height, -1)[:, : plane.width]
+    if bits <= 8:
+        return cast(Plane, np.array(values))
+    return _rescale(values.astype(np.uint16), (1 << bits) - 1, 65535)
 
 
 @dataclass(frozen=True)

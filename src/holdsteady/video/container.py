@@ -2,11 +2,13 @@
 
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import av
 from av.container import InputContainer
 from av.error import FFmpegError
+from av.format import Flags
+from av.video.stream import VideoStream
 
 from holdsteady.errors import VideoError
 
@@ -15,22 +17,36 @@ def open_container(source: str) -> InputContainer:
     """Open what FFmpeg reads, with messages for what commonly goes wrong."""
     file: Any = source
     form: str | None = None
+    path = Path(source)
     if source == "-":
         file, form = sys.stdin.buffer, "yuv4mpegpipe"
+    elif exists(path):
+        if path.is_file() and path.stat().st_size == 0:
+            raise VideoError(f"{source}: the file is empty (0 bytes)")
+        file = f"file:{source}"  # else FFmpeg takes what is before a colon for a protocol
     elif source.isdecimal():
         file, form = _camera(source)
     elif "://" not in source:
-        path = Path(source)
-        if not path.exists():
-            raise VideoError(f"{source}: no such file or folder")
-        if path.is_file() and path.stat().st_size == 0:
-            raise VideoError(f"{source}: the file is empty (0 bytes)")
+        raise VideoError(f"{source}: no such file or folder")
     try:
         opened: InputContainer = av.open(file, "r", format=form)
     except (FFmpegError, OSError) as error:
         what = "a y4m stream on stdin" if source == "-" else "a video"
         raise VideoError(f"{source}: can't be opened as {what}: {reason(error)}") from error
     return opened
+
+
+def exists(path: Path) -> bool:
+    """Whether there is such a file; a name that is too long is none."""
+    try:
+        return path.exists()
+    except OSError:
+        return False
+
+
+def has_flag(container: InputContainer, flag: Flags) -> bool:
+    """Whether the container's format has a property."""
+    return bool(container.format.flags & cast(int, flag.value))
 
 
 def _camera(index: str) -> tuple[str, str]:
@@ -45,3 +61,21 @@ def _camera(index: str) -> tuple[str, str]:
 def reason(error: Exception) -> str:
     """The short text of an error of FFmpeg or of the system, without its number and file name."""
     return getattr(error, "strerror", None) or str(error)
+
+
+def ends_early(container: InputContainer, stream: VideoStream, last: int) -> bool:
+    """Whether the header promises pictures of a stream after the packet at time `last`, in its time base."""
+    formats = container.format.name
+    if "mp4" in formats:
+        index = stream.index_entries
+        return len(index) > 0 and index[-1].timestamp > last
+    if "matroska" in formats:
+        text = stream.metadata.get("DURATION")
+        return text is not None and _seconds(text) > last * (stream.time_base or 1) + 0.5
+    return False
+
+
+def _seconds(text: str) -> float:
+    """Seconds of a Matroska duration such as `00:01:02.5`."""
+    hours, minutes, seconds = text.split(":")
+    return int(hours) * 3600 + int(minutes) * 60 + float(seconds)

@@ -5,13 +5,18 @@ from fractions import Fraction
 from typing import cast
 
 import av
+import numpy as np
 from av.container import InputContainer
 from av.sidedata.sidedata import SideData
 from av.video.stream import VideoStream
 
-from .color import depth
+from .color import depth, has_alpha, to_alpha
 from .frame import VideoInfo
 from .orientation import orientation
+
+_KEPT = ("MASTERING_DISPLAY_METADATA", "CONTENT_LIGHT_LEVEL")
+# Formats whose every picture is decoded with alpha, seen or not.
+_MAYBE_ALPHA = {"gif", "apng"}
 
 
 def describe(
@@ -46,7 +51,29 @@ def describe(
         frames=_count(container, stream, rate, start, duration),
         metadata=dict(container.metadata),
         stream_metadata=dict(stream.metadata),
+        origin=_origin(stream, frame, start),
+        has_alpha=_has_alpha(container, frame),
+        interlaced=frame.interlaced_frame,
+        side_data={
+            name: bytes(cast(SideData, data)) for name in _KEPT if (data := frame.side_data.get(name)) is not None
+        },
     )
+
+
+def _origin(stream: VideoStream, first: av.VideoFrame, start: float | None) -> Fraction:
+    """Seconds at which the stream begins."""
+    pts = stream.start_time if start else first.pts
+    return Fraction(0) if pts is None or stream.time_base is None else pts * stream.time_base
+
+
+def _has_alpha(container: InputContainer, frame: av.VideoFrame) -> bool:
+    """Whether frames are transparent. Where all are decoded so, as of GIF, the first tells."""
+    if not has_alpha(frame.format.name):
+        return False
+    if container.format.name not in _MAYBE_ALPHA and frame.format.name != "pal8":
+        return True
+    alpha = to_alpha(frame)
+    return bool((alpha < np.iinfo(alpha.dtype).max).any())
 
 
 def _count(
