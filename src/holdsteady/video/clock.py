@@ -1,11 +1,10 @@
 """Continuous times from those of a file, whose clock may start again, wrap, or jump far ahead."""
 
-from fractions import Fraction
-
 import av
 from av.container import InputContainer
 from av.format import Flags
 from av.stream import Disposition, Stream
+from av.video.stream import VideoStream
 
 from .container import has_flag
 
@@ -37,6 +36,7 @@ class Timeline:
         self._shifts: dict[int, float] = {}  # of each stream: the newest, or older where it has not come to the jump
         self._last: dict[int, float] = {}  # continuous time of each stream's last packet
         self._ends: dict[int, float] = {}  # and where that ends
+        self._facts: dict[int, tuple[bool, float, float]] = {}
 
     @classmethod
     def of(cls, container: InputContainer) -> "Timeline":
@@ -66,18 +66,19 @@ class Timeline:
 
     def close_up(self, packet: "av.Packet[Stream]") -> None:
         """Move the times of a packet, in place, onto the continuous clock."""
-        stream = packet.stream
-        base = packet.time_base
-        shift = self._shifts.get(stream.index, self._newest)
-        if stream.type in ("audio", "video") and not stream.disposition & Disposition.attached_pic:
+        index = packet.stream_index
+        if index not in self._facts:
+            self._facts[index] = _facts(packet.stream)
+        is_timed, base, usual = self._facts[index]
+        shift = self._newest
+        if is_timed:
+            shift = self._shifts.get(index, shift)
             # Display times go back and forth, which only the wider limits of a single clock let pass.
             time = packet.dts if packet.dts is not None or self._restarts else packet.pts
             if time is not None:
-                shift = self.shift(stream.index, float(time * base), _length(packet, base))
-        else:
-            shift = self._newest
+                shift = self.shift(index, time * base, (packet.duration or 0) * base or usual)
         if shift:
-            ticks = round(shift / float(base))
+            ticks = round(shift / base)
             packet.pts = None if packet.pts is None else packet.pts + ticks
             packet.dts = None if packet.dts is None else packet.dts + ticks
 
@@ -85,14 +86,14 @@ class Timeline:
 def timed_streams(container: InputContainer) -> list[Stream]:
     """The streams whose packets tell a jump of the clock: sound and moving pictures."""
     streams: list[Stream] = [*container.streams.video, *container.streams.audio]
-    return [stream for stream in streams if not stream.disposition & Disposition.attached_pic]
+    return [stream for stream in streams if _facts(stream)[0]]
 
 
-def _length(packet: "av.Packet[Stream]", base: Fraction) -> float:
-    if packet.duration:
-        return float(packet.duration * base)
-    rate = getattr(packet.stream, "average_rate", None)
-    return float(1 / rate) if rate else 0.0
+def _facts(stream: Stream) -> tuple[bool, float, float]:
+    """Whether a stream's packets tell a jump, seconds per unit of their times, and how long a picture stands."""
+    is_timed = stream.type in ("audio", "video") and not stream.disposition & Disposition.attached_pic
+    rate = stream.average_rate if isinstance(stream, VideoStream) else None
+    return is_timed, float(stream.time_base or 1), float(1 / rate) if rate else 0.0
 
 
 class FrameClock:

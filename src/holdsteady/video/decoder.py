@@ -74,6 +74,7 @@ class Decoder:
         except BaseException:
             self.container.close()
             raise
+        self._base = float(self.stream.time_base or 1)
         self._context = _decoder_of(self.stream)
         self._context.thread_type = "SLICE" if careful and self._is_file else "AUTO"
         self._context.flags |= CodecFlags.output_corrupt.value
@@ -96,7 +97,7 @@ class Decoder:
         """Seconds of a frame; one without a time is placed by its number."""
         if pts is None:
             return index / float(self.stream.guessed_rate or 25)
-        return float(pts * (self.stream.time_base or Fraction(1)))
+        return pts * self._base
 
     def frames(self, begin: float | None) -> Iterator[av.VideoFrame]:
         """Frames in the order of display, from some time before `begin` seconds; None for the first.
@@ -131,7 +132,7 @@ class Decoder:
             first = next(frames, None)
         else:
             with contextlib.suppress(FFmpegError):
-                target = int((begin - _SEEK_MARGIN) / float(self.stream.time_base or 1))
+                target = int((begin - _SEEK_MARGIN) / self._base)
                 self.container.seek(target, stream=self.stream)
                 frames = self._decode(self._packets())
                 first = next(frames, None)
