@@ -169,30 +169,6 @@ def test_audio_follows_start_and_duration(bunny, tmp_path):
     assert (frames[0].pts, len(frames)) == (0, 15)
 
 
-def test_stream_that_does_not_fit_is_left_out(bunny, tmp_path):
-    with pytest.warns(UserWarning, match=r"audio stream 1 .* is left out"):
-        copy(bunny, tmp_path / "b.webm", copy_from=bunny)
-    with av.open(str(tmp_path / "b.webm")) as container:
-        assert [stream.type for stream in container.streams] == ["video"]
-
-
-def test_subtitles_are_copied(bunny, tmp_path):
-    (tmp_path / "a.srt").write_text("1\n00:00:00,200 --> 00:00:00,900\nA rabbit\n")
-    both = tmp_path / "a.mkv"
-    with av.open(bunny) as film, av.open(str(tmp_path / "a.srt")) as text, av.open(str(both), "w") as out:
-        pairs = [(film, film.streams.video[0]), (text, text.streams.subtitles[0])]
-        copies = [out.add_stream_from_template(stream) for _, stream in pairs]
-        for (container, stream), target in zip(pairs, copies, strict=True):
-            for packet in container.demux(stream):
-                if packet.dts is not None:
-                    packet.stream = target
-                    out.mux(packet)
-    copy(both, tmp_path / "b.mkv", copy_from=str(both))
-    assert [item[:2] for item in packets(tmp_path / "b.mkv", "subtitle")] == [(0.2, b"A rabbit")]
-    with pytest.warns(UserWarning, match="subtitle stream 1 .* is left out"):
-        copy(both, tmp_path / "b.mp4", copy_from=str(both))
-
-
 def test_settings_that_make_no_sense(carphone, tmp_path):
     cases = {
         ("b.mp4", "libx246", None): "did you mean .*libx264",

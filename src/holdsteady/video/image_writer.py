@@ -8,7 +8,7 @@ from holdsteady.errors import VideoError
 
 from .container import reason
 from .frame import VideoFrame
-from .sink import PartFolder
+from .part import PartFolder
 from .writer_base import Writer
 
 

@@ -1,16 +1,12 @@
-"""Where results go: what a sink's name means, and results that appear whole under it or not at all."""
+"""Where results go: what a sink's name means, and whether it can be written."""
 
 import os
-import re
-import shutil
 from enum import Enum
 from pathlib import Path
-from typing import Protocol
 
 from holdsteady.errors import ConfigError, VideoError
 
 CONTAINERS = (".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi")
-_OUR_IMAGE = re.compile(r"\d{6,}\.png")
 
 
 class SinkKind(Enum):
@@ -88,58 +84,3 @@ def _same(source: str, target: Path) -> bool:
         path = path.parent
     candidates = [path] if path.is_dir() or not target.is_dir() else [path, path.parent]
     return any(item.exists() and item.resolve() == target for item in candidates)
-
-
-class Part(Protocol):
-    """A result in the making. `path` is where to write it."""
-
-    path: Path
-
-    def publish(self) -> None:
-        """Give it its final name."""
-
-    def discard(self) -> None:
-        """Delete it; whatever had the final name before is untouched."""
-
-
-def _part_path(target: Path) -> Path:
-    return target.with_name(f".{target.stem}.part-{os.getpid()}{target.suffix}")
-
-
-class PartFile:
-    """A temporary file beside `target`, so that renaming it can't fail half-way."""
-
-    def __init__(self, target: Path) -> None:
-        self._target = target.resolve()
-        self.path = _part_path(self._target)
-
-    def publish(self) -> None:
-        self.path.replace(self._target)
-
-    def discard(self) -> None:
-        self.path.unlink(missing_ok=True)
-
-
-class PartFolder:
-    """A temporary folder beside `target`. Of an existing target only numbered PNGs are replaced."""
-
-    def __init__(self, target: Path) -> None:
-        self._target = target.resolve()
-        self.path = _part_path(self._target)
-        shutil.rmtree(self.path, ignore_errors=True)
-        self.path.mkdir()
-
-    def publish(self) -> None:
-        if not self._target.exists():
-            self.path.rename(self._target)
-            return
-        new = {item.name for item in self.path.iterdir()}
-        for name in sorted(new):
-            (self.path / name).replace(self._target / name)
-        for item in self._target.iterdir():
-            if item.name not in new and _OUR_IMAGE.fullmatch(item.name):
-                item.unlink()
-        self.path.rmdir()
-
-    def discard(self) -> None:
-        shutil.rmtree(self.path, ignore_errors=True)

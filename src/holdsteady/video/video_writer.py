@@ -2,7 +2,8 @@
 
 import contextlib
 import sys
-from collections.abc import Iterator, Mapping
+import warnings
+from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
 from typing import cast
@@ -14,17 +15,18 @@ from av.video.stream import VideoStream
 
 from holdsteady.errors import ConfigError, VideoError
 
+from .carry import Cargo, carry
 from .codecs import Encoding, choose_encoding
 from .color import from_rgb, output_tags
 from .container import reason
+from .copies import kept_tags, muxer_options
 from .frame import VideoFrame, VideoInfo
 from .options import RunOptions
-from .passthrough import Passthrough
-from .sink import PartFile
+from .part import PartFile
+from .plan import StreamPlan, warn_about
+from .span import Span
 from .writer_base import Writer
 
-# Tags that describe the old file rather than its content.
-_STALE_TAGS = {"major_brand", "minor_version", "compatible_brands", "encoder", "duration", "rotate"}
 # These only know frames at a constant rate; a finer time base would be refused or padded with empty frames.
 _CONSTANT_RATE = {"mpeg1video", "mpeg2video", "mpeg4", "wrapped_avframe", ".avi"}
 
@@ -41,14 +43,16 @@ class VideoWriter(Writer):
         width: int,
         height: int,
         copy_from: str | None,
+        plans: list[StreamPlan],
     ) -> None:
         super().__init__(sink, width=width, height=height)
         to_stdout = sink == "-"
         suffix = Path(sink).suffix.lower()
         codec = "wrapped_avframe" if to_stdout else options.codec
         encoding = choose_encoding(suffix, info, width=width, height=height, codec=codec, crf=options.crf)
-        self._info = info
+        self._info, self._suffix = info, suffix
         self._trimmed, self._duration = bool(options.start), options.duration
+        self._copy_from, self._plans = copy_from, plans
         self._part = None if to_stdout else PartFile(Path(sink))
         self._tags = output_tags(info, encoding.pix_fmt, height)
         self._pix_fmt = encoding.pix_fmt
@@ -57,13 +61,10 @@ class VideoWriter(Writer):
         self._base = (1 / info.rate).limit_denominator(65535) if constant else info.time_base
         self._last_pts: int | None = None
         self._first_time = self._time = Fraction(0)
-        self._passthrough: Passthrough | None = None
         with self._errors("can't be created"):
             self._container = self._open()
         try:
             self._stream = self._add_stream(encoding, suffix)
-            if copy_from is not None and not to_stdout:
-                self._passthrough = Passthrough(self._container, copy_from, sink)
             with self._errors(f"can't be encoded with {encoding.codec} as {width}x{height} {encoding.pix_fmt}"):
                 self._container.start_encoding()
         except BaseException:
@@ -72,7 +73,7 @@ class VideoWriter(Writer):
 
     def _open(self) -> OutputContainer:
         if self._part is not None:
-            return av.open(str(self._part.path), "w")
+            return av.open(str(self._part.path), "w", container_options=self._options)
         # More than 8 bits in y4m is an extension that FFmpeg only writes when told to.
         return av.open(sys.stdout.buffer, "w", format="yuv4mpegpipe", container_options={"strict": "-1"})
 
@@ -98,9 +99,13 @@ class VideoWriter(Writer):
             context.max_b_frames = 0
         if info.display_matrix is not None:
             stream.set_display_matrix(_scaled(info.display_matrix, self.width / info.width))
-        stream.metadata.update(_kept(info.stream_metadata))
-        self._container.metadata.update(_kept(info.metadata))
+        stream.metadata.update(kept_tags(info.stream_metadata))
+        self._container.metadata.update(kept_tags(info.metadata))
         return stream
+
+    @property
+    def _options(self) -> dict[str, str]:
+        return muxer_options(self._suffix, self._info.metadata)
 
     def _write(self, frame: VideoFrame) -> None:
         nominal = 1 / self._info.rate
@@ -118,17 +123,11 @@ class VideoWriter(Writer):
         picture.duration = max(1, round(nominal / self._base))
         with self._errors(f"frame {self.count} can't be written"):
             self._container.mux(self._stream.encode(picture))
-            self._copy(time)
 
     @property
     def _shift(self) -> Fraction:
         """Seconds to subtract from all times, so that the result begins at 0."""
         return self._first_time if self._trimmed else max(self._info.start_time, Fraction(0))
-
-    def _copy(self, end: Fraction | None, *, last: bool = False) -> None:
-        if self._passthrough is not None:
-            begin = self._first_time if self._trimmed else None
-            self._passthrough.copy_until(end, self._shift, begin, last=last)
 
     def finish(self, *, complete: bool = True) -> None:
         if not self.count:
@@ -142,22 +141,36 @@ class VideoWriter(Writer):
         try:
             with self._errors("can't be finished"):
                 self._container.mux(self._stream.encode(None))
-                self._copy(end, last=True)
                 self._container.close()
                 if self._part is not None:
+                    self._part = self._with_the_rest(self._part, end)
                     self._part.publish()
         except BaseException:
             self.discard()
             raise
-        if self._passthrough is not None:
-            self._passthrough.close()
+
+    def _with_the_rest(self, pictures: PartFile, end: Fraction | None) -> PartFile:
+        """The finished pictures, and beside them what comes from the source."""
+        if self._copy_from is None:
+            return pictures
+        whole = pictures.sibling()
+        tags = kept_tags(self._info.metadata)
+        cargo = Cargo(self._copy_from, self._suffix, self._info.rate, tags, self._options)
+        span = Span(self._shift, self._first_time if self._trimmed else None, end)
+        try:
+            became = carry(pictures.path, whole.path, self._plans, cargo, span)
+        except Exception as error:  # whatever it is: it must not cost the pictures
+            whole.discard()
+            warnings.warn(f"{self.sink}: left out: all but the pictures: {reason(error)}", stacklevel=4)
+            return pictures
+        warn_about(self.sink, [now for now, planned in zip(became, self._plans, strict=True) if now != planned])
+        pictures.discard()
+        return whole
 
     def discard(self) -> None:
         # Closing writes an end to the file, which may fail for the very reason that led here.
         with contextlib.suppress(FFmpegError, OSError):
             self._container.close()
-        if self._passthrough is not None:
-            self._passthrough.close()
         if self._part is not None:
             self._part.discard()
 
@@ -170,10 +183,6 @@ class VideoWriter(Writer):
             raise
         except (FFmpegError, OSError) as error:
             raise VideoError(f"{self.sink}: {what}: {reason(error)}") from error
-
-
-def _kept(tags: Mapping[str, str]) -> dict[str, str]:
-    return {key: value for key, value in tags.items() if key.lower() not in _STALE_TAGS}
 
 
 def _scaled(matrix: tuple[int, ...], factor: float) -> list[int]:

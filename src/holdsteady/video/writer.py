@@ -1,9 +1,12 @@
 """Opening any sink of frames: video file, folder of PNG images, raw y4m stream on stdout."""
 
+from pathlib import Path
+
 from .codecs import check_codec
 from .frame import VideoInfo
 from .image_writer import ImageWriter
 from .options import RunOptions
+from .plan import plan_streams, warn_about
 from .sink import SinkKind, check_sink, sink_kind
 from .video_writer import VideoWriter
 from .writer_base import Writer
@@ -36,6 +39,10 @@ def open_writer(
     options = options or RunOptions()
     check_sink(info.name, sink, options.overwrite)
     check_codec(sink, options.codec, options.crf)
-    if sink_kind(sink) is SinkKind.FOLDER:
+    kind = sink_kind(sink)
+    suffix = Path(sink).suffix.lower() if kind is SinkKind.FILE else ""
+    plans = [] if copy_from is None else plan_streams(copy_from, suffix)
+    warn_about(sink, plans)
+    if kind is SinkKind.FOLDER:
         return ImageWriter(sink, width=width, height=height)
-    return VideoWriter(sink, info, options, width=width, height=height, copy_from=copy_from)
+    return VideoWriter(sink, info, options, width=width, height=height, copy_from=copy_from, plans=plans)

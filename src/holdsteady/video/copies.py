@@ -1,0 +1,113 @@
+"""Streams copied from one container to another, mended where the copy would be refused."""
+
+import io
+import re
+from collections.abc import Mapping, Sequence
+from fractions import Fraction
+from typing import cast
+
+import av
+from av.audio.codeccontext import AudioCodecContext
+from av.container import OutputContainer
+from av.error import FFmpegError
+from av.stream import Disposition, Stream
+from av.video.codeccontext import VideoCodecContext
+from av.video.stream import VideoStream
+
+from .container import reason
+
+# FFmpeg's names of the containers that we write, by extension.
+FORMATS = {
+    ".mp4": "mp4",
+    ".m4v": "ipod",
+    ".mov": "mov",
+    ".mkv": "matroska",
+    ".webm": "webm",
+    ".avi": "avi",
+}
+QUICKTIME = (".mp4", ".m4v", ".mov")
+# Apple's players and televisions take HEVC under this tag only.
+HEVC_TAG = "hvc1"
+# Tags that describe the old file rather than its content.
+_STALE_TAGS = {"major_brand", "minor_version", "compatible_brands", "encoder", "duration", "rotate"}
+# What QuickTime and MP4 keep only when told to: names of the kind com.apple.quicktime.make.
+_FOREIGN_TAG = re.compile(r"com\..+")
+
+
+def add_copy(output: OutputContainer, template: Stream, suffix: str) -> Stream:
+    """A stream of `output` for packets of `template`, with its tags.
+
+    Raises:
+        FFmpegError, ValueError: The container can't hold it. That can also show later: when its header, a packet or
+            its trailer is written; see `refusal`.
+    """
+    copy = output.add_stream_from_template(template, opaque=True)
+    copy.metadata.update(kept_tags(template.metadata))
+    copy.disposition = template.disposition
+    context = copy.codec_context
+    if isinstance(context, AudioCodecContext):
+        name_layout(context)
+    elif isinstance(context, VideoCodecContext):
+        context.framerate = cast(VideoStream, template).average_rate or Fraction(25)
+        if suffix in QUICKTIME and context.name == "hevc":
+            context.codec_tag = HEVC_TAG
+    return copy
+
+
+def kept_tags(tags: Mapping[str, str]) -> dict[str, str]:
+    """Those tags of a file or stream that hold for a version of it."""
+    return {key: value for key, value in tags.items() if key.lower() not in _STALE_TAGS}
+
+
+def muxer_options(suffix: str, tags: Mapping[str, str]) -> dict[str, str]:
+    """Options for the muxer of a file with these tags."""
+    if suffix in QUICKTIME and any(_FOREIGN_TAG.fullmatch(key) for key in tags):
+        return {"movflags": "use_metadata_tags"}
+    return {}
+
+
+def name_layout(context: AudioCodecContext) -> None:
+    """Take the usual layout for a number of channels whose places are not told, which MP4 would refuse."""
+    if re.fullmatch(r"\d+ channels", context.layout.name):
+        usual = av.AudioLayout(f"{context.layout.nb_channels}c")
+        # Of some numbers of channels there is none.
+        if usual.name != context.layout.name:
+            context.layout = usual
+
+
+def refusal(suffix: str, template: Stream, packets: Sequence["av.Packet[Stream]"]) -> str | None:
+    """Why a container can't hold a stream, or None if it can: it is written and read again, in memory.
+
+    Args:
+        suffix: Extension of the container's files, such as `.mp4`.
+        template: The stream.
+        packets: Its first ones, which are left as they are.
+    """
+    file = io.BytesIO()
+    try:
+        with av.open(file, "w", format=FORMATS[suffix]) as output:
+            copy = add_copy(output, template, suffix)
+            output.start_encoding()
+            for packet in packets:
+                output.mux(_clone(packet, copy))
+        if packets:
+            file.seek(0)
+            with av.open(file) as written:
+                if [stream.type for stream in written.streams] != [template.type]:
+                    return "it can't be read from there"
+    except (FFmpegError, ValueError, OSError) as error:
+        return reason(error)
+    return None
+
+
+def is_cover(stream: Stream) -> bool:
+    """Whether a video stream is a single picture that belongs to the file."""
+    return bool(stream.disposition & Disposition.attached_pic)
+
+
+def _clone(packet: "av.Packet[Stream]", stream: Stream) -> "av.Packet[Stream]":
+    clone: av.Packet[Stream] = av.Packet(bytes(packet))
+    clone.time_base, clone.pts, clone.dts = packet.time_base, packet.pts, packet.dts
+    clone.duration, clone.is_keyframe = packet.duration, packet.is_keyframe
+    clone.stream = stream
+    return clone
