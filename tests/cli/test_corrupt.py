@@ -62,7 +62,7 @@ def test_the_list_has_every_corruption_and_setting(cli: Cli) -> None:
 def test_what_is_said_about_wrong_ones(cli: Cli, carphone: str) -> None:
     done = cli("corrupt", carphone, "out.mp4", "--with", "rian:3")
     assert done.code == 1
-    assert done.error.startswith("no corruption is named 'rian' (did you mean rain")
+    assert done.error.startswith("unknown corruption 'rian' (did you mean rain")
     assert cli("corrupt", carphone, "out.mp4", "--with", "rain:9").error == "'rain:9': a severity is 1, 2, 3, 4 or 5"
     assert cli("corrupt", carphone, "out.mp4").code == 2, "--with is needed"
     assert cli("corrupt", carphone, carphone, "--with", "rain").code == 1

@@ -5,11 +5,13 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import pytest
 from cli.helpers import Cli
 
 from holdsteady.report.theory import marks
 
 
+@pytest.mark.slow
 def test_theory_draws(cli: Cli) -> None:
     done = cli("theory", "--out", "shown")
     assert done.code == 0, done.out + done.err

@@ -32,6 +32,7 @@ def recipe_for(carphone: str) -> dict[str, object]:
     }
 
 
+@pytest.mark.slow
 def test_a_short_training_improves_its_validation_and_its_adapter_runs(cli: Cli, carphone: str) -> None:
     Path("my.yaml").write_text(yaml.safe_dump(recipe_for(carphone)))
     done = cli("train", "my.yaml", "--device", "cpu")
@@ -51,6 +52,7 @@ def test_a_short_training_improves_its_validation_and_its_adapter_runs(cli: Cli,
     assert json.loads(Path("evaluation/results.json").read_text())["facts"]["target"] == "frames"
 
 
+@pytest.mark.slow
 def test_without_a_recipe_it_says_what_it_picked(
     cli: Cli, model: Callable[[str], str], carphone: str, bunny: str, tmp_path: Path
 ) -> None:
@@ -71,6 +73,7 @@ def test_without_a_recipe_it_says_what_it_picked(
     assert recipe["data"]["sources"][0]["paths"] == [carphone]
 
 
+@pytest.mark.slow
 def test_class_logits_get_cross_entropy(cli: Cli, model: Callable[[str], str], carphone: str, tmp_path: Path) -> None:
     few = ["--set", "steps=1", "--set", "data.length=2", "--set", "validation.length=2", "--set", "validation.clips=1"]
     done = cli("train", "--model", model("Logits"), "--videos", carphone, "--out", "mine", *few, "--device", "cpu")
@@ -96,7 +99,7 @@ def test_eval_of_clips_asks_for_nothing_else_that_the_recipe_names(cli: Cli, car
     [
         (["train"], "give a recipe, or --model and --videos"),
         (["train", "nowhere.yaml"], "nowhere.yaml can't be read"),
-        (["train", "--model", "nafnet16-denoise", "--videos", "nowhere"], "no videos or image frames found"),
+        (["train", "--model", "nafnet16-denoise", "--videos", "nowhere"], "no videos or images found"),
         (["eval"], "give a recipe, or --model and --clips"),
         (
             ["eval", "--model", "nafnet16-denoise", "--clips", CLIP, "--adapter", "motoin"],
@@ -117,6 +120,7 @@ def test_a_recipe_and_a_model_at_once(cli: Cli, carphone: str) -> None:
     assert "--model go without a recipe" in done.error
 
 
+@pytest.mark.slow
 def test_every_corruption_in_one_evaluation(cli: Cli, model: Callable[[str], str], carphone: str) -> None:
     done = cli(
         "eval", "--model", model("Blur"), "--clips", carphone, "--corrupt", "all", "--frames", 2, "--no-baselines"
@@ -126,6 +130,7 @@ def test_every_corruption_in_one_evaluation(cli: Cli, model: Callable[[str], str
     assert [row["corruption"] for row in rows] == list(CORRUPTIONS)
 
 
+@pytest.mark.slow
 def test_videos_that_hold_no_clip_are_left_out(
     cli: Cli, model: Callable[[str], str], carphone: str, bunny: str
 ) -> None:

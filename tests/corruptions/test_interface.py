@@ -122,7 +122,7 @@ def test_a_corruption_can_not_be_changed_and_can_be_a_key() -> None:
 def test_frames_that_do_not_fit() -> None:
     stream = make_corruption("gaussian").start(seeded())
     stream(torch.rand(1, 3, 8, 8))
-    with pytest.raises(StateError, match=r"started on frames \(1, 3, 8, 8\) and can't go on with \(2, 3, 8, 8\)"):
+    with pytest.raises(StateError, match=r"started on frames \(1, 3, 8, 8\) and can't continue with \(2, 3, 8, 8\)"):
         stream(torch.rand(2, 3, 8, 8))
     fresh = make_corruption("gaussian").start(seeded())
     for wrong in (torch.rand(3, 8, 8), torch.rand(1, 4, 8, 8), torch.zeros(1, 3, 8, 8).byte(), torch.rand(0, 3, 8, 8)):

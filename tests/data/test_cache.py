@@ -192,6 +192,7 @@ def test_a_changed_video_is_decoded_anew_and_its_old_frames_are_removed(
     assert after.path.exists()
 
 
+@pytest.mark.slow
 def test_several_processes_may_decode_one_video_at_once(bikes: str, cache_folder: Path) -> None:
     code = f"""
 from holdsteady.data import FrameCache

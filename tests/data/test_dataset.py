@@ -37,6 +37,7 @@ def load(mixture, workers: int) -> list[torch.Tensor]:
     return [batch["frames"][0] for batch in loader]
 
 
+@pytest.mark.slow
 def test_items_are_the_same_with_and_without_workers_and_after_resuming(bikes: str, stills) -> None:
     sources = [make_source("videos", bikes, crop=32, stride=(1, 2)), make_source("stills", stills, crop=32)]
     mixture = Mixture(sources, [2, 1], seed=3, size=12)

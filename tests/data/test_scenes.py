@@ -158,7 +158,7 @@ def test_it_describes_what_it_reads(stills: Path) -> None:
 def test_bad_settings_are_named(kind, stills: Path, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="set the crop"):
         kind([stills])
-    with pytest.raises(ConfigError, match=f"{tmp_path}: no pictures"):
+    with pytest.raises(ConfigError, match=f"{tmp_path}: no images"):
         kind([tmp_path], crop=8)
     (tmp_path / "bad.png").write_bytes(b"no picture")
     with pytest.raises(VideoError, match=r"bad\.png: not an image"):

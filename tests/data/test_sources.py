@@ -38,7 +38,7 @@ def test_videos_are_found_in_folders_globs_and_by_name(tmp_path: Path, carphone:
     assert find_videos(str(first)) == [str(first)]
     assert find_videos(str(tmp_path / "*" / "more" / "*.mkv")) == [str(second)]
     for nothing in ("none.mp4", "videos/*.avi"):
-        with pytest.raises(ConfigError, match="no videos or image frames"):
+        with pytest.raises(ConfigError, match="no videos or images"):
             find_videos(str(tmp_path / nothing))
 
 
@@ -123,7 +123,7 @@ def test_every_kind_is_made_by_its_name(carphone: str, stills: Path) -> None:
 @pytest.mark.parametrize(
     ("kind", "paths", "message"),
     [
-        ("movies", ["a"], "'movies' is unknown; choose one of videos, pairs"),
+        ("movies", ["a"], "unknown kind of source 'movies'; choose one of videos, pairs"),
         ("pairs", ["a"], "pairs takes two paths, the input and the truth, got 1"),
         ("davis", ["a", "b"], "davis takes one path"),
         ("videos", [], "nothing to draw"),

@@ -77,6 +77,7 @@ def test_all_baselines_run_on_a_network_and_the_output_kinds_on_a_function() -> 
     assert len(found) == 14
 
 
+@pytest.mark.slow
 def test_bouncing_lengthens_a_clip_without_a_jump() -> None:
     contenders = [BASE, *trained(["motion-fixed"])]
     rows = evaluate(
@@ -92,6 +93,7 @@ def test_bouncing_lengthens_a_clip_without_a_jump() -> None:
         video_footage(str(CARPHONE), bounce=True)
 
 
+@pytest.mark.slow
 def test_summaries_and_files(tmp_path: Path) -> None:
     clips = [video_footage(str(CARPHONE.parent / name), FRAMES) for name in ("carphone.mp4", "bikes_cuts.mp4")]
     contenders = [BASE, *(Contender(f"output-fixed:{b}", "output-fixed", b, f"output-fixed:{b}") for b in (0.9, 0.5))]

@@ -140,5 +140,5 @@ def test_shapes_that_do_not_fit_are_named() -> None:
     flow = uniform_flow(0, 0)
     with pytest.raises(MetricError, match=r"\(1, 3, 24, 30\) and \(1, 2, 24, 32\)"):
         warp_error(texture(0, 24, 30), texture(1, 24, 30), flow, flow)
-    with pytest.raises(MetricError, match=r"Expected a flow \(B, 2, H, W\)"):
+    with pytest.raises(MetricError, match=r"expected a flow \(B, 2, H, W\)"):
         visible(torch.zeros(1, 3, 4, 4), torch.zeros(1, 3, 4, 4))

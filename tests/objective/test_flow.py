@@ -71,5 +71,5 @@ def test_no_gradient_goes_through_the_search() -> None:
 
 @pytest.mark.parametrize("shape", [(1, 1, 3, 32, 32), (2, 3, 32, 32), (1, 2, 3, 1, 32)])
 def test_what_is_no_clip_is_refused(shape: tuple[int, ...]) -> None:
-    with pytest.raises(LayoutError, match=r"Expected a clip \(B, T, 3, H, W\)"):
+    with pytest.raises(LayoutError, match=r"expected a clip \(B, T, 3, H, W\)"):
         clean_flow(torch.zeros(shape))

@@ -148,7 +148,7 @@ def test_half_precision_is_summed_in_full() -> None:
 def test_what_does_not_fit_is_named() -> None:
     clip = torch.zeros(1, 3, 3, 4, 5)
     flows, valid = torch.zeros(1, 2, 2, 4, 5), torch.ones(1, 2, 1, 4, 5, dtype=torch.bool)
-    with pytest.raises(ConfigError, match="Unknown distance 'mse'; choose one of rmse, l1"):
+    with pytest.raises(ConfigError, match="unknown distance 'mse'; choose one of rmse, l1"):
         unified_loss(clip, clip, stability=0.4, distance="mse")
     for wrong in (-0.1, math.nan):
         with pytest.raises(ConfigError, match="must be 0 or more"):

@@ -146,5 +146,5 @@ def test_the_minimum_in_a_finite_space_is_that_of_brute_force(seed: int, length:
 
 
 def test_signals_of_vectors_are_refused() -> None:
-    with pytest.raises(LayoutError, match=r"Expected targets \(T,\)"):
+    with pytest.raises(LayoutError, match=r"expected targets \(T,\)"):
         minimise_tv(spike, 1)

@@ -91,6 +91,7 @@ def test_the_base_never_moves(plain: dict[str, Any], tmp_path: Path) -> None:
     load_model(plain["model"], tmp_path / "base" / "base.safetensors")
 
 
+@pytest.mark.slow
 def test_equal_seeds_give_equal_weights_and_others_do_not(plain: dict[str, Any], tmp_path: Path) -> None:
     for name, seed, workers in (("a", 0, 0), ("b", 0, 2), ("c", 1, 0)):
         train(make_recipe(plain, [f"seed={seed}", f"data.workers={workers}"]), tmp_path / name, accelerator="cpu")
@@ -121,6 +122,7 @@ def stop_at(process: subprocess.Popen[str], folder: Path, step: int, with_signal
     return process.communicate()[1]
 
 
+@pytest.mark.slow
 def test_a_stopped_training_resumes_to_the_same_weights(plain: dict[str, Any], tmp_path: Path) -> None:
     plain |= {"steps": 200, "checkpoint_every": 10}
     plain["optimizer"] |= {"ema": 0.9}
@@ -133,7 +135,7 @@ def test_a_stopped_training_resumes_to_the_same_weights(plain: dict[str, Any], t
     interrupted = start(recipe, broken)
     said = stop_at(interrupted, broken, 75, signal.SIGINT)
     assert interrupted.returncode == 130, said
-    assert "give the same command again to go on" in said
+    assert "give the same command again to resume" in said
     assert 75 <= len(rows_of(broken)) < 200
     assert weights_of(broken)
     for folder in (whole, broken):
@@ -149,7 +151,7 @@ def test_checkpoints_that_are_damaged_or_of_another_recipe(plain: dict[str, Any]
     folder = tmp_path / "out"
     folder.mkdir()
     (folder / "checkpoint.pt").write_bytes(b"PK\x03\x04 cut off")
-    with pytest.raises(TrainingError, match=r"checkpoint\.pt is damaged \(.*\); delete it to begin anew"):
+    with pytest.raises(TrainingError, match=r"checkpoint\.pt is damaged \(.*\); delete it to start over"):
         train(make_recipe(plain), folder, accelerator="cpu")
     save_checkpoint(folder, {"recipe": make_recipe(plain).to_yaml()})
     with pytest.raises(TrainingError, match="was made by another recipe"):
@@ -164,6 +166,7 @@ def test_half_precision_trains_too(plain: dict[str, Any], tmp_path: Path) -> Non
     assert all(value.dtype == torch.float32 for value in weights_of(tmp_path / "half").values())
 
 
+@pytest.mark.slow
 def test_two_processes_train_the_same_weights_as_one(plain: dict[str, Any], tmp_path: Path) -> None:
     plain |= {"steps": 6, "batch": 4}
     recipe = write(plain, tmp_path / "recipe.yaml")

@@ -21,15 +21,15 @@ def test_all_faults_are_listed_at_once(plain: dict[str, Any]) -> None:
         make_recipe(plain)
     text = str(caught.value)
     for part in (
-        "'stepss' is no setting (did you mean steps?)",
+        "unknown setting 'stepss' (did you mean steps?)",
         "batch = 0",
         "not found: nowhere.safetensors",
         "rainn",
         "did you mean rain",
         "beta has no effect on kind 'motion'",
-        "no distance (did you mean rmse",
-        "'objective.lambda' is no setting",
-        "no kind of source (did you mean videos",
+        "unknown distance (did you mean rmse",
+        "unknown setting 'objective.lambda'",
+        "unknown kind of source (did you mean videos",
         "not found: no/such/place",
     ):
         assert part in text, f"{part!r} not in {text}"

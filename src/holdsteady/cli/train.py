@@ -28,9 +28,9 @@ def train(
     device: options.Device = "auto",
     devices: Annotated[int, typer.Option(min=1, help="Devices, or processes on a CPU, that share each batch.")] = 1,
     nodes: Annotated[int, typer.Option(min=1, help="Machines; start the command on each of them.")] = 1,
-    overwrite: Annotated[bool, typer.Option("--overwrite", "-y", help="Begin anew in a folder with results.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", "-y", help="Start over in a folder with results.")] = False,
 ) -> None:
-    """Train an adapter. A training that was stopped goes on when the same command is given again.
+    """Train an adapter. A training that was stopped resumes when the same command is given again.
 
     Without a recipe: self-distillation on the videos, under a mixture of noise, compression and flicker. The folder
     then holds the adapter, its recipe, the list of data, metrics, log.csv, TensorBoard's log and example frames.
@@ -87,7 +87,7 @@ def _plan(
     if model is None or not videos:
         raise ConfigError("give a recipe, or --model and --videos; see holdsteady train --help")
     data, notes = default_recipe(model, videos, weights)
-    console.print("no recipe was given; picked:")
+    console.print("no recipe was given; chosen:")
     for note in notes:
         console.print(f"  {escape(note)}")
     return make_recipe(data, settings)
@@ -126,7 +126,7 @@ def _report(outcome: "Outcome", plan: "Recipe", console: Console) -> None:
     folder = escape(str(outcome.folder))
     console.print(f"{outcome.steps} steps in {outcome.minutes:.1f} min; ended by {outcome.reason}; in {folder}/")
     if outcome.reason == "interrupted":
-        console.print("give the same command again to go on")
+        console.print("give the same command again to resume")
         raise typer.Exit(130)
     if plan.train == "adapter":
         console.print(f"try it: holdsteady run IN OUT --model {escape(plan.model)} --adapter {folder}")

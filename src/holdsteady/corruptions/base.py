@@ -65,7 +65,7 @@ class Corruption(BaseModel, ABC):
             shape, change = begun[0]
             if frame.shape != shape:
                 raise StateError(
-                    f"'{self}' was started on frames {tuple(shape)} and can't go on with {tuple(frame.shape)}; "
+                    f"'{self}' was started on frames {tuple(shape)} and can't continue with {tuple(frame.shape)}; "
                     "start a new stream"
                 )
             return change(frame.float()).clamp(0, 1).to(frame.dtype)

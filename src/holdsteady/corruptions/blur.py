@@ -21,7 +21,7 @@ _SHAKE_MEMORY = 6.0
 
 
 class Defocus(Corruption):
-    """A lens out of focus, hunting: blur by a disc of radius · exp(u / 4), u wandering with deviation 1."""
+    """A lens out of focus, hunting: blur by a disc of radius · exp(u / 4), u wandering with standard deviation 1."""
 
     name: ClassVar[str] = "defocus"
     severities: ClassVar[Mapping[str, tuple[float, ...]]] = {"radius": (1, 2, 3, 5, 8)}
@@ -76,10 +76,10 @@ def line(x: float, y: float) -> Kernel:
 def filtered(frame: Tensor, kernels: list[Kernel]) -> Tensor:
     """Frame (B, C, H, W) with each item correlated with its kernel; borders are continued."""
     # On the CPU for every device: OpenCV turns to Fourier transforms where a kernel is large.
-    pictures = frame.permute(0, 2, 3, 1).cpu().numpy()
+    images = frame.permute(0, 2, 3, 1).cpu().numpy()
     done = [
-        cv2.filter2D(picture, -1, kernel, borderType=cv2.BORDER_REPLICATE).reshape(picture.shape)
-        for picture, kernel in zip(pictures, kernels, strict=True)
+        cv2.filter2D(image, -1, kernel, borderType=cv2.BORDER_REPLICATE).reshape(image.shape)
+        for image, kernel in zip(images, kernels, strict=True)
     ]
     return torch.from_numpy(np.stack(done)).permute(0, 3, 1, 2).to(frame.device)
 

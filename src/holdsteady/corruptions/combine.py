@@ -29,7 +29,7 @@ class Chain(Corruption):
 
 
 class Mix(Corruption):
-    """One corruption, or several different ones, drawn anew for each clip of a batch.
+    """One corruption, or several different ones, drawn afresh for each clip of a batch.
 
     Written ``mix(gaussian|jpeg:3|flicker)`` for one a clip and ``mix2(…)`` for two. Several are applied in the
     order in which they are written.

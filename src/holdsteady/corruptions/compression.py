@@ -25,7 +25,7 @@ class Jpeg(Corruption):
     def begin(self, shape: torch.Size, generator: torch.Generator) -> Stream:
         def change(frame: Tensor) -> Tensor:
             pixels = (frame.clamp(0, 1) * 255).round().byte().permute(0, 2, 3, 1).cpu().numpy()
-            done = torch.from_numpy(np.stack([_encoded(picture, self.quality) for picture in pixels]))
+            done = torch.from_numpy(np.stack([_encoded(image, self.quality) for image in pixels]))
             return done.permute(0, 3, 1, 2).to(frame.device).float() / 255
 
         return change
@@ -52,8 +52,8 @@ class Pixelate(Corruption):
         return change
 
 
-def _encoded(picture: npt.NDArray[np.uint8], quality: int) -> npt.NDArray[np.uint8]:
+def _encoded(image: npt.NDArray[np.uint8], quality: int) -> npt.NDArray[np.uint8]:
     """RGB or grey (H, W, C) through JPEG and back."""
-    # Not torchvision's encoder: it is deprecated, and OpenCV is there anyway. OpenCV wants blue first.
-    data = cv2.imencode(".jpg", np.ascontiguousarray(picture[..., ::-1]), [cv2.IMWRITE_JPEG_QUALITY, quality])[1]
-    return np.asarray(cv2.imdecode(data, cv2.IMREAD_UNCHANGED), np.uint8).reshape(picture.shape)[..., ::-1]
+    # Not torchvision's JPEG, which gives the same bytes: it is deprecated from 0.29 on. OpenCV wants blue first.
+    data = cv2.imencode(".jpg", np.ascontiguousarray(image[..., ::-1]), [cv2.IMWRITE_JPEG_QUALITY, quality])[1]
+    return np.asarray(cv2.imdecode(data, cv2.IMREAD_UNCHANGED), np.uint8).reshape(image.shape)[..., ::-1]

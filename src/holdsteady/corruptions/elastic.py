@@ -1,4 +1,8 @@
-"""Elastic distortion."""
+"""Elastic distortion.
+
+Not torchvision's ``ElasticTransform``: it draws from the global generator, moves all items of a batch alike and by half
+as many pixels for the same α, and fills what comes from outside the frame with one colour.
+"""
 
 from collections.abc import Mapping
 from typing import ClassVar
@@ -24,7 +28,7 @@ class Elastic(Corruption):
     severities: ClassVar[Mapping[str, tuple[float, ...]]] = {"alpha": (15, 30, 50, 80, 120)}
 
     alpha: float = Field(50.0, ge=0, description="strength of the displacement, in pixels")
-    sigma: float = Field(5.0, gt=0, le=100, description="how smooth it is: deviation of the Gaussian, in pixels")
+    sigma: float = Field(5.0, gt=0, le=100, description="smoothness: standard deviation of the Gaussian, in pixels")
 
     def begin(self, shape: torch.Size, generator: torch.Generator) -> Stream:
         batch, _, height, width = shape

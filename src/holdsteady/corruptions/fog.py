@@ -1,4 +1,4 @@
-"""Fog: a soft field that drifts before the picture."""
+"""Fog: a soft field that drifts before the image."""
 
 from collections.abc import Mapping
 from typing import ClassVar
@@ -13,9 +13,9 @@ from holdsteady.corruptions.weather import Scene, Weather, toward
 
 
 class Fog(Weather):
-    """Fog: the airlight replaces 1 − exp(−τ) of the picture (Koschmieder), τ a soft field that drifts.
+    """Fog: the airlight replaces 1 − exp(−τ) of the image (Koschmieder), τ a soft field that drifts.
 
-    Thicker toward the top of the picture, which is mostly farther away.
+    Thicker toward the top of the image, which is mostly farther away.
     """
 
     name: ClassVar[str] = "fog"
@@ -29,8 +29,8 @@ class Fog(Weather):
         airlight = 0.72 + 0.16 * float(uniform((), generator))
         distance = torch.linspace(1.35, 0.65, height)[:, None]
 
-        def change(picture: Tensor) -> Tensor:
+        def change(image: Tensor) -> Tensor:
             depth = self.density * distance * (0.2 + 1.6 * next(field))
-            return toward(picture, airlight, (1 - torch.exp(-depth)).to(picture.device))
+            return toward(image, airlight, (1 - torch.exp(-depth)).to(image.device))
 
         return change

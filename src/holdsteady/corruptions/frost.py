@@ -1,4 +1,4 @@
-"""Frost: ice crystals that grow from the borders of the picture."""
+"""Frost: ice crystals that grow from the borders of the image."""
 
 from collections.abc import Mapping
 from typing import ClassVar
@@ -39,17 +39,17 @@ class Frost(Weather):
         breath = wander((), 60, generator)
         age = 0
 
-        def change(picture: Tensor) -> Tensor:
+        def change(image: Tensor) -> Tensor:
             nonlocal age
             front = self.reach * (1 - 0.25 * np.exp(-age / _GROWTH)) * (1 + 0.02 * float(next(breath)))
             age += 1
             frozen = ((front - turn) / 0.35).clamp(0, 1)
-            alpha = (self.opacity * frozen * ice * min(1.0, 10 * self.reach)).to(picture.device)
+            alpha = (self.opacity * frozen * ice * min(1.0, 10 * self.reach)).to(image.device)
             # Ice scatters what is behind it, and is as bright as the light that falls on it.
-            small = F.interpolate(picture, scale_factor=0.25, mode="area") if min(height, width) >= 8 else picture
+            small = F.interpolate(image, scale_factor=0.25, mode="area") if min(height, width) >= 8 else image
             behind = F.interpolate(small, size=(height, width), mode="bilinear")
-            scattered = toward(picture, behind, (2 * alpha).clamp(0, 1))
-            return toward(scattered, lit(picture, 0.55, 1.0), alpha)
+            scattered = toward(image, behind, (2 * alpha).clamp(0, 1))
+            return toward(scattered, lit(image, 0.55, 1.0), alpha)
 
         return change
 

@@ -17,7 +17,7 @@ class Flicker(Corruption):
     name: ClassVar[str] = "flicker"
     severities: ClassVar[Mapping[str, tuple[float, ...]]] = {"sigma": (0.05, 0.1, 0.15, 0.25, 0.4)}
 
-    sigma: float = Field(0.15, ge=0, le=5, description="deviation of the brightness's logarithm")
+    sigma: float = Field(0.15, ge=0, le=5, description="standard deviation of the logarithm of the brightness")
 
     def begin(self, shape: torch.Size, generator: torch.Generator) -> Stream:
         def change(frame: Tensor) -> Tensor:
@@ -50,15 +50,15 @@ class ColorJitter(Corruption):
         functional = _vision()
         ranges = torch.tensor([self.brightness, self.contrast, self.saturation, self.hue])
 
-        def jittered(picture: Tensor) -> Tensor:
+        def jittered(image: Tensor) -> Tensor:
             turns = ranges * (2 * torch.rand(4, generator=generator) - 1)
             brightness, contrast, saturation = (max(0.0, 1 + turn) for turn in turns[:3].tolist())
-            picture = functional.adjust_brightness(picture, brightness)
-            picture = functional.adjust_contrast(picture, contrast)
-            picture = functional.adjust_saturation(picture, saturation)
-            return functional.adjust_hue(picture, turns[3].item())
+            image = functional.adjust_brightness(image, brightness)
+            image = functional.adjust_contrast(image, contrast)
+            image = functional.adjust_saturation(image, saturation)
+            return functional.adjust_hue(image, turns[3].item())
 
-        return lambda frame: torch.stack([jittered(picture) for picture in frame])
+        return lambda frame: torch.stack([jittered(image) for image in frame])
 
 
 def _vision() -> Any:

@@ -1,4 +1,8 @@
-"""Noise of sensors and of transmission, fresh for each frame."""
+"""Noise of sensors and of transmission, fresh for each frame.
+
+Not torchvision's ``GaussianNoise``: it draws from the global generator of the frame's device, so that a stream of its
+own seed could not be replayed; the other kinds of noise it does not have.
+"""
 
 from collections.abc import Mapping
 from typing import ClassVar
@@ -16,7 +20,7 @@ class Gaussian(Corruption):
     name: ClassVar[str] = "gaussian"
     severities: ClassVar[Mapping[str, tuple[float, ...]]] = {"sigma": (0.05, 0.1, 0.15, 0.2, 0.3)}
 
-    sigma: float = Field(0.1, ge=0, description="deviation; the range of a frame is 1")
+    sigma: float = Field(0.1, ge=0, description="standard deviation; frames are in [0, 1]")
 
     def begin(self, shape: torch.Size, generator: torch.Generator) -> Stream:
         return lambda frame: _with_normal(frame, self.sigma, generator)
@@ -44,7 +48,7 @@ class PoissonGaussian(Corruption):
     }
 
     peak: float = Field(50.0, gt=0, le=1e6, description="photons that make white")
-    sigma: float = Field(0.06, ge=0, description="deviation of the readout; the range of a frame is 1")
+    sigma: float = Field(0.06, ge=0, description="standard deviation of the readout; frames are in [0, 1]")
 
     def begin(self, shape: torch.Size, generator: torch.Generator) -> Stream:
         return lambda frame: _with_normal(_photons(frame, self.peak, generator), self.sigma, generator)

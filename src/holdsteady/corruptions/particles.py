@@ -1,4 +1,4 @@
-"""Things that fall through the picture: where they are, how they move, how they are drawn.
+"""Things that fall through the image: where they are, how they move, how they are drawn.
 
 Positions are (N, 2), x to the right and y down, in units of the frame's height.
 """

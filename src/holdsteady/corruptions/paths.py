@@ -8,7 +8,7 @@ from torch import Tensor
 
 
 def wander(shape: tuple[int, ...], memory: float, generator: torch.Generator) -> Iterator[Tensor]:
-    """An endless path of independent values, each with mean 0 and deviation 1 at every frame.
+    """An endless path of independent values, each with mean 0 and standard deviation 1 at every frame.
 
     An Ornstein–Uhlenbeck process: values n frames apart correlate by exp(−n / memory).
 

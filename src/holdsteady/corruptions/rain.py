@@ -46,7 +46,7 @@ class Rain(Weather):
     }
 
     streaks: float = Field(450.0, ge=0, le=20000, description="streaks in a square of the frame's height")
-    veil: float = Field(0.12, ge=0, le=1, description="share of the picture that far rain covers evenly")
+    veil: float = Field(0.12, ge=0, le=1, description="share of the image that far rain covers evenly")
     slant: float = Field(12.0, ge=0, le=60, description="mean angle off the vertical, in degrees, to either side")
 
     def scene(self, height: int, width: int, generator: torch.Generator) -> Scene:
@@ -59,7 +59,7 @@ class Rain(Weather):
         side = math.copysign(1.0, uniform((), generator) - 0.5)
         gusts = wander((), 40, generator)
 
-        def change(picture: Tensor) -> Tensor:
+        def change(image: Tensor) -> Tensor:
             slant = math.radians(side * self.slant + 2.5 * float(next(gusts)))
             down = np.array([math.sin(slant), math.cos(slant)])
             clear = np.ones((height, width), np.float32)
@@ -67,9 +67,9 @@ class Rain(Weather):
                 velocity = speeds[index] * down
                 clear *= 1 - _streaks(positions[index], velocity, depth, height, width)
                 positions[index] = fallen(positions[index], velocity, aspect, generator)
-            light = lit(picture, 0.45, 1.0)
-            hazy = toward(picture, light, self.veil)
-            return toward(hazy, light, torch.from_numpy(1 - clear).to(picture.device))
+            light = lit(image, 0.45, 1.0)
+            hazy = toward(image, light, self.veil)
+            return toward(hazy, light, torch.from_numpy(1 - clear).to(image.device))
 
         return change
 

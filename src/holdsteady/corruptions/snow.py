@@ -47,7 +47,7 @@ class Snow(Weather):
     }
 
     flakes: float = Field(900.0, ge=0, le=20000, description="flakes in a square of the frame's height")
-    veil: float = Field(0.13, ge=0, le=1, description="share of the picture that far snow covers evenly")
+    veil: float = Field(0.13, ge=0, le=1, description="share of the image that far snow covers evenly")
     wind: float = Field(0.5, ge=0, le=5, description="mean drift sideways over the fall, to either side")
 
     def scene(self, height: int, width: int, generator: torch.Generator) -> Scene:
@@ -59,7 +59,7 @@ class Snow(Weather):
         side = np.copysign(1.0, uniform((), generator) - 0.5)
         gusts = wander((), 30, generator)
 
-        def change(picture: Tensor) -> Tensor:
+        def change(image: Tensor) -> Tensor:
             drift = side * self.wind + 0.25 * float(next(gusts))
             clear = np.ones((height, width), np.float32)
             for index, size in enumerate(_SIZES):
@@ -70,8 +70,8 @@ class Snow(Weather):
                 layer = drawn(positions[index], tails, height, width, size.diameter * height)
                 clear *= 1 - size.opacity * softened(layer, size.blur * height)
                 positions[index] = fallen(positions[index], velocity, aspect, generator)
-            white = lit(picture, 0.7, 1.0)
-            hazy = toward(picture, 0.9 * white, self.veil)
-            return toward(hazy, white, torch.from_numpy(1 - clear).to(picture.device))
+            white = lit(image, 0.7, 1.0)
+            hazy = toward(image, 0.9 * white, self.veil)
+            return toward(hazy, white, torch.from_numpy(1 - clear).to(image.device))
 
         return change

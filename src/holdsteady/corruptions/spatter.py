@@ -44,7 +44,7 @@ class Drops:
 class _Patch:
     """What a drop does to the pixels of its window, (5, h, w).
 
-    Where the picture inside comes from, as a displacement to the right and down in pixels; the factor and the
+    Where the image inside comes from, as a displacement to the right and down in pixels; the factor and the
     addition of its shading; and its opacity.
     """
 
@@ -65,15 +65,15 @@ class Spatter(Weather):
         drops = landed(round(self.coverage * aspect / _mean_area()), aspect, generator)
         patches = [_patch(drops, index, height, width) for index in range(len(drops.radii))]
 
-        def change(picture: Tensor) -> Tensor:
-            maps = torch.from_numpy(_together(patches, height, width)).to(picture.device)
+        def change(image: Tensor) -> Tensor:
+            maps = torch.from_numpy(_together(patches, height, width)).to(image.device)
             run(drops, aspect, generator)
             for index in np.flatnonzero(drops.changing()):
                 patches[index] = _patch(drops, int(index), height, width)
             # A drop shows a large part of the scene small: average first, or it would sparkle.
-            small = F.avg_pool2d(F.pad(picture, (2, 2, 2, 2), mode="replicate"), 5, stride=1)
+            small = F.avg_pool2d(F.pad(image, (2, 2, 2, 2), mode="replicate"), 5, stride=1)
             inside = moved(small, maps[None, :2]) * maps[2] + maps[3]
-            return picture + maps[4] * (inside - picture)
+            return image + maps[4] * (inside - image)
 
         return change
 

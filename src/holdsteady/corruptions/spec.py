@@ -47,7 +47,7 @@ def _named(spec: str) -> Corruption:
     name, colon, rest = (part.strip() for part in spec.partition(":"))
     if name not in CORRUPTIONS:
         known = ", ".join(CORRUPTIONS)
-        raise ConfigError(f"no corruption is named '{name}'{near(name, CORRUPTIONS)}; there is {known}, and mix(a|b|…)")
+        raise ConfigError(f"unknown corruption '{name}'{near(name, CORRUPTIONS)}; choose one of {known}, or mix(a|b|…)")
     cls = CORRUPTIONS[name]
     settings: dict[str, float | str] = {}
     for number, setting in enumerate(rest.split(",") if colon else ()):
@@ -56,7 +56,7 @@ def _named(spec: str) -> Corruption:
             settings.update(cls.settings_at(int(key)))
         elif not key or not value:
             raise ConfigError(
-                f"'{spec}': after the colon comes a severity from 1 to 5, or {_example(cls)}; not '{setting}'"
+                f"'{spec}': expected a severity from 1 to 5 or {_example(cls)} after the colon, got '{setting}'"
             )
         else:
             settings[key] = value
@@ -78,7 +78,7 @@ def _split(spec: str, separator: str) -> list[str]:
         else:
             parts[-1] += letter
     if depth:
-        raise ConfigError(f"'{spec}': a bracket is opened and not closed, or closed and not opened")
+        raise ConfigError(f"'{spec}': unbalanced brackets")
     parts = [part.strip() for part in parts]
     if not all(parts):
         raise ConfigError(f"'{spec}': a corruption is missing; write one like rain:3, or several like gaussian+jpeg")

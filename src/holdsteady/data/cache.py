@@ -77,7 +77,7 @@ class FrameCache:
 
     Entries are keyed by the path, size and time of change of a video. They are written under another name and
     renamed when they are whole, so that several processes may decode the same video at once, and one that is
-    stopped leaves nothing half done. A damaged entry is made anew. Where a new one needs the room, those that
+    stopped leaves nothing half done. A damaged entry is written again. Where a new one needs the room, those that
     were not used for longest go; the folder may be deleted at any time.
 
     Only ``open`` writes entries. Where the videos of one training take more than the budget, the rest is decoded
@@ -94,7 +94,7 @@ class FrameCache:
 
     def __init__(self, folder: str | Path | None = None, budget: float = 8.0) -> None:
         if not budget >= 0:
-            raise ConfigError(f"the budget of the frame cache is {budget} GB, but can't be negative")
+            raise ConfigError(f"the budget of the frame cache is {budget} GB, must not be negative")
         default = os.environ.get("HOLDSTEADY_CACHE") or "~/.cache/holdsteady/frames"
         self._folder = Path(folder or default).expanduser()
         self._budget = int(budget * 1e9)
@@ -102,7 +102,7 @@ class FrameCache:
             self._folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise ConfigError(
-                f"{self._folder}: the folder of the frame cache can't be made ({error.strerror}); "
+                f"{self._folder}: the frame cache can't make this folder ({error.strerror}); "
                 f"set HOLDSTEADY_CACHE to another one"
             ) from error
 
@@ -233,7 +233,7 @@ def _usable(times: list[float | None]) -> list[float] | None:
 def _open(path: Path, index: Index) -> npt.NDArray[np.uint8] | None:
     """The frames of an entry (N, H, W, 3), or None if they are not there or not whole."""
     try:
-        # Mapped anew for each clip: a map that is kept would be copied whole to every worker.
+        # Mapped again for each clip: a map that is kept would be copied whole to every worker.
         frames = np.load(path, mmap_mode="r", allow_pickle=False)
     except (OSError, ValueError, EOFError):
         return None

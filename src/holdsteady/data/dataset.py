@@ -41,7 +41,7 @@ class Mixture(Dataset[Sample]):
         if len(self._weights) != len(self._sources):
             raise ConfigError(f"{len(self._weights)} weights are given for {len(self._sources)} sources")
         if not all(0 < weight < float("inf") for weight in self._weights):
-            raise ConfigError(f"the weights are {list(self._weights)}, but each has to be above 0 and finite")
+            raise ConfigError(f"the weights are {list(self._weights)}, each must be above 0 and finite")
         if seed < 0 or size < 0:
             raise ConfigError(f"seed and size can't be negative, got seed {seed} and size {size}")
         self._seed, self._size = seed, size

@@ -33,7 +33,7 @@ def find_stills(paths: Iterable[str | Path]) -> tuple[str, ...]:
             items = [path]
         files = [item for item in items if item.suffix.lower() in SUFFIXES and item.is_file()]
         if not files:
-            raise ConfigError(f"{path}: no pictures found there; {', '.join(sorted(SUFFIXES))} are read")
+            raise ConfigError(f"{path}: no images found; supported are {', '.join(sorted(SUFFIXES))}")
         found.update((str(file), None) for file in files)
     return tuple(found)
 

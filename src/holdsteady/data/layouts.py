@@ -155,7 +155,7 @@ def visionsim(root: Path, split: str | None) -> list[Recording]:
         depths = [path for path in depths if path.suffix in (".exr", ".npy")]
         if depths and len(depths) != len(frames):
             raise ConfigError(
-                f"{folder.parent}: {len(frames)} frames, but {len(depths)} depths; they have to be as many"
+                f"{folder.parent}: {len(frames)} frames, but {len(depths)} depths; their numbers must match"
             )
         depth = tuple(depths), read_depth, np.full(1, np.nan, np.float32)
         recordings.append(_recording(folder, {"depth": depth if depths else None}))

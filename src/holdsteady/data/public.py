@@ -59,7 +59,7 @@ def open_set(name: str, root: str | Path, split: str | None = None, **settings: 
         VideoError: when clips are drawn, a file is damaged.
     """
     if name not in SETS:
-        raise ConfigError(f"the set {name!r} is unknown; choose one of {', '.join(SETS)}")
+        raise ConfigError(f"unknown set {name!r}; choose one of {', '.join(SETS)}")
     find, tree = SETS[name]
     recordings = find(Path(root), split)
     if not recordings:

@@ -31,7 +31,7 @@ class Layer:
             that reaches far into the depth has more of them, each half the size of the one before.
         to_image: M_t for each frame, (T, 3, 3).
         label: Its class.
-        endless: Whether it goes on beyond its borders, mirrored.
+        endless: Whether it continues beyond its borders, mirrored.
         meets: Position of an earlier layer whose plane cuts this one off: only what is nearer than it is seen.
     """
 

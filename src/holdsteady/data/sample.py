@@ -63,10 +63,10 @@ def check_settings(
     """
     strides = tuple(stride)
     if length < 1:
-        raise ConfigError(f"length is {length}, but a clip has at least 1 frame")
+        raise ConfigError(f"length is {length}, must be at least 1")
     if not strides or min(strides) < 1:
-        raise ConfigError(f"stride is {list(strides)}, but has to be one or more numbers of frames, each at least 1")
+        raise ConfigError(f"stride is {list(strides)}, must be one or more numbers of frames, each at least 1")
     size = (crop, crop) if isinstance(crop, int) else crop
     if size is not None and min(size) < 1:
-        raise ConfigError(f"crop is {size[0]}x{size[1]} (height x width), but has to be at least 1x1")
+        raise ConfigError(f"crop is {size[0]}x{size[1]} (height x width), must be at least 1x1")
     return size, strides

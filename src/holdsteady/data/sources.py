@@ -65,7 +65,7 @@ def make_source(
         if len(places) != 1:
             raise ConfigError(f"{kind} takes one path, its root folder, got {len(places)}")
         return open_set(kind, places[0], split, **settings)
-    raise ConfigError(f"the kind of source {kind!r} is unknown; choose one of {', '.join(KINDS)}")
+    raise ConfigError(f"unknown kind of source {kind!r}; choose one of {', '.join(KINDS)}")
 
 
 def video_source(paths: Sequence[str | Path], *, cache: FrameCache | None = None, **settings: Any) -> ClipSource:
@@ -112,7 +112,7 @@ def pair_source(
             ("size", _size(inputs), _size(truths)),
         ):
             if a != b:
-                raise ConfigError(f"{name}: the input has {what} {a} and the truth {b}; they have to be the same")
+                raise ConfigError(f"{name}: the input has {what} {a} and the truth {b}; they must match")
         # The input may be corrupted, so cuts are taken from the truth.
         readers = {"frames": inputs.read, "truth": truths.read}
         recordings.append(Recording(f"{left} -> {right}", _size(truths), truths.shots(), readers))
@@ -136,7 +136,7 @@ def find_videos(path: str) -> list[str]:
     else:
         found = [path] if place.exists() else []
     if not found:
-        raise ConfigError(f"{path}: no videos or image frames found there")
+        raise ConfigError(f"{path}: no videos or images found")
     return found
 
 

@@ -20,7 +20,7 @@ from holdsteady.models.loaders import load_weights
 from holdsteady.models.runner import resolve_adapters
 from holdsteady.training.folder import BASE_NAME, RECIPE_NAME
 
-#: The sweeps of the paper (arXiv 2512.03014): weights of the present, and deviations in frames.
+#: The sweeps of the paper (arXiv 2512.03014): weights of the present, and standard deviations in frames.
 BETAS = (0.99, 0.98, 0.95, 0.9, 0.8, 0.6)
 SIGMAS = (0.5, 1.0, 2.0, 3.0, 4.0, 6.0)
 

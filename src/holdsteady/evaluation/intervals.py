@@ -12,7 +12,7 @@ def bootstrap_interval(clips: Sequence[Sequence[float]], seed: int = 0) -> tuple
     """95 % interval of the mean over clips of the mean over frames.
 
     By the circular block bootstrap (Politis and Romano 1992): blocks of ten frames, or a quarter of a short clip, are
-    drawn anew within each clip, and with three clips or more the clips are drawn anew too.
+    resampled within each clip, and with three clips or more the clips are resampled too.
 
     Args:
         clips: a figure for each frame of each clip; NaN where it was not measured.

@@ -1,4 +1,4 @@
-"""What is measured of a task's outputs: pictures, relative depth, classes."""
+"""What is measured of a task's outputs: images, relative depth, classes."""
 
 from math import fsum, nan
 from typing import Protocol
@@ -41,12 +41,12 @@ class Scorer(Protocol):
 
 
 def make_scorer(output: Tensor) -> Scorer:
-    """A scorer for outputs like this one: three channels are a picture, one is depth, more are class logits."""
+    """A scorer for outputs like this one: three channels are a image, one is depth, more are class logits."""
     channels = output.shape[1]
-    return PictureScorer() if channels == 3 else DepthScorer() if channels == 1 else ClassScorer()
+    return ImageScorer() if channels == 3 else DepthScorer() if channels == 1 else ClassScorer()
 
 
-class PictureScorer:
+class ImageScorer:
     """PSNR, SSIM, both instabilities, flicker error, and warp error along the clean frames' motion."""
 
     def __init__(self) -> None:
@@ -55,13 +55,13 @@ class PictureScorer:
         self._last: Tensor | None = None
 
     def update(self, output: Tensor, truth: Tensor, flows: Flows | None = None) -> None:
-        picture, truth = output.float().clamp(0, 1), truth.float().clamp(0, 1)
-        self._scores.update(picture, truth)
+        image, truth = output.float().clamp(0, 1), truth.float().clamp(0, 1)
+        self._scores.update(image, truth)
         value = nan
-        if self._last is not None and flows is not None and picture.shape[-2:] == flows[0].shape[-2:]:
-            value = warp_error(picture, self._last, *flows).item()
+        if self._last is not None and flows is not None and image.shape[-2:] == flows[0].shape[-2:]:
+            value = warp_error(image, self._last, *flows).item()
         self._warp.add(warp_error=value)
-        self._last = picture.clone()
+        self._last = image.clone()
 
     def cut(self) -> None:
         self._scores.cut()

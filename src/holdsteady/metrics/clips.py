@@ -78,8 +78,8 @@ def _length(shortest: int, *clips: Tensor) -> int:
     sizes = {tuple(clip.shape[:2]) for clip in clips}
     if len(sizes) != 1 or min(clip.dim() for clip in clips) < 2:
         shapes = " and ".join(str(tuple(clip.shape)) for clip in clips)
-        raise MetricError(f"Expected clips (B, T, ...) with the same B and T, got {shapes or 'none'}.")
+        raise MetricError(f"expected clips (B, T, ...) with the same B and T, got {shapes or 'none'}")
     length = clips[0].shape[1]
     if length < shortest:
-        raise MetricError(f"The clip has {length} frames along axis 1, but at least {shortest} are needed.")
+        raise MetricError(f"the clip has {length} frames along axis 1, but at least {shortest} are needed")
     return length

@@ -10,9 +10,9 @@ def check_shapes(*frames: Tensor) -> None:
     """Raise MetricError unless all are frames (B, ...) of one shape with at least one axis after B."""
     shapes = [tuple(frame.shape) for frame in frames]
     if len(set(shapes)) > 1:
-        raise MetricError(f"Frames to compare must have one shape, got {' and '.join(map(str, shapes))}.")
+        raise MetricError(f"frames to compare must have one shape, got {' and '.join(map(str, shapes))}")
     if len(shapes[0]) < 2:
-        raise MetricError(f"Frames need a batch axis: expected (B, ...), got {shapes[0]}; use frame[None].")
+        raise MetricError(f"frames need a batch axis: expected (B, ...), got {shapes[0]}; use frame[None]")
 
 
 def as_float(frame: Tensor) -> Tensor:

@@ -81,7 +81,7 @@ class StreamMetric(Metric):
                 if frame.shape != before.shape:
                     raise MetricError(
                         f"{type(self).__name__}: a frame of shape {tuple(frame.shape)} follows one of shape "
-                        f"{tuple(before.shape)}. Call reset() before other videos."
+                        f"{tuple(before.shape)}; call reset() before other videos"
                     )
             pairs = zip(frames, self._previous, strict=True)
             values = pair_metric(*(side for now, before in pairs for side in (now, before.to(now.device))))
@@ -98,7 +98,7 @@ class StreamMetric(Metric):
         (total,), (count,) = self.total, self.count
         if total.shape != values.shape:
             raise MetricError(
-                f"{type(self).__name__}: {len(values)} streams follow {len(total)}. Call reset() before other videos."
+                f"{type(self).__name__}: {len(values)} streams follow {len(total)}; call reset() before other videos"
             )
         values = values.detach().to(total)
         self.total = [torch.where(count > 0, total + torch.where(values.isnan(), 0, values), values)]
@@ -152,7 +152,7 @@ class WarpError(StreamMetric):
         self._flow = flow or DISFlow(max_height=540)
 
     def update(self, pred: Tensor, clean: Tensor) -> None:
-        """Add the next outputs (B, C, H, W) and the clean input pictures (B, C', H, W) they belong to."""
+        """Add the next outputs (B, C, H, W) and the clean input images (B, C', H, W) they belong to."""
         self._add_pair(self._score, pred, clean)
 
     def _score(self, pred: Tensor, pred_before: Tensor, clean: Tensor, clean_before: Tensor) -> Tensor:

@@ -14,7 +14,7 @@ _SSIM_WINDOW = 11  # pixels on a side, torchmetrics' default
 
 
 class VideoScores:
-    """Scores a stream of pictures in [0, 1] as it comes; keeps one number per frame and figure.
+    """Scores a stream of images in [0, 1] as it comes; keeps one number per frame and figure.
 
     =======================  ==================================================================
     psnr                     dB, torchmetrics' own, of each frame, 100 at most; higher is better
@@ -51,7 +51,7 @@ class VideoScores:
         if truth is not None:
             check_shapes(pred, truth)
             if pred.dim() != 4 or min(pred.shape[2:]) < _SSIM_WINDOW:
-                raise MetricError(f"Expected (B, 3, H, W) of at least 11×11 pixels, got {tuple(pred.shape)}.")
+                raise MetricError(f"expected (B, 3, H, W) of at least 11×11 pixels, got {tuple(pred.shape)}")
             psnr = peak_signal_noise_ratio(pred, truth, data_range=1.0, reduction="none", dim=(1, 2, 3))
             # One frame without any error must not make the mean of a video infinite.
             values["psnr"] = psnr.clamp(max=_HIGHEST_PSNR)

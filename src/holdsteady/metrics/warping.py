@@ -33,7 +33,7 @@ def visible(flow: Tensor, flow_back: Tensor) -> Tensor:
     """
     check_shapes(flow, flow_back)
     if flow.dim() != 4 or flow.shape[1] != 2 or min(flow.shape[2:]) < 2:
-        raise MetricError(f"Expected a flow (B, 2, H, W) with H and W ≥ 2, got {tuple(flow.shape)}.")
+        raise MetricError(f"expected a flow (B, 2, H, W) with H and W ≥ 2, got {tuple(flow.shape)}")
     flow, flow_back = as_float(flow), as_float(flow_back)
     height, width = flow.shape[2:]
     x = torch.arange(width, device=flow.device) + flow[:, 0]
@@ -71,8 +71,8 @@ def warp_error(present: Tensor, previous: Tensor, flow: Tensor, flow_back: Tenso
     check_shapes(present, previous)
     if present.dim() != 4 or (len(present), *present.shape[2:]) != (len(flow), *flow.shape[2:]):
         raise MetricError(
-            f"Expected frames (B, C, H, W) and flows (B, 2, H, W) of the same B, H and W, "
-            f"got {tuple(present.shape)} and {tuple(flow.shape)}."
+            f"expected frames (B, C, H, W) and flows (B, 2, H, W) of the same B, H and W, "
+            f"got {tuple(present.shape)} and {tuple(flow.shape)}"
         )
     missing = previous.isnan()
     warped = warp(torch.where(missing, 0, as_float(previous)), as_float(flow))

@@ -78,8 +78,8 @@ def cross_entropy(pred: Tensor, target: Tensor) -> Tensor:
         return _mean(costs[:, None].flatten(1), (target != IGNORED_CLASS)[:, None].flatten(1))
     if pred.shape != target.shape or pred.dim() < 2:
         raise LayoutError(
-            f"Cross-entropy needs logits (B, C, ...) and soft labels of that shape or whole class numbers (B, ...), "
-            f"got {tuple(pred.shape)} and {target.dtype} {tuple(target.shape)}."
+            f"cross-entropy needs logits (B, C, ...) and soft labels of that shape or whole class numbers (B, ...), "
+            f"got {tuple(pred.shape)} and {target.dtype} {tuple(target.shape)}"
         )
     known = ~target.isnan().any(dim=1, keepdim=True)
     costs = -(torch.where(known, _as_float(target), 0) * torch.log_softmax(logits, dim=1)).sum(dim=1, keepdim=True)
@@ -109,7 +109,7 @@ def _difference(pred: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
     """p − q and where q is known, both (B, N); 0 where it is not."""
     if pred.shape != target.shape or pred.dim() < 2:
         raise LayoutError(
-            f"Frames to compare need one shape (B, ...), got {tuple(pred.shape)} and {tuple(target.shape)}."
+            f"frames to compare need one shape (B, ...), got {tuple(pred.shape)} and {tuple(target.shape)}"
         )
     known = ~target.isnan()
     # Masked on both sides of the difference: a NaN that is multiplied by a zero gradient stays a NaN.

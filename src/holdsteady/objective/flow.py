@@ -26,7 +26,7 @@ def clean_flow(frames: Tensor) -> tuple[Tensor, Tensor]:
         LayoutError: the frames have other axes, or there are fewer than two.
     """
     if frames.dim() != 5 or frames.shape[1] < 2 or min(frames.shape[3:]) < 2:
-        raise LayoutError(f"Expected a clip (B, T, 3, H, W) with T, H and W ≥ 2, got {tuple(frames.shape)}.")
+        raise LayoutError(f"expected a clip (B, T, 3, H, W) with T, H and W ≥ 2, got {tuple(frames.shape)}")
     estimate = DISFlow(max_height=540)
     present, previous = frames[:, 1:].flatten(0, 1), frames[:, :-1].flatten(0, 1)
     flow = estimate(present, previous)

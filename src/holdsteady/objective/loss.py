@@ -55,13 +55,13 @@ def unified_loss(
         LayoutError: the shapes don't fit each other.
     """
     if distance not in DISTANCES:
-        raise ConfigError(f"Unknown distance '{distance}'; choose one of {', '.join(DISTANCES)}.")
+        raise ConfigError(f"unknown distance '{distance}'; choose one of {', '.join(DISTANCES)}")
     if not stability >= 0:
-        raise ConfigError(f"The weight of the stability term must be 0 or more, got {stability}.")
+        raise ConfigError(f"the weight of the stability term must be 0 or more, got {stability}")
     if outputs.dim() < 3 or outputs.shape[:2] != targets.shape[:2] or not outputs.shape[1]:
         raise LayoutError(
-            f"Outputs and targets need the same B and T ≥ 1 in (B, T, ...), "
-            f"got {tuple(outputs.shape)} and {tuple(targets.shape)}."
+            f"outputs and targets need the same B and T ≥ 1 in (B, T, ...), "
+            f"got {tuple(outputs.shape)} and {tuple(targets.shape)}"
         )
     delta = DISTANCES[distance]
     frames = outputs.shape[0] * outputs.shape[1]
@@ -76,15 +76,15 @@ def _brought_forward(outputs: Tensor, distance: str, flows: Tensor | None, valid
     previous = outputs[:, :-1].flatten(0, 1)
     if flows is None:
         if valid is not None:
-            raise ConfigError("A mask of valid flow was given without flows.")
+            raise ConfigError("a mask of valid flow was given without flows")
         return as_target(distance, previous)
     batch, length = outputs.shape[:2]
     size = outputs.shape[3:]
     for name, given, channels in (("flows", flows, 2), ("valid", valid, 1)):
         if given is not None and (outputs.dim() != 5 or given.shape != (batch, length - 1, channels, *size)):
             raise LayoutError(
-                f"For outputs (B, T, C, H, W) = {tuple(outputs.shape)}, {name} must be (B, T−1, {channels}, H, W), got "
-                f"{tuple(given.shape)}; holdsteady.flow.warp.resize_flow brings a flow to another size."
+                f"for outputs (B, T, C, H, W) = {tuple(outputs.shape)}, {name} must be (B, T−1, {channels}, H, W), got "
+                f"{tuple(given.shape)}; holdsteady.flow.warp.resize_flow brings a flow to another size"
             )
     # The softmax of cross-entropy comes after the warp, so that the labels still sum to one.
     target = as_target(distance, warp(previous, flows.flatten(0, 1)))

@@ -48,7 +48,7 @@ def minimise_tv(targets: Values, lam: float, first: float | None = None) -> tupl
         LayoutError: the targets are no sequence of single values.
     """
     if targets.ndim != 1 or not len(targets):
-        raise LayoutError(f"Expected targets (T,) with T ≥ 1, got {targets.shape}.")
+        raise LayoutError(f"expected targets (T,) with T ≥ 1, got {targets.shape}")
     values = np.unique(targets if first is None else np.append(targets, first))
     costs = np.abs(values - targets[:, None])
     if first is not None:

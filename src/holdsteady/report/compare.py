@@ -29,7 +29,7 @@ class Comparison:
     Attributes:
         scores: for each video the means of :class:`VideoScores`; with truth, also a row ``truth``.
         frames: how many frames were compared.
-        longer: the videos that go on behind the last frame compared.
+        longer: the videos that are longer than what was compared.
     """
 
     scores: dict[str, dict[str, float]]
@@ -56,7 +56,7 @@ def compare(
         folder: an existing folder to write to.
         info: of the video that the rate and the times are taken from.
         truth: the frames as they should be, if they are known.
-        is_new_shot: told the number and the picture of each frame of the first video, whether a shot begins there.
+        is_new_shot: called with the number and the image of each frame of the first video; whether a shot begins there.
         extra: more columns for the table, as ``{"base": {"ms_per_frame": 12.3}}``.
         progress: called with the number of frames done.
 

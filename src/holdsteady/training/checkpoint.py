@@ -1,4 +1,4 @@
-"""What a training needs to go on after it was stopped, however it was stopped."""
+"""What a training needs to resume after it was stopped, however it was stopped."""
 
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ def load_checkpoint(folder: Path, recipe: str) -> dict[str, Any] | None:
 
     Args:
         folder: where the training writes.
-        recipe: the recipe to go on with, as YAML.
+        recipe: the recipe to resume, as YAML.
 
     Raises:
         TrainingError: it is damaged, or was made by another recipe.
@@ -33,10 +33,10 @@ def load_checkpoint(folder: Path, recipe: str) -> dict[str, Any] | None:
     try:
         state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # torch raises what its parser, zip and pickle readers happen to raise
-        raise TrainingError(f"{path} is damaged ({type(error).__name__}); delete it to begin anew") from error
+        raise TrainingError(f"{path} is damaged ({type(error).__name__}); delete it to start over") from error
     if state.get("recipe") != recipe:
         raise TrainingError(
-            f"{path} was made by another recipe: go on with {folder / 'recipe.yaml'} --out {folder}, take another "
-            "folder, or begin anew with --overwrite"
+            f"{path} was made by another recipe: resume with {folder / 'recipe.yaml'} --out {folder}, take another "
+            "folder, or start over with --overwrite"
         )
     return state

@@ -40,7 +40,7 @@ def default_recipe(model: str, videos: Sequence[str], weights: Path | None = Non
     fitting = [path for path in found if sides[path] >= crop and _holds_a_clip(path, crop)]
     if not fitting:
         raise ConfigError(
-            f"no video holds a clip: needed are shots of {_LENGTH} frames, of at least {crop}x{crop} pixels; "
+            f"no video holds a clip: clips need shots of {_LENGTH} frames of at least {crop}x{crop} pixels; "
             f"the smallest sides are {', '.join(str(side) for side in sides.values())}"
         )
     train_on, watch_on = (fitting[:-1], fitting[-1:]) if len(fitting) > 1 else (fitting, fitting)

@@ -22,7 +22,7 @@ def prepare(out: Path, recipe: Recipe, data: dict[str, Any], *, begin: bool, ove
         out: the folder.
         recipe: what is trained.
         data: what is read for it.
-        begin: whether the training begins, rather than goes on.
+        begin: whether the training starts, rather than resumes.
         overwrite: whether a training that is in the folder may be replaced.
 
     Raises:

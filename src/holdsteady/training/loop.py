@@ -68,7 +68,7 @@ def train(
             data, metrics, log, examples and the checkpoint.
         accelerator, devices, nodes: as Lightning Fabric takes them, devices by number of them or by their numbers;
             several share each batch evenly.
-        overwrite: begin anew where the folder holds a training already.
+        overwrite: start over where the folder holds a training already.
         progress: see ``Progress``; called on rank 0.
 
     Raises:

@@ -41,7 +41,9 @@ class SourceRecipe(_Part):
     @classmethod
     def _known_kind(cls, kind: str) -> str:
         if kind not in SOURCE_KINDS:
-            raise ValueError(f"no kind of source{near(kind, SOURCE_KINDS)}; there is {', '.join(SOURCE_KINDS)}")
+            raise ValueError(
+                f"unknown kind of source{near(kind, SOURCE_KINDS)}; choose one of {', '.join(SOURCE_KINDS)}"
+            )
         return kind
 
     @field_validator("paths", "truth")
@@ -79,7 +81,7 @@ class ObjectiveRecipe(_Part):
     @classmethod
     def _known(cls, distance: str) -> str:
         if distance not in DISTANCES:
-            raise ValueError(f"no distance{near(distance, DISTANCES)}; there is {', '.join(DISTANCES)}")
+            raise ValueError(f"unknown distance{near(distance, DISTANCES)}; choose one of {', '.join(DISTANCES)}")
         return distance
 
     @model_validator(mode="after")
@@ -161,7 +163,7 @@ class Recipe(_Part):
             elif adapter.partition(":")[0] in KINDS:
                 make_config(adapter)
             elif _needs_files(info) and not Path(adapter).is_dir():
-                raise ValueError(f"neither a kind{near(adapter, KINDS)} nor a folder: {adapter}")
+                raise ValueError(f"neither a kind{near(adapter, KINDS)} nor a folder")
         except HoldsteadyError as error:
             raise ValueError(str(error)) from None
         return adapter
@@ -196,7 +198,7 @@ def read_recipe(path: str | Path, overrides: list[str] | None = None, *, files: 
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"the recipe {path} can't be read: {getattr(error, 'strerror', None) or error}") from error
     except yaml.YAMLError as error:
-        raise ConfigError(f"{path} is no YAML: {' '.join(str(error).split())}") from error
+        raise ConfigError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from error
     return make_recipe(data, overrides, name=str(path), files=files)
 
 
@@ -233,7 +235,7 @@ def _override(data: dict[str, Any], override: str) -> None:
         parsed = _number(yaml.safe_load(value))
         place[int(last) if isinstance(place, list) else last] = parsed
     except yaml.YAMLError as error:
-        raise ConfigError(f"--set {override}: the value is no YAML") from error
+        raise ConfigError(f"--set {override}: the value is not valid YAML") from error
     except (ValueError, IndexError):
         raise ConfigError(f"--set {override}: there is no '{last}' in the list") from None
 
@@ -258,7 +260,7 @@ def _found(path: str) -> bool:
 def _fault(fault: Any) -> str:
     place = ".".join(str(part) for part in fault["loc"])
     if fault["type"] == "extra_forbidden":
-        return f"'{place}' is no setting{near(str(fault['loc'][-1]), _settings_at(fault['loc'][:-1]))}"
+        return f"unknown setting '{place}'{near(str(fault['loc'][-1]), _settings_at(fault['loc'][:-1]))}"
     if fault["type"] == "missing":
         return f"'{place}' is missing"
     message = fault["msg"].removeprefix("Value error, ")

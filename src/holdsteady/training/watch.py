@@ -51,15 +51,15 @@ def measure(unrolled: Unrolled) -> Figures:
 
 @torch.no_grad()
 def validate(unroll: Unroll, clips: Sequence[Batch]) -> tuple[Figures, list[Tensor]]:
-    """Mean figures over clips, and pictures of the first one's last frame: what the model sees, gives and should."""
+    """Mean figures over clips, and images of the first one's last frame: what the model sees, gives and should."""
     found: list[Figures] = []
-    pictures: list[Tensor] = []
+    images: list[Tensor] = []
     for batch in clips:
         unrolled = unroll(batch)
         found.append(measure(unrolled))
-        if not pictures:
+        if not images:
             shown = [batch["corrupted"], unrolled.outputs, unrolled.targets]
-            # Class numbers have no channels, and no picture here.
-            pictures = [Display()(clip[:1, -1])[0] for clip in shown if clip.ndim == 5]
+            # Class numbers have no channels, and no image here.
+            images = [Display()(clip[:1, -1])[0] for clip in shown if clip.ndim == 5]
     means = [sum(getattr(f, name) for f in found) / len(found) for name in Figures.__dataclass_fields__]
-    return Figures(*means), pictures
+    return Figures(*means), images
