@@ -44,6 +44,7 @@ def _pages_cleared(*arguments: str) -> int:
     return int(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout.split()[-1])
 
 
+@pytest.mark.slow  # it counts page faults, which other work on the machine changes
 @on_glibc
 @pytest.mark.parametrize("how", ["keep", "command"])
 @pytest.mark.parametrize("where", [(), ("thread",)])

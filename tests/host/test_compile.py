@@ -5,6 +5,8 @@ import torch
 from networks import EVERY_KIND, NETWORKS, attach, image
 from torch._dynamo.config import patch as settings
 
+pytestmark = pytest.mark.slow  # compiling takes most of it
+
 FRAMES = 4
 
 

@@ -30,6 +30,7 @@ def size(module: nn.Module) -> int:
     return sum(parameter.numel() for parameter in module.parameters())
 
 
+@pytest.mark.slow
 def test_the_published_figures() -> None:
     """METHOD section 5; the counts of the base are 0.4% higher at 64×64, where means over the frame weigh more."""
     base, frame = NAFNet(32, (2, 2, 4, 8), 12, (2, 2, 2, 2)), torch.rand(1, 3, 64, 64)
