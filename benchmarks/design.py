@@ -52,12 +52,6 @@ def along_frames(**changes: Any) -> dict[str, Any]:
     return light(flow_from="input", **changes)
 
 
-def separable(**changes: Any) -> dict[str, Any]:
-    """Heads of full resolution with depthwise-separable layers, which *tiny* once had."""
-    thin = {"head_width": 24, "head_convolution": "separable", "vector_width": 16, "initial_logit": 0.0}
-    return light(**thin, **changes)
-
-
 def blocks(*points: str, **changes: Any) -> dict[str, Any]:
     """At points of the network too, with thinner heads."""
     return light(points=["input", *points, "output"], head_reduction=8, head_width=16, **changes)
@@ -69,18 +63,11 @@ VARIANTS: dict[str, tuple[dict[str, Any], float]] = {
     "motion from an even window": ({"kind": "motion", "initial_logit": 0.0}, 3e-3),
     "light": (light(), RATE),
     "tiny": (light(preset="tiny"), RATE),
-    "separable": (separable(), RATE),
     # How the memory comes to the present.
     "along the frames": (along_frames(), RATE),
-    "separable along the frames": (separable(flow_from="input"), RATE),
     "unaligned": (light(align="none"), RATE),
     # How an adapter starts.
     "even window": (along_frames(initial_centre=0.0), RATE / 2),
-    "separable with an even window": (separable(flow_from="input", initial_centre=0.0), RATE),
-    "separable with an even window from -4": (
-        separable(flow_from="input", initial_centre=0.0) | {"initial_logit": -4.0},
-        3e-3,
-    ),
     "centre ahead by 4": (along_frames(initial_centre=4.0), RATE),
     "from logit 0": (along_frames(initial_logit=0.0), RATE),
     # Which points matter.
@@ -88,23 +75,17 @@ VARIANTS: dict[str, tuple[dict[str, Any], float]] = {
     "output alone": (along_frames(points=["output"]), RATE),
     "and blocks": (blocks("auto", flow_from="input"), RATE),
     "and unaligned blocks": (blocks("auto", align="none"), RATE),
-    "and blocks with a head a scale": (blocks("auto", flow_from="input", shared_heads=True), RATE),
     "and encoders": (blocks("encoders.?", flow_from="input"), RATE),
     "and the middle": (blocks("middle", flow_from="input"), RATE),
     "and decoders": (blocks("decoders.?", flow_from="input"), RATE),
     # The window.
     "no window": (along_frames(kind="controlled"), RATE),
     "5x5": (along_frames(kernel=5), RATE),
-    "dilated 1 2 4": (along_frames(dilations=[1, 2, 4]), RATE),
-    "a kernel for each channel": (along_frames(kernel_channels=1), RATE),
+    "a kernel for each channel": (along_frames(shared_kernel=False), RATE),
     # The heads.
-    "separable layers": (along_frames(head_convolution="separable"), RATE),
     "16 wide": (along_frames(head_width=16), RATE),
-    "half resolution": (along_frames(head_scale=2), RATE),
     "quarter resolution": (along_frames(head_scale=4), RATE),
     "twelve values": (light(head_reduction=12), RATE),
-    "differences": (along_frames(head_input="differences"), RATE),
-    "backbone at half resolution": (along_frames(backbone_scale=2), RATE),
 }
 
 

@@ -17,9 +17,9 @@ import torch
 from torch import Tensor
 from torch.profiler import ProfilerActivity, profile
 
-from holdsteady.adapters import fusion
+from holdsteady.adapters.fast import window
 
-WAYS: dict[str, Callable[..., Tensor]] = {"straightforward": straightforward.spatial, "ours": fusion.spatial}
+WAYS: dict[str, Callable[..., Tensor]] = {"straightforward": straightforward.spatial, "ours": window.spatial}
 
 
 def peak(work: Callable[[], object]) -> float:

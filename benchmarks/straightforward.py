@@ -22,7 +22,8 @@ from torch.utils.checkpoint import checkpoint
 from holdsteady import StabilizedModel, stabilize
 from holdsteady.adapters.adapter import Adapter, resolve_layout
 from holdsteady.adapters.config import AdapterConfig
-from holdsteady.adapters.stabilizers import Context, HeadFusion, Memory
+from holdsteady.adapters.method import Context, HeadFusion
+from holdsteady.adapters.missing import Memory
 from holdsteady.errors import ConfigError
 from holdsteady.host.mirror import mirror
 
@@ -44,19 +45,20 @@ class StraightforwardAdapter(Adapter):
         layout = point.layout or resolve_layout(point.name, tuple(value.shape), frame_size, self.config)
         z, nothing = layout.to_map(value, frame_size), torch.zeros(len(value), dtype=torch.long, device=value.device)
         if memory is None:
-            return value, {"stabilized": z.clone(), "raw": z.clone()}, nothing
+            return value, {"stabilized": z.clone(), "raw": z.clone()[:, None]}, nothing
         assert context.features is not None
         # In the order of the points, as they are made.
         cell = cast(HeadFusion, list(self.cells.values())[index])
         before, size = memory["stabilized"], (z.shape[-2], z.shape[-1])
-        logits = cell.head(context.features, [z, before, memory["raw"]], size)
+        seen = cell.head.seen(context.features, [z, before, memory["raw"][:, 0]], size)
+        logits = cell.head(seen, size)
         if not cell.kernel:
             fused = controlled(z, before, logits)
         elif self.recompute and torch.is_grad_enabled():
             fused = checkpoint(spatial, z, before, logits, cell.kernel, use_reentrant=False)
         else:
             fused = spatial(z, before, logits, cell.kernel)
-        return layout.from_map(fused, value), {"stabilized": fused.clone(), "raw": z.clone()}, nothing
+        return layout.from_map(fused, value), {"stabilized": fused.clone(), "raw": z.clone()[:, None]}, nothing
 
 
 def controlled(present: Tensor, memory: Tensor, logits: Tensor) -> Tensor:

@@ -11,14 +11,10 @@ def ema(present: Tensor, memory: Tensor, beta: Tensor | float) -> Tensor:
     return beta * present + (1 - beta) * memory
 
 
-def spatial(present: Tensor, memory: Tensor, logits: Tensor, kernel: int, dilations: tuple[int, ...] = (1,)) -> Tensor:
+def spatial(present: Tensor, memory: Tensor, logits: Tensor, kernel: int) -> Tensor:
     """η_0[p] z_t[p] + Σ_o η_o[p] z̃_{t−1}[p+o], η = softmax(0, logits), zero outside the image."""
     channels, height, width = present.shape[1:]
-    offsets = [
-        (step * (o // kernel - kernel // 2), step * (o % kernel - kernel // 2))
-        for step in dilations
-        for o in range(kernel**2)
-    ]
+    offsets = [(o // kernel - kernel // 2, o % kernel - kernel // 2) for o in range(kernel**2)]
     groups = logits.shape[1] // len(offsets)
     fused = torch.zeros_like(present)
     for b, c, y, x in torch.cartesian_prod(*(torch.arange(n) for n in present.shape)).tolist():
@@ -75,11 +71,11 @@ def box_mean(values: Tensor) -> Tensor:
 
 
 def motion_fixed_weight(present: Tensor, warped: Tensor, a: float, c: float) -> Tensor:
-    """a·exp(−(d/s)²/2), d = 5×5 mean of |z − w| averaged over channels, s = c·median(d) of each stream."""
+    """a·exp(−(d/s)²/2), d = 5×5 mean of |z − w| averaged over channels, s = c·median(d) over what differs."""
     d = box_mean((present - warped).abs().mean(dim=1, keepdim=True))
     weights = []
     for one in d:
-        ordered = sorted(one.flatten().tolist())
+        ordered = sorted(value for value in one.flatten().tolist() if value > 1e-4 * one.max().item())
         s = c * ordered[(len(ordered) - 1) // 2]
         weights.append(a * torch.exp(-((one / s) ** 2) / 2))
     return torch.stack(weights)

@@ -15,8 +15,9 @@ ROOT = Path(holdsteady.__file__).parent
 # What the modules of a folder may import of the package, beside their own folder.
 ALLOWED = {
     "errors.py": (),
-    "flow": (),
-    "adapters": ("errors", "flow"),
+    "eager.py": (),
+    "flow": ("eager",),
+    "adapters": ("eager", "errors", "flow"),
     "host": ("adapters", "errors", "flow"),
     "metrics": ("errors", "flow"),
     "video": ("errors",),

@@ -80,7 +80,7 @@ def test_a_vector_gets_linear_layers() -> None:
     [
         Backbone(3, 32, 6),
         Head(HeadShape(32, 12, (-4.0,) * 36, 64, 2)),
-        Head(HeadShape(32, 12, (-4.0,) * 9, 24, 1, reduction=8, separable=True, scale=2)),
+        Head(HeadShape(32, 12, (-4.0,) * 9, 24, 1, reduction=8, scale=4)),
         VectorHead(HeadShape(32, 12, (-4.0,) * 4, 256, 2)),
         MotionHead(15, 24, (-4.0,) * 9),
     ],
@@ -104,12 +104,6 @@ def test_the_number_of_layers(layers: int) -> None:
     assert size(Head(HeadShape(8, 12, (0.0,) * 5, 7, layers))) == conv(20, 7) + layers * conv(7, 7) + conv(7, 5)
 
 
-def test_a_separable_head_with_reduction() -> None:
-    head = Head(HeadShape(8, 12, (0.0,) * 5, 7, 1, reduction=3, separable=True))
-    first, second, last = 9 * 11 + 11 + conv(11, 7, 1), 9 * 7 + 7 + conv(7, 7, 1), 9 * 7 + 7 + conv(7, 5, 1)
-    assert size(head) == conv(12, 3, 1) + first + second + last
-
-
 @settings(max_examples=60, deadline=None)
 @given(st.integers(1, 4), st.integers(1, 12), st.integers(1, 12), st.integers(0, 11), st.integers(1, 12))
 def test_some_rows_are_enlarged_as_all_of_them(scale: int, height: int, width: int, start: int, count: int) -> None:
@@ -121,18 +115,19 @@ def test_some_rows_are_enlarged_as_all_of_them(scale: int, height: int, width: i
     torch.testing.assert_close(enlarge_rows(value, scale, rows, width), whole[:, :, rows])
 
 
-@pytest.mark.parametrize("scale", [1, 2, 4])
+@pytest.mark.parametrize("scale", [1, 4])
 @pytest.mark.parametrize("size_", [(16, 24), (9, 11), (1, 3)])
 def test_a_head_at_a_lower_resolution_gives_logits_of_the_points_size(scale: int, size_: tuple[int, int]) -> None:
     head = Head(HeadShape(4, 6, (0.0,) * 5, 7, 1, scale=scale))
     features, values = torch.randn(2, 4, 5, 6), [torch.randn(2, 6, *size_)]
-    logits = head(features, values, size_)
+    logits = head(head.seen(features, values, size_), size_)
     assert logits.shape == (2, 5, *size_)
     # Values that are flat are the same at every resolution, and so are their logits away from the border.
-    flat = head(torch.ones(2, 4, 5, 6), [torch.ones(2, 6, 64, 64)], (64, 64))
-    torch.testing.assert_close(
-        flat[..., 32, 32], head(torch.ones(2, 4, 5, 6), [torch.ones(2, 6, 32, 32)], (32, 32))[..., 16, 16]
+    large, small = (
+        head(head.seen(torch.ones(2, 4, 5, 6), [torch.ones(2, 6, side, side)], (side, side)), (side, side))
+        for side in (64, 32)
     )
+    torch.testing.assert_close(large[..., 32, 32], small[..., 16, 16])
 
 
 @settings(max_examples=40, deadline=None)
@@ -151,14 +146,3 @@ def test_shrinking_takes_means_of_what_there_is() -> None:
     assert small.shape == (1, 2, 3, 2)
     torch.testing.assert_close(small[..., 0, 0], value[..., :2, :2].mean(dim=(-2, -1)))
     torch.testing.assert_close(small[..., 2, 1], value[..., 4:, 2:].mean(dim=(-2, -1)))
-
-
-def test_points_of_the_same_shape_share_a_head() -> None:
-    points = nafnet32()
-    config = make_config("spatial", "paper", shared_heads=True, head_width=8, backbone_width=8)
-    adapter = Adapter(config, points)
-    shapes = {point.shape for point in points}
-    assert len(adapter.heads) == len(shapes)
-    assert not any("head" in name for name, _ in adapter.cells.named_parameters())
-    own = Adapter(config.model_copy(update={"shared_heads": False}), points)
-    assert size(adapter) < size(own) / 3

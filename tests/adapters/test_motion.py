@@ -6,14 +6,15 @@ from typing import Any
 
 import pytest
 import torch
+from cells import make_cell
 from torch import Tensor
 from torch.nn import functional as F
 
 from holdsteady.adapters.adapter import Adapter, Point
 from holdsteady.adapters.config import make_config
-from holdsteady.adapters.kinds import make_stabilizer
 from holdsteady.adapters.layout import Layout
-from holdsteady.adapters.stabilizers import Context, Moment
+from holdsteady.adapters.method import Context, Moment
+from holdsteady.adapters.missing import begin, step
 from holdsteady.flow.dis import DISFlow
 from holdsteady.flow.warp import warp
 
@@ -38,12 +39,13 @@ def noisy(clip: list[Tensor], seed: int = 1) -> list[Tensor]:
 
 
 def run(kind: str, clip: list[Tensor], flow: Callable[[Tensor, Tensor], Tensor] | None = None) -> list[Tensor]:
-    cell: Any = make_stabilizer(make_config(kind), 3, 3, True)
+    cell: Any = make_cell(make_config(kind), name="output")
     if flow is not None:
         cell.flow = flow
-    outputs, memory = [], cell.new_memory(clip[0])
-    for frame in clip:
-        output, memory = cell(frame, memory, Context())
+    output, memory = begin(cell, clip[0])
+    outputs = [output]
+    for frame in clip[1:]:
+        output, memory = step(cell, frame, memory, Context())
         outputs.append(output)
     return outputs
 
@@ -86,7 +88,7 @@ def test_an_output_that_is_a_picture_can_follow_its_own_motion(channels: int, fl
     first, second = (value[:, :channels] for value in pan(2, 96, (0, 3)))
     with torch.no_grad():
         context = adapter.context(frame, frame, 1.0)
-        output, _, _ = adapter.stabilize(0, second, {"stabilized": first, "raw": first}, context, (96, 96))
+        output, _, _ = adapter.stabilize(0, second, {"stabilized": first, "raw": first[:, None]}, context, (96, 96))
     inside = (..., slice(12, -12), slice(12, -12))
     assert (output - (second if own else first))[inside].abs().mean() < 0.02
     assert (output - (first if own else second))[inside].abs().mean() > 0.05
@@ -160,8 +162,8 @@ def test_where_the_flow_comes_from(flow_from: str, channels: int, from_output: b
     frames = pan(2, 96, (2, 3))
     big = texture(60, 80)[:, :channels]
     values = [big[..., 4:52, 20:68], big[..., 4:52, 16:64]]
-    cell: Any = make_stabilizer(make_config("motion-fixed", flow_from=flow_from), channels, 3, True)
-    warped = cell.align(Moment(values[1], values[0]), Context(frames[1], frames[0]))
+    cell: Any = make_cell(make_config("motion-fixed", flow_from=flow_from), channels, name="output")
+    warped = cell.align(Moment(values[1], values[0], values[0][:, None], torch.ones(())), Context(frames[1], frames[0]))
     right, down = (-4.0, 0.0) if from_output else (1.5, 1.0)
     expected = warp(values[0], torch.tensor([right, down])[None, :, None, None].expand(1, 2, 48, 48))
     assert (warped - expected)[..., 10:-10, 10:-10].abs().mean() < 0.02

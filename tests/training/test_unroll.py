@@ -121,14 +121,14 @@ def test_the_fusions_own_way_back_trains_as_autograd_does(monkeypatch: pytest.Mo
         unroll(BATCH).terms.total.backward()
         return [p.grad.clone() for p in steady.parameters() if p.grad is not None]
 
-    def unfolded(present: Tensor, memory: Tensor, logits: Tensor, _offsets: Any) -> Tensor:
+    def unfolded(present: Tensor, memory: Tensor, logits: Tensor, _kernel: int) -> Tensor:
         size = (present.shape[1], 9, *present.shape[2:])
         near = torch.nn.functional.unfold(memory, 3, padding=1).unflatten(1, size[:2]).unflatten(3, size[2:])
         weights = torch.softmax(torch.cat((torch.zeros_like(present)[:, None], logits.unflatten(1, (9, -1))), 1), 1)
         return weights[:, 0] * present + (weights[:, 1:] * near.transpose(1, 2)).sum(dim=1)
 
     own = gradients()
-    monkeypatch.setattr("holdsteady.adapters.fusion.fuse_window", unfolded)
+    monkeypatch.setattr("holdsteady.adapters.fast.window.spatial", unfolded)
     plain = gradients()
     assert max(one.abs().max() for one in plain) > 0
     for one, other in zip(own, plain, strict=True):

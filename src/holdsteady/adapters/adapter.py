@@ -2,19 +2,28 @@
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import cast
 
 import torch
 from torch import Tensor, nn
 
+from holdsteady.adapters.choose import formulas_for
 from holdsteady.adapters.config import AdapterConfig
-from holdsteady.adapters.controller import Backbone, Head, VectorHead
-from holdsteady.adapters.fusion import count_non_finite
-from holdsteady.adapters.heads import make_head
-from holdsteady.adapters.kinds import Cell, make_stabilizer
+from holdsteady.adapters.controller import Backbone
 from holdsteady.adapters.layout import Layout, infer_layout, stated_layout
-from holdsteady.adapters.stabilizers import Context, HeadFusion, Memory
+from holdsteady.adapters.method import (
+    Cell,
+    Context,
+    FixedEMA,
+    GaussianWindow,
+    HeadFusion,
+    LearnedEMA,
+    Motion,
+    MotionCell,
+    MotionFixed,
+)
+from holdsteady.adapters.missing import Memory, begin, count_non_finite, remembers, step
 from holdsteady.errors import AdapterError, StateError
 from holdsteady.flow.dis import FLOWS
 
@@ -72,29 +81,31 @@ class Adapter(nn.Module):
         self.frame_channels = frame_channels
         self.base = base or {}
         self.provenance = provenance or {}
-        self.heads = nn.ModuleDict()
         self.cells = nn.ModuleDict({_key(p.name): self._make_cell(p) for p in self.points})
         needs_backbone = any(isinstance(cell, HeadFusion) for cell in self.cells.values())
         self.backbone = (
-            Backbone(frame_channels, config.backbone_width, config.backbone_layers, config.backbone_scale)
-            if needs_backbone
-            else None
+            Backbone(frame_channels, config.backbone_width, config.backbone_layers) if needs_backbone else None
         )
         self.flow = FLOWS[config.flow](mend=True) if needs_backbone and config.align == "flow" else None
         # Convolutions are quicker this way, on CPUs twice as quick, whatever order a value comes in.
         self.to(memory_format=torch.channels_last)
 
     def _make_cell(self, point: Point) -> Cell:
+        """The cell of a point. A new kind is added here, in ``config.py``, and as a class in ``method.py``."""
+        config, channels = self.config, point.channels or 0
+        if config.kind in ("output-fixed", "simple-fixed"):
+            return FixedEMA(config.beta)
+        if config.kind == "output-gaussian":
+            return GaussianWindow(config.sigma)
+        if config.kind == "simple-learned":
+            return LearnedEMA(channels, config.initial_a)
+        if config.kind == "motion-fixed":
+            return MotionFixed(channels, self.frame_channels, config)
+        if config.kind == "motion":
+            return Motion(channels, self.frame_channels, config)
         has_space = point.layout is None or point.layout.kind != "vector"
-        channels = point.channels or 0
-        config, head = self.config, None
-        if config.shared_heads and point.shape is not None:
-            key = "x".join(str(side) for side in point.shape)
-            if key not in self.heads:
-                self.heads[key] = make_head(channels, has_space, config)
-            head = cast(Head | VectorHead, self.heads[key])
         is_picture = point.name == "output" and channels == self.frame_channels
-        return make_stabilizer(config, channels, self.frame_channels, has_space, head, is_picture=is_picture)
+        return HeadFusion(channels, has_space, is_picture, config)
 
     @property
     def needs_frames(self) -> bool:
@@ -161,12 +172,17 @@ class Adapter(nn.Module):
                 f"this adapter was made for {point.channels} there"
             )
         cell = cast(Cell, self.cells[_key(point.name)])
-        if memory is not None and set(memory) != set(cell.remembers):
+        if memory is not None and set(memory) != set(remembers(cell)):
             raise StateError(
                 f"the state is of another adapter: at '{point.name}' it holds {', '.join(memory)}, and kind "
-                f"'{self.config.kind}' remembers {', '.join(cell.remembers)}; start with state=None"
+                f"'{self.config.kind}' remembers {', '.join(remembers(cell))}; start with state=None"
             )
-        stabilized, after = cell.begin(z) if memory is None else cell(z, memory, context)
+        if isinstance(cell, MotionCell):
+            z = z.contiguous()  # warps of a few channels take almost twice as long on channels-last memory
+        if memory is None:
+            stabilized, after = begin(cell, z)
+        else:
+            stabilized, after = step(cell, z, memory, replace(context, formulas=formulas_for(z)))
         return layout.from_map(stabilized, value), after, count_non_finite(z)
 
     def extra_repr(self) -> str:

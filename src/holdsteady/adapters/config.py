@@ -1,7 +1,7 @@
 """What an adapter is made of: one flat, validated config, and the presets and short names for it."""
 
 from collections.abc import Iterable
-from typing import Annotated, Any, Literal, get_args
+from typing import Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
@@ -31,15 +31,12 @@ _HEADS = _FLOW | {
     "align",
     "backbone_width",
     "backbone_layers",
-    "backbone_scale",
     "head_width",
     "head_layers",
     "head_scale",
     "head_reduction",
-    "head_convolution",
     "head_input",
-    "shared_heads",
-    "kernel_channels",
+    "shared_kernel",
     "vector_width",
     "initial_logit",
 }
@@ -49,9 +46,9 @@ _FIELDS: dict[str, set[str]] = {
     "simple-fixed": {"beta"},
     "simple-learned": {"initial_a"},
     "controlled": _HEADS,
-    "spatial": _HEADS | {"kernel", "dilations", "initial_centre"},
+    "spatial": _HEADS | {"kernel", "initial_centre"},
     "motion-fixed": _FLOW | {"memory_weight", "tolerance"},
-    "motion": _FLOW | {"kernel", "dilations", "motion_width", "initial_logit", "initial_centre"},
+    "motion": _FLOW | {"kernel", "motion_width", "initial_logit", "initial_centre"},
 }
 
 
@@ -82,21 +79,18 @@ class AdapterConfig(BaseModel):
     )
     backbone_width: int = Field(32, ge=1, description="channels of the controller's backbone")
     backbone_layers: int = Field(6, ge=0, description="layers of the backbone after the first")
-    backbone_scale: Literal[1, 2, 4] = Field(1, description="the backbone works at 1/this of the frame's size")
     head_width: int = Field(64, ge=1, description="channels of the heads")
     head_layers: int = Field(2, ge=0, description="layers of a head between the first and the logits")
-    head_scale: Literal[1, 2, 4] = Field(1, description="heads work at 1/this of their point's size")
+    head_scale: Literal[1, 4] = Field(1, description="heads work at 1/this of their point's size")
     head_reduction: int = Field(
         0, ge=0, description="channels that a 1×1 layer first brings a head's maps to, where they have more; 0: none"
     )
-    head_convolution: Literal["full", "separable"] = Field("full", description="what the 3×3 layers of heads are")
-    head_input: Literal["features", "pair", "differences", "backbone"] = Field(
+    head_input: Literal["features", "pair", "backbone"] = Field(
         "features",
-        description="what heads see beside the backbone's features: z_t, z̃_{t−1} and z_{t−1}; z_t, z̃_{t−1} and their "
-        "difference; |z_t − z̃_{t−1}| and |z_t − z_{t−1}|; or nothing (for composition)",
+        description="what heads see beside the backbone's features: z_t, z̃_{t−1} and z_{t−1}; z_t, z̃_{t−1}, their "
+        "difference and its mean around; or nothing (for composition)",
     )
-    shared_heads: bool = Field(False, description="one head for all points of the same shape")
-    kernel_channels: int = Field(1, ge=0, description="neighbouring channels that share a kernel; 0: all")
+    shared_kernel: bool = Field(False, description="one kernel for all channels, not one for each")
     vector_width: int = Field(256, ge=1, description="channels of the heads of points without space")
     initial_a: float = Field(4.0, description="a at the start of simple-learned, where β = sigmoid(a)")
     initial_logit: float = Field(-4.0, description="logit of the memory at the start, summed over a window")
@@ -104,9 +98,6 @@ class AdapterConfig(BaseModel):
         0.0, ge=0, le=16, description="lead of the logit at a window's centre over the others at the start"
     )
     kernel: int = Field(3, ge=1, le=15, description="side of the window, odd")
-    dilations: tuple[Annotated[int, Field(ge=1, le=64)], ...] = Field(
-        (1,), min_length=1, description="step between a window's offsets in pixels, for each window"
-    )
 
     flow: str = Field("dis", description="name of the flow method")
     flow_from: Literal["auto", "output", "input"] = Field(

@@ -1,11 +1,14 @@
-"""The controller: one backbone a model, one head a point (Instant Video Models, section 3 and appendix)."""
+"""The controller: one backbone a model, one head a point (docs/method.md, (5) and (6))."""
 
+import math
 from dataclasses import dataclass
 from typing import Literal
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+
+from holdsteady.adapters.config import AdapterConfig
 
 _SLOPE = 0.01
 
@@ -31,22 +34,20 @@ def _linear(inputs: int, outputs: int) -> nn.Sequential:
 
 
 class Backbone(nn.Module):
-    """What the frame and the previous frame show, (B, C, H, W) each → features g_t (B, width, H/scale, W/scale).
+    """What the frame and the previous frame show, (B, C, H, W) each → features g_t (B, width, H, W).
 
     Args:
         frame_channels: C.
         width: channels of the features.
         layers: 3×3 layers after the first.
-        scale: by which the frames are shrunk first.
     """
 
-    def __init__(self, frame_channels: int, width: int, layers: int, scale: int = 1) -> None:
+    def __init__(self, frame_channels: int, width: int, layers: int) -> None:
         super().__init__()
-        self.scale = scale
         self.layers = nn.Sequential(_conv(2 * frame_channels, width), *(_conv(width, width) for _ in range(layers)))
 
     def forward(self, frame: Tensor, previous_frame: Tensor) -> Tensor:
-        out: Tensor = self.layers(shrink(torch.cat((frame, previous_frame), dim=1), self.scale))
+        out: Tensor = self.layers(torch.cat((frame, previous_frame), dim=1))
         return out
 
 
@@ -61,7 +62,6 @@ class HeadShape:
         width: channels of its layers.
         layers: layers between the first and the logits.
         reduction: channels that a 1×1 layer brings the values to where they have more, or 0.
-        separable: whether a 3×3 layer is one for each channel, followed by a 1×1 layer.
         scale: by which values are shrunk first; the logits are enlarged again.
     """
 
@@ -71,7 +71,6 @@ class HeadShape:
     width: int
     layers: int
     reduction: int = 0
-    separable: bool = False
     scale: int = 1
 
 
@@ -86,15 +85,10 @@ class Head(nn.Module):
             _initialise(nn.Conv2d(shape.values, reduced, 1), "linear") if reduced != shape.values else nn.Identity()
         )
         inputs = [shape.features + reduced, *(shape.width for _ in range(shape.layers))]
-        layer = _separable if shape.separable else _conv
-        self.layers = nn.Sequential(*(layer(channels, shape.width) for channels in inputs))
-        last = nn.Conv2d(shape.width, len(shape.initial_logits), *((1,) if shape.separable else (3, 1, 1)))
-        self.logits = _initialise(last, "linear", shape.initial_logits)
-        self.spread = _depthwise(shape.width) if shape.separable else nn.Identity()
-
-    def forward(self, features: Tensor, values: list[Tensor], size: tuple[int, int]) -> Tensor:
-        logits: Tensor = self.logits(self.hidden(self.seen(features, values, size)))
-        return enlarge_rows(logits, self.scale, slice(0, size[0]), size[1])
+        self.layers = nn.Sequential(*(_conv(channels, shape.width) for channels in inputs))
+        self.logits = _initialise(
+            nn.Conv2d(shape.width, len(shape.initial_logits), 3, padding=1), "linear", shape.initial_logits
+        )
 
     def seen(self, features: Tensor, values: list[Tensor], size: tuple[int, int]) -> list[Tensor]:
         """Features and values (B, C, H, W) of a point, as the layers see them: at 1/scale of its size."""
@@ -104,6 +98,11 @@ class Head(nn.Module):
             beyond = (0, self.scale * small[1] - size[1], 0, self.scale * small[0] - size[0])
             features = enlarge(F.pad(features, beyond, mode="replicate"), small)
         return [features, *(shrink(value, self.scale) for value in values)]
+
+    def forward(self, values: list[Tensor], size: tuple[int, int]) -> Tensor:
+        """Logits of the size (H, W) of the point, from what :meth:`seen` gives."""
+        logits: Tensor = self.logits(self.hidden(values))
+        return enlarge_rows(logits, self.scale, slice(0, size[0]), size[1])
 
     @property
     def reach(self) -> int:
@@ -118,12 +117,11 @@ class Head(nn.Module):
         del values
         for layer in self.layers:  # one by one: a call of them all would hold what the first one sees to the end
             hidden = layer(hidden)
-        out: Tensor = self.spread(hidden)
-        return out
+        return hidden
 
 
 class VectorHead(nn.Module):
-    """As ``Head`` for points without space: linear layers on g_t pooled over the picture."""
+    """As ``Head`` for points without space: linear layers on g_t pooled over the image."""
 
     def __init__(self, shape: HeadShape) -> None:
         super().__init__()
@@ -132,9 +130,12 @@ class VectorHead(nn.Module):
         last = nn.Linear(shape.width, len(shape.initial_logits))
         self.logits = _initialise(last, "linear", shape.initial_logits)
 
-    def forward(self, features: Tensor, values: list[Tensor], size: tuple[int, int]) -> Tensor:
-        seen = [features.mean(dim=(2, 3)), *(value.flatten(1) for value in values)]
-        logits: Tensor = self.logits(self.layers(torch.cat(seen, dim=1)))
+    def seen(self, features: Tensor, values: list[Tensor], size: tuple[int, int]) -> list[Tensor]:
+        """Features pooled over the image and values, (B, C) each."""
+        return [features.mean(dim=(2, 3)), *(value.flatten(1) for value in values)]
+
+    def forward(self, values: list[Tensor], size: tuple[int, int]) -> Tensor:
+        logits: Tensor = self.logits(self.layers(torch.cat(values, dim=1)))
         return logits.unflatten(1, (-1, *size))
 
 
@@ -142,8 +143,10 @@ class MotionHead(nn.Module):
     """Logits (B, k², H, W) of *motion* from what is seen at the output, in three thin layers.
 
     A full 3×3 layer to ``width`` channels, a depthwise-separable one, and a depthwise-separable one to
-    the logits after another: 5.4 k parameters for pictures of three channels.
+    the logits after another: 5.4 k parameters for images of three channels.
     """
+
+    scale = 1
 
     def __init__(self, inputs: int, width: int, initial_logits: tuple[float, ...]) -> None:
         super().__init__()
@@ -151,7 +154,7 @@ class MotionHead(nn.Module):
         self.spread = _depthwise(width)
         self.logits = _initialise(nn.Conv2d(width, len(initial_logits), 1), "linear", initial_logits)
 
-    def forward(self, values: list[Tensor]) -> Tensor:
+    def forward(self, values: list[Tensor], size: tuple[int, int]) -> Tensor:
         out: Tensor = self.logits(self.hidden(values))
         return out
 
@@ -164,6 +167,36 @@ class MotionHead(nn.Module):
         """What the last layer, ``logits``, sees: (B, width, H, W)."""
         out: Tensor = self.spread(self.layers(torch.cat(values, dim=1)))
         return out
+
+
+def make_head(channels: int, has_space: bool, config: AdapterConfig) -> Head | VectorHead:
+    """The head of a point of the *controlled* and *spatial* kinds; arguments as of ``method.HeadFusion``."""
+    seen = {"features": 3, "pair": 4 if has_space else 3, "backbone": 0}[config.head_input]
+    shape = HeadShape(
+        config.backbone_width,
+        seen * channels,
+        initial_logits(
+            config, 1 if config.shared_kernel else channels, has_window=config.kind == "spatial" and has_space
+        ),
+        config.head_width if has_space else config.vector_width,
+        config.head_layers,
+        config.head_reduction,
+        config.head_scale,
+    )
+    return Head(shape) if has_space else VectorHead(shape)
+
+
+def initial_logits(config: AdapterConfig, kernels: int, *, has_window: bool) -> tuple[float, ...]:
+    """A logit for each offset and kernel: all offsets together have the weight that a single one would have.
+
+    Nine logits at −4 would leave the present a weight of 0.86, not of 0.98 as one does, so they start at −4 − ln 9.
+    """
+    if not has_window:
+        return (config.initial_logit,) * kernels
+    offsets = config.kernel**2
+    leads = [config.initial_centre if index == offsets // 2 else 0.0 for index in range(offsets)]
+    total = math.log(sum(math.exp(lead) for lead in leads))
+    return tuple(config.initial_logit + lead - total for lead in leads for _ in range(kernels))
 
 
 def shrink(value: Tensor, scale: int) -> Tensor:

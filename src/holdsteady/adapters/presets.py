@@ -13,7 +13,6 @@ _PAPER: dict[str, Any] = {
     "initial_logit": -4.0,
     "initial_centre": 0.0,
     "kernel": 3,
-    "dilations": (1,),
 }
 
 # The input is mended and the output held, both along the motion. Windows inside the network gained nothing in
@@ -28,7 +27,7 @@ _LIGHT: dict[str, Any] = {
     "head_layers": 1,
     "head_reduction": 24,  # nothing for pictures; it keeps dozens of classes from making the heads heavy
     "head_input": "pair",
-    "kernel_channels": 0,
+    "shared_kernel": True,
     "vector_width": 32,
     "initial_logit": -1.0,
     "initial_centre": 8.0,

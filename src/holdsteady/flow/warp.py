@@ -6,12 +6,14 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from holdsteady.eager import can_look
+
 _BICUBIC: dict[str, Any] = {"mode": "bicubic", "padding_mode": "border", "align_corners": False}
 _CUBIC = -0.75  # the a of cubic convolution, as grid_sample has it
 
 
 def warp(memory: Tensor, flow: Tensor) -> Tensor:
-    """Memory brought to the present: w[p] = memory[p + flow(p)], bicubic, border padding (METHOD, section 6, step 2).
+    """Memory brought to the present: w[p] = memory[p + flow(p)], bicubic, border padding (docs/method.md, (7)).
 
     Bicubic interpolation can overshoot; the result is held within each channel's own range, so that no
     value leaves the range of its history.
@@ -79,7 +81,7 @@ def _taps(t: Tensor) -> list[Tensor]:
 
 
 def _grid_sample(source: Tensor, grid: Tensor) -> Tensor:
-    if len(source) > 1 or source.device.type != "cpu" or source.requires_grad or _is_traced():
+    if len(source) > 1 or source.requires_grad or not can_look(source):
         return F.grid_sample(source, grid, **_BICUBIC)
     # On a CPU each image is the work of one thread: a single one is handed out once for each, with a part of the rows.
     lines, parts = grid.shape[1], torch.get_num_threads()
@@ -87,10 +89,6 @@ def _grid_sample(source: Tensor, grid: Tensor) -> Tensor:
     grid = F.pad(grid, (0, 0, 0, 0, 0, parts * share - lines)).reshape(parts, share, *grid.shape[2:])
     moved = F.grid_sample(source.expand(parts, -1, -1, -1), grid, **_BICUBIC)
     return moved.transpose(0, 1).flatten(1, 2)[None, :, :lines]
-
-
-def _is_traced() -> bool:
-    return torch.compiler.is_compiling() or torch.jit.is_tracing()  # type: ignore[attr-defined]
 
 
 @torch.library.custom_op("holdsteady::grid_sample", mutates_args=())

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from holdsteady.adapters.adapter import Adapter
-from holdsteady.adapters.bands import without_bands
+from holdsteady.adapters.choose import plain_formulas
 from holdsteady.host.flops import FlopCounter, counting_calls
 from holdsteady.host.outputs import copied
 from holdsteady.host.points import frame_size_of
@@ -134,7 +134,7 @@ def cost(steady: Steady, example: Any, *args: Any, **kwargs: Any) -> Cost:
         with FlopCounter() as alone:
             steady.network(copied(example), *args, **kwargs)
         _, state = steady.step(copied(example), None, *args, **kwargs)
-        with without_bands(), FlopCounter() as counter, counting_calls(cells, counter) as calls:
+        with plain_formulas(), FlopCounter() as counter, counting_calls(cells, counter) as calls:
             _, state = steady.step(copied(example), state, *args, **kwargs)
 
     users = Counter(id(parameter) for cell in cells for parameter in cell.parameters())

@@ -13,8 +13,8 @@ from torch import Tensor, nn
 
 from holdsteady.adapters.adapter import Adapter
 from holdsteady.adapters.files import save_adapter
-from holdsteady.adapters.fusion import is_finite
-from holdsteady.adapters.stabilizers import Context, Memory
+from holdsteady.adapters.method import Context
+from holdsteady.adapters.missing import Memory, where_finite
 from holdsteady.errors import AdapterError, ConfigError, PointError, StateError
 from holdsteady.host.cost import Cost, cost
 from holdsteady.host.mirror import mirror
@@ -214,7 +214,7 @@ class StabilizedModel(nn.Module):
         x = as_tensor(frame)
         x = x.permute(0, 3, 1, 2) if is_channels_last(tuple(x.shape)) else x
         memory = torch.full_like(x, math.nan) if state is None or state.frame is None else state.frame
-        finite = is_finite(x)
+        finite = where_finite(x)
         present = torch.where(finite, x, memory.nan_to_num(0.0))
         previous = None if state is None else torch.where(memory.isnan(), present, memory)
         return present, previous, torch.where(finite, x, memory)

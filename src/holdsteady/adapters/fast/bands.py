@@ -1,12 +1,9 @@
 """Large maps a band of rows at a time, with the rows around it that it depends on.
 
-That spares memory, and on CPUs time: a map that fits into the cache, and into memory that was just freed, is made
-faster.
+That spares memory, and time: a map that fits into the cache, and into memory that was just freed, is made faster.
 """
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from contextvars import ContextVar
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
@@ -17,23 +14,11 @@ _CACHED, _LARGEST = 2**21, 2**23
 #: burden: 5 % more work, and 20 %.
 _HEIGHT, _LEAST = 40, 10
 
-_whole: ContextVar[bool] = ContextVar("whole", default=False)
-
-
-@contextmanager
-def without_bands() -> Iterator[None]:
-    """Maps are made as a whole in here, so that no row is made twice."""
-    token = _whole.set(True)
-    try:
-        yield
-    finally:
-        _whole.reset(token)
-
 
 def in_bands(compute: Callable[[slice], Tensor], like: Tensor, channels: int, reach: int) -> Tensor:
     """What ``compute`` makes of all rows, from what it makes of some, where maps are large.
 
-    Not where gradients are wanted, which keep all maps anyway, nor in a compiler.
+    Not where gradients are wanted, which keep all maps anyway.
 
     Args:
         compute: a slice of rows of maps (B, C, H, W) → as many rows of the result.
@@ -43,9 +28,8 @@ def in_bands(compute: Callable[[slice], Tensor], like: Tensor, channels: int, re
     """
     batch, _, height, width = like.shape
     row = max(batch * channels * width, 1)
-    cached = _CACHED if like.device.type == "cpu" else _LARGEST
-    rows = max(cached // row, min(_HEIGHT * reach, max(_LARGEST // row, _LEAST * reach)), 1)
-    if rows >= height or torch.is_grad_enabled() or torch.compiler.is_compiling() or _whole.get():
+    rows = max(_CACHED // row, min(_HEIGHT * reach, max(_LARGEST // row, _LEAST * reach)), 1)
+    if rows >= height or torch.is_grad_enabled():
         return compute(slice(0, height))
     rows = -(-height // -(-height // rows))  # all of one height, nearly
     done = []

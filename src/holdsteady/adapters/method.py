@@ -1,0 +1,349 @@
+"""The method: how a present value and what is remembered become the stabilized value. All of it is in this file.
+
+First the formulas, pure functions; then the cells, one a kind, which are a few lines around them. The equations are
+numbered as in docs/method.md; (1) to (6) are the paper's (Instant Video Models, arXiv 2512.03014), (7) to (11) ours.
+
+Names: z_t is the value at a point of the network, ``present``; z̃_{t−1} is what it was stabilized to in the last frame,
+``memory``; both are maps (B, C, H, W), finite. What NaN and first frames mean is in ``missing.py``, what heads are made
+of in ``controller.py``, optical flow in ``holdsteady.flow``. Every result is a convex combination of present and past
+values (and of zero, where a window leaves the image), so it never leaves the range of its own history.
+"""
+
+import math
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from holdsteady.adapters.config import AdapterConfig
+from holdsteady.adapters.controller import MotionHead, initial_logits, make_head
+from holdsteady.flow.dis import FLOWS
+from holdsteady.flow.warp import resize_flow, warp
+
+# --- The formulas ---
+
+
+def ema(present: Tensor, memory: Tensor, beta: Tensor | float) -> Tensor:
+    """(1) Exponential moving average, z̃_t = β z_t + (1−β) z̃_{t−1}; β in [0, 1] is the weight of the present."""
+    # Not memory + β (present − memory), which overflows in half precision and is not the base at β = 1.
+    return beta * present + (1 - beta) * memory
+
+
+def gaussian_weights(sigma: float) -> Tensor:
+    """(2) Weights (N,) of a causal Gaussian window over the last frames, newest first: N − 1 ≥ 3σ, their sum is one."""
+    age = torch.arange(math.ceil(3 * sigma) + 1, dtype=torch.float64)
+    weights = torch.exp(-0.5 * (age / sigma) ** 2)
+    return (weights / weights.sum()).float()
+
+
+def gaussian_window(seen: Tensor, known: Tensor, weights: Tensor) -> Tensor:
+    """(2) The mean of the values ``seen`` (B, N, C, H, W), newest first, over those that are ``known`` (likewise)."""
+    weights = weights[:, None, None, None] * known
+    return (weights / weights.sum(dim=1, keepdim=True) * seen).sum(dim=1)
+
+
+def controlled(present: Tensor, memory: Tensor, logits: Tensor) -> Tensor:
+    """(3) Controlled fusion, z̃_t = β ⊙ z_t + (1−β) ⊙ z̃_{t−1} with 1−β = sigmoid(logits).
+
+    Args:
+        present, memory: (B, C, H, W).
+        logits: of the memory, (B, C, H, W), or (B, 1, H, W) if all channels share them.
+    """
+    return ema(present, memory, torch.sigmoid(-logits))
+
+
+def spatial(present: Tensor, memory: Tensor, logits: Tensor, kernel: int) -> Tensor:
+    """(4) Spatial fusion, z̃_t[p] = η_0[p] z_t[p] + Σ_o η_o[p] z̃_{t−1}[p + o], η the softmax of (0, logits[p]).
+
+    The memory is zero outside the image. With k = 1 this is :func:`controlled`.
+
+    Args:
+        present, memory: (B, C, H, W).
+        logits: (B, k²·C, H, W), those of an offset next to each other and the offsets row by row from the top left; or
+            (B, k², H, W) if all channels share them.
+        kernel: k, the odd side of the window.
+    """
+    height, width = present.shape[-2:]
+    logits = logits.unflatten(1, (kernel**2, -1))
+    eta = torch.softmax(torch.cat((torch.zeros_like(logits[:, :1]), logits), dim=1), dim=1)
+    fused = eta[:, 0] * present
+    around = F.pad(memory, [kernel // 2] * 4)
+    for index in range(kernel**2):
+        top, left = index // kernel, index % kernel
+        fused = fused + eta[:, 1 + index] * around[..., top : top + height, left : left + width]
+    return fused
+
+
+class Head(Protocol):
+    """What gives the logits (B, k²·C or k², H, W) of a window from the maps (B, …, H, W) that it looks at."""
+
+    def __call__(self, values: list[Tensor], size: tuple[int, int]) -> Tensor: ...
+
+
+def spatial_by(head: Head, values: list[Tensor], present: Tensor, memory: Tensor, kernel: int) -> Tensor:
+    """(4) with the logits that a head gives for what it sees."""
+    return spatial(present, memory, head(values, (present.shape[-2], present.shape[-1])), kernel)
+
+
+def box_mean(value: Tensor) -> Tensor:
+    """Mean over the 5×5 pixels around each one that are inside the image, (B, C, H, W)."""
+    return F.avg_pool2d(value, 5, stride=1, padding=2, count_include_pad=False)
+
+
+def local_difference(present: Tensor, warped: Tensor) -> Tensor:
+    """(8) d = 5×5 box mean of |z_t − w_t|, averaged over channels, (B, 1, H, W)."""
+    return box_mean((present - warped).abs().mean(dim=1, keepdim=True))
+
+
+def nearer(present: Tensor, first: Tensor, second: Tensor) -> Tensor:
+    """(9) At each place the one of two memories (B, C, H, W) whose local difference to the present is smaller."""
+    with torch.no_grad():
+        chosen = local_difference(present, first) < local_difference(present, second)
+    return torch.where(chosen, first, second)
+
+
+def motion_fixed_weight(present: Tensor, warped: Tensor, memory_weight: float, tolerance: float) -> Tensor:
+    """(10) Weight of the memory of *motion fixed*, a·exp(−(d/s)²/2) with s = c·median(d), (B, 1, H, W).
+
+    The median is over the pixels that differ at all: where more than half of an image stands still (bars, masks), it
+    would be zero, and nothing be tolerated.
+
+    Args:
+        present, warped: z_t and w_t, (B, C, H, W).
+        memory_weight: a, the largest weight of the memory, in [0, 1].
+        tolerance: c, how many medians a difference may be, > 0.
+    """
+    d = local_difference(present, warped).float()
+    differs = d > 1e-4 * d.amax(dim=(2, 3), keepdim=True)
+    median = torch.where(differs, d, math.nan).flatten(1).nanmedian(dim=1).values[:, None, None, None]
+    scale = (tolerance * median.nan_to_num(0.0)).clamp_min(1e-6)
+    return (memory_weight * torch.exp(-0.5 * (d / scale) ** 2)).to(present.dtype)
+
+
+# --- What a cell sees ---
+
+
+class Formulas:
+    """The formulas that exist in a tuned form too, in ``fast``; cells take them from their context."""
+
+    box_mean = staticmethod(box_mean)
+    spatial_by = staticmethod(spatial_by)
+
+
+@dataclass(frozen=True)
+class Moment:
+    """A point of the network at time t: all finite, (B, C, H, W).
+
+    Attributes:
+        present: z_t.
+        memory: z̃_{t−1}.
+        raw: z_{t−1}, z_{t−2}, … (B, N, C, H, W), as many as the cell asks for.
+        known: where ``raw`` is remembered rather than filled in from the present, boolean.
+    """
+
+    present: Tensor
+    memory: Tensor
+    raw: Tensor
+    known: Tensor
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(H, W)."""
+        return self.present.shape[-2], self.present.shape[-1]
+
+
+@dataclass(frozen=True)
+class Context:
+    """What a cell may know beside its own point.
+
+    Attributes:
+        frame: x_t (B, C, H, W), finite.
+        previous_frame: x_{t−1}; the present frame where a stream is new, None where all are.
+        features: g_t (B, width, h, w) of the controller's backbone, for the kinds that have one.
+        flow: from x_t back to the last frame (B, 2, H, W) in pixels, for the adapters that align with it.
+        strength: how much of the stabilization is shown, in [0, 1]; memories are always at full strength.
+        formulas: these, or the tuned ones.
+    """
+
+    frame: Tensor | None = None
+    previous_frame: Tensor | None = None
+    features: Tensor | None = None
+    flow: Tensor | None = None
+    strength: float = 1.0
+    formulas: Formulas = Formulas()  # noqa: RUF009 – has no state
+
+
+# --- The cells ---
+
+
+class Cell(nn.Module, ABC):
+    """One kind at one point. ``fuse`` is all there is to a kind."""
+
+    #: It looks at the frame and the one before.
+    needs_frames = False
+    #: It remembers z̃_{t−1}.
+    keeps_memory = True
+    #: How many raw values z_{t−1}, z_{t−2}, … it remembers.
+    keeps_raw = 0
+
+    def forward(self, moment: Moment, context: Context) -> tuple[Tensor, Tensor]:
+        return self.fuse(moment, context)
+
+    @abstractmethod
+    def fuse(self, moment: Moment, context: Context) -> tuple[Tensor, Tensor]:
+        """z̃_t, and the memory as it stands at time t (moved, for the kinds that follow the motion)."""
+
+
+class FixedEMA(Cell):
+    """*output fixed* and *simple fixed*: (1) with one β everywhere."""
+
+    def __init__(self, beta: float) -> None:
+        super().__init__()
+        self.beta = beta
+
+    def fuse(self, moment: Moment, context: Context) -> tuple[Tensor, Tensor]:
+        return ema(moment.present, moment.memory, self.beta), moment.memory
+
+
+class GaussianWindow(Cell):
+    """*output Gaussian*: (2) over the last raw values."""
+
+    keeps_memory = False
+    weights: Tensor
+
+    def __init__(self, sigma: float) -> None:
+        super().__init__()
+        self.register_buffer("weights", gaussian_weights(sigma), persistent=False)
+        self.keeps_raw = len(self.weights) - 1
+
+    def fuse(self, moment: Moment, context: Context) -> tuple[Tensor, Tensor]:
+        seen = torch.cat((moment.present.unsqueeze(1), moment.raw), dim=1)
+        known = torch.cat((torch.ones_like(moment.known[:, :1]), moment.known), dim=1)
+        return gaussian_window(seen, known, self.weights), moment.memory
+
+
+class LearnedEMA(Cell):
+    """*simple learned*: (1) with β = sigmoid(a), one a for each channel."""
+
+    def __init__(self, channels: int, initial_a: float) -> None:
+        super().__init__()
+        self.a = nn.Parameter(torch.full((channels,), float(initial_a)))
+
+    def fuse(self, moment: Moment, context: Context) -> tuple[Tensor, Tensor]:
+        return ema(moment.present, moment.memory, torch.sigmoid(self.a)[:, None, None]), moment.memory
+
+
+class HeadFusion(Cell):
+    """*controlled* (3) and *spatial* (4): a head of the controller gives the weights.
+
+    Ours may bring the memory to the present along the motion first, as (7).
+
+    Args:
+        channels: C of the point.
+        has_space: whether the point is a map; a vector gets a linear head, no window and no alignment.
+        is_picture: whether the point is an output like the frame. It is cleaner, but what a model made of holes
+            misleads a search: at each place its own motion or the frames' is followed, whichever explains it better.
+    """
+
+    needs_frames = True
+
+    def __init__(self, channels: int, has_space: bool, is_picture: bool, config: AdapterConfig) -> None:
+        super().__init__()
+        self.head_input = config.head_input
+        self.keeps_raw = 1 if config.head_input == "features" else 0
+        self.kernel = config.kernel if config.kind == "spatial" and has_space else 0
+        self.has_space = has_space
+        self.aligned = config.align == "flow" and has_space
+        self.flow = FLOWS[config.flow]() if self.aligned and is_picture and config.flow_from == "auto" else None
+        self.head = make_head(channels, has_space, config)
+
+    def fuse(self, moment: Moment, context: Context) -> tuple[Tensor, Tensor]:
+        assert context.features is not None
+        memory = self.align(moment, context) if self.aligned else moment.memory
+        values = self.head.seen(context.features, self.values(moment, memory, context), moment.size)
+        if self.kernel:
+            return context.formulas.spatial_by(self.head, values, moment.present, memory, self.kernel), memory
+        return controlled(moment.present, memory, self.head(values, moment.size)), memory
+
+    def align(self, moment: Moment, context: Context) -> Tensor:
+        """The memory brought to the present."""
+        assert context.flow is not None
+        moved = warp(moment.memory, resize_flow(context.flow, moment.size))
+        if self.flow is None:
+            return moved
+        return nearer(moment.present, warp(moment.memory, self.flow(moment.present, moment.memory)), moved)
+
+    def values(self, moment: Moment, memory: Tensor, context: Context) -> list[Tensor]:
+        """What the head sees beside the backbone's features."""
+        if self.head_input == "backbone":
+            return []
+        if self.head_input == "features":
+            return [moment.present, memory, moment.raw[:, 0]]
+        difference = (moment.present - memory).abs()
+        near = [context.formulas.box_mean(difference)] if self.has_space else []
+        return [moment.present, memory, difference, *near]
+
+
+class MotionCell(Cell):
+    """Base of our kinds at the output: (7) w_t[p] = z̃_{t−1}[p + F_t(p)], then fusion of z_t and w_t.
+
+    F_t is the flow from z_t back to z̃_{t−1} where the output is a picture like the frame, for both are clean where the
+    frame may not be; otherwise (depth, logits) that of the frames. ``flow_from`` of the config may choose.
+    """
+
+    def __init__(self, channels: int, frame_channels: int, config: AdapterConfig) -> None:
+        super().__init__()
+        self.flow = FLOWS[config.flow]()
+        self.flow_from = config.flow_from
+        if config.flow_from == "auto" and channels:
+            self.flow_from = "output" if channels == frame_channels else "input"
+        self.needs_frames = self.flow_from != "output"
+
+    def align(self, moment: Moment, context: Context) -> Tensor:
+        """(7) w_t (B, C, H, W), the memory brought to the present."""
+        if self.follows_output(moment.present, context.frame):
+            return warp(moment.memory, self.flow(moment.present, moment.memory))
+        assert context.frame is not None and context.previous_frame is not None
+        return warp(moment.memory, resize_flow(self.flow(context.frame, context.previous_frame), moment.size))
+
+    def follows_output(self, z: Tensor, frame: Tensor | None) -> bool:
+        """Whether the flow is taken from the output; a frame of as many channels makes it a picture."""
+        if self.flow_from != "auto" or frame is None:
+            return self.flow_from != "input"
+        return z.shape[1] == frame.shape[1]
+
+
+class MotionFixed(MotionCell):
+    """*motion fixed*: (1) of z_t and w_t with the weights (10), which fall where the two differ. Nothing is learned."""
+
+    def __init__(self, channels: int, frame_channels: int, config: AdapterConfig) -> None:
+        super().__init__(channels, frame_channels, config)
+        self.memory_weight, self.tolerance = config.memory_weight, config.tolerance
+
+    def fuse(self, moment: Moment, context: Context) -> tuple[Tensor, Tensor]:
+        warped = self.align(moment, context)
+        weight = motion_fixed_weight(moment.present, warped, self.memory_weight, self.tolerance)
+        return ema(moment.present, warped, 1 - weight), warped
+
+
+class Motion(MotionCell):
+    """*motion*: (11), that is (4) of z_t and w_t with weights that a small head gives, shared by all channels."""
+
+    def __init__(self, channels: int, frame_channels: int, config: AdapterConfig) -> None:
+        super().__init__(channels, frame_channels, config)
+        self.needs_frames = True
+        self.kernel = config.kernel
+        logits = initial_logits(config, 1, has_window=True)
+        self.head = MotionHead(frame_channels + 4 * channels, config.motion_width, logits)
+
+    def fuse(self, moment: Moment, context: Context) -> tuple[Tensor, Tensor]:
+        assert context.frame is not None
+        frame, present, warped = context.frame, moment.present, self.align(moment, context)
+        if frame.shape[-2:] != present.shape[-2:]:
+            frame = F.interpolate(frame, size=moment.size, mode="bilinear", antialias=True)
+        difference = (present - warped).abs()
+        values = [frame, present, warped, difference, context.formulas.box_mean(difference)]
+        return context.formulas.spatial_by(self.head, values, present, warped, self.kernel), warped

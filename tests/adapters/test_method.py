@@ -1,0 +1,158 @@
+"""The formulas against loops written from docs/method.md, and their properties."""
+
+import math
+
+import formulas
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+
+from holdsteady.adapters import method
+
+seeds = st.integers(0, 2**32 - 1)
+shapes = st.tuples(st.integers(1, 2), st.integers(1, 3), st.integers(1, 6), st.integers(1, 6))
+scales = st.sampled_from([1e-6, 1.0, 1e4])
+
+
+def maps(seed: int, number: int, shape: tuple[int, ...], scale: float = 1.0) -> list[Tensor]:
+    return list(scale * torch.randn(number, *shape, generator=torch.Generator().manual_seed(seed)))
+
+
+@pytest.mark.parametrize("shared", [True, False])
+@pytest.mark.parametrize("kernel", [1, 3, 5])
+def test_spatial_fusion_is_the_formula(kernel: int, shared: bool) -> None:
+    present, memory = maps(0, 2, (2, 4, 5, 6))
+    (logits,) = maps(1, 1, (2, (1 if shared else 4) * kernel**2, 5, 6), scale=3)
+    expected = formulas.spatial(present, memory, logits, kernel)
+    torch.testing.assert_close(method.spatial(present, memory, logits, kernel), expected, atol=1e-6, rtol=1e-6)
+
+
+def test_a_box_mean_is_over_what_is_inside() -> None:
+    (value,) = maps(0, 1, (2, 3, 7, 6))
+    torch.testing.assert_close(method.box_mean(value), formulas.box_mean(value))
+
+
+@pytest.mark.parametrize("groups", [1, 4])
+def test_controlled_fusion_may_share_logits_between_all_channels(groups: int) -> None:
+    present, memory = maps(0, 2, (2, 4, 3, 5))
+    (logits,) = maps(1, 1, (2, groups, 3, 5))
+    each = logits.repeat_interleave(4 // groups, dim=1)
+    torch.testing.assert_close(
+        method.controlled(present, memory, logits), formulas.ema(present, memory, 1 - torch.sigmoid(each))
+    )
+
+
+@settings(max_examples=30, deadline=None)
+@given(seeds, shapes, scales)
+def test_spatial_fusion_with_a_window_of_one_is_controlled_fusion(
+    seed: int, shape: tuple[int, ...], scale: float
+) -> None:
+    present, memory, logits = maps(seed, 3, shape, scale)
+    torch.testing.assert_close(
+        method.spatial(present, memory, logits, kernel=1),
+        method.controlled(present, memory, logits),
+        rtol=1e-5,
+        atol=1e-6 * scale,
+    )
+    torch.testing.assert_close(
+        method.controlled(present, memory, logits), formulas.ema(present, memory, 1 - torch.sigmoid(logits))
+    )
+
+
+@settings(max_examples=60, deadline=None)
+@given(seeds, shapes, scales, st.sampled_from([1, 3, 5]), st.booleans())
+def test_a_fused_value_stays_within_what_was_seen(
+    seed: int, shape: tuple[int, ...], scale: float, kernel: int, shared: bool
+) -> None:
+    present, memory = maps(seed, 2, shape)
+    batch, channels, height, width = shape
+    (logits,) = maps(seed + 1, 1, (batch, (1 if shared else channels) * kernel**2, height, width), scale)
+    low = torch.minimum(present, memory.amin(dim=(2, 3), keepdim=True).clamp_max(0))
+    high = torch.maximum(present, memory.amax(dim=(2, 3), keepdim=True).clamp_min(0))
+    fused = method.spatial(present, memory, logits, kernel)
+    assert (fused >= low - 1e-6).all()
+    assert (fused <= high + 1e-6).all()
+    logits = logits[:, :channels] if not shared else logits[:, :1]
+    for both in (method.controlled(present, memory, logits), method.ema(present, memory, torch.sigmoid(logits))):
+        assert (both >= torch.minimum(present, memory) - 1e-6).all()
+        assert (both <= torch.maximum(present, memory) + 1e-6).all()
+
+
+@given(seeds, st.floats(-1e30, 1e30), st.floats(0, 1, exclude_min=True, width=32))
+@settings(max_examples=60, deadline=None)
+def test_a_spike_in_the_memory_costs_no_accuracy(seed: int, spike: float, beta: float) -> None:
+    (present,) = maps(seed, 1, (1, 1, 2, 2))
+    memory = torch.full_like(present, spike)
+    expected = formulas.ema(present.double(), memory.double(), beta)
+    torch.testing.assert_close(method.ema(present, memory, beta).double(), expected, rtol=1e-5, atol=1e-5)
+    assert torch.equal(method.ema(present, memory, 1.0), present)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_half_precision_does_not_overflow(dtype: torch.dtype) -> None:
+    present, memory = torch.full((1, 1, 2, 2), 6e4, dtype=dtype), torch.full((1, 1, 2, 2), -6e4, dtype=dtype)
+    zero = torch.zeros(1, 1, 2, 2, dtype=dtype)
+    for fused in (
+        method.ema(present, memory, 0.5),
+        method.controlled(present, memory, zero),
+        method.spatial(present, memory, zero, 1),
+    ):
+        assert fused.abs().max() < 1e3
+
+
+@pytest.mark.parametrize("sigma", [0.5, 1.0, 2.0, 3.0, 4.0, 6.0])
+def test_gaussian_weights(sigma: float) -> None:
+    weights = method.gaussian_weights(sigma)
+    assert len(weights) - 1 >= 3 * sigma > len(weights) - 2
+    assert weights.sum().item() == pytest.approx(1)
+    for age, weight in enumerate(weights.tolist()):
+        assert weight / weights[0].item() == pytest.approx(math.exp(-(age**2) / (2 * sigma**2)), rel=1e-5)
+
+
+@pytest.mark.parametrize("offset", [(0, 1), (0, -1), (1, 0), (-1, 0), (1, 1), (-1, 1), (0, 0)])
+def test_a_hand_set_kernel_follows_a_shift_exactly(offset: tuple[int, int]) -> None:
+    present, memory = maps(0, 2, (1, 2, 5, 6))
+    down, right = offset  # the scene moved by this, so what is at p now was at p − offset
+    logits = torch.full((1, 9, 5, 6), -math.inf)
+    logits[:, (1 - down) * 3 + (1 - right)] = 1e4
+    moved = torch.zeros_like(memory)
+    for y in range(5):
+        for x in range(6):
+            if 0 <= y - down < 5 and 0 <= x - right < 6:
+                moved[..., y, x] = memory[..., y - down, x - right]
+    assert torch.equal(method.spatial(present, memory, logits, kernel=3), moved)
+
+
+def test_the_memory_that_is_nearer_around_a_place_is_taken() -> None:
+    present, first, second = maps(8, 3, (2, 3, 7, 9))
+    one, other = (formulas.box_mean((present - memory).abs()).mean(dim=1, keepdim=True) for memory in (first, second))
+    taken = method.nearer(present, first, second)
+    torch.testing.assert_close(taken, torch.where(one < other, first, second))
+    assert not torch.equal(taken, first)
+    assert not torch.equal(taken, second)
+
+
+def test_motion_fixed_weight_is_the_formula() -> None:
+    present, warped = maps(0, 2, (2, 3, 7, 8))
+    present[1] = 5 * present[1]  # each stream has a median of its own
+    torch.testing.assert_close(
+        method.motion_fixed_weight(present, warped, 0.6, 2.0), formulas.motion_fixed_weight(present, warped, 0.6, 2.0)
+    )
+
+
+def test_motion_fixed_weight_of_equal_pictures_is_the_largest() -> None:
+    (present,) = maps(0, 1, (1, 3, 7, 8))
+    torch.testing.assert_close(method.motion_fixed_weight(present, present, 0.6, 2.0), torch.full((1, 1, 7, 8), 0.6))
+
+
+def test_motion_fixed_tolerates_noise_where_most_of_the_image_stands_still() -> None:
+    """Bars above and below, a mask, a fixed camera: what differs decides on what is tolerated."""
+    moving, noise = maps(0, 2, (1, 3, 16, 16))
+    alone = method.motion_fixed_weight(moving, moving + 0.1 * noise, 0.6, 2.0)[..., 4:12, :]
+    present, warped = torch.zeros(2, 1, 3, 64, 16)
+    present[..., 24:40, :], warped[..., 24:40, :] = moving, moving + 0.1 * noise
+    barred = method.motion_fixed_weight(present, warped, 0.6, 2.0)[..., 28:36, :]
+    assert alone.mean() > 0.45
+    assert barred.mean() > 0.4
