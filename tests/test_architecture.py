@@ -41,6 +41,7 @@ ALLOWED = {
         "corruptions",
         "data",
         "errors",
+        "flow",
         "host",
         "metrics",
         "models",
