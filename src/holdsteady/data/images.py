@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from holdsteady.errors import ConfigError, VideoError
-from holdsteady.video.images import SUFFIXES
+from holdsteady.video.picture import SUFFIXES
 
 SHAPES = ("ellipse", "box", "star", "blob")
 

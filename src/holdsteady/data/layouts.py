@@ -12,7 +12,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from holdsteady.errors import ConfigError, VideoError
-from holdsteady.video.images import SUFFIXES
+from holdsteady.video.picture import SUFFIXES
 
 from .clips import Reader, Recording, Window
 from .formats import read_depth, read_dpt, read_dsp5, read_flo5, read_labels

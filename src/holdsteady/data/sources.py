@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from holdsteady.errors import ConfigError
-from holdsteady.video.images import SUFFIXES
+from holdsteady.video.picture import SUFFIXES
 
 from .cache import CachedVideo, FrameCache
 from .clips import ClipSource, Recording

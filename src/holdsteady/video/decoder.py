@@ -19,7 +19,7 @@ from av.video.stream import VideoStream
 from holdsteady.errors import VideoError
 
 from .clock import FrameClock, Timeline, timed_streams
-from .container import ends_early, has_flag, open_container, reason
+from .container import ends_early, exists, has_flag, open_container, reason
 
 # Decoders may need pictures from before a keyframe (open GOPs), so land a little earlier than asked.
 _SEEK_MARGIN = 1.0
@@ -57,7 +57,7 @@ class Decoder:
     def __init__(self, source: str) -> None:
         self.skipped = 0
         self._source = source
-        self._is_file = Path(source).is_file()
+        self._is_file = exists(Path(source)) and Path(source).is_file()
         self._open(careful=not self._is_file)
 
     def _open(self, *, careful: bool) -> None:

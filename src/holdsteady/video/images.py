@@ -1,27 +1,53 @@
-"""Reading a folder or a glob of images as a clip of 25 frames per second."""
+"""Reading image files as a clip of 25 frames per second."""
 
 import re
+import warnings
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
-from typing import Self, cast
+from typing import Self
 
-import cv2
 import numpy as np
 
 from holdsteady.errors import VideoError
 
 from .color import RGB
-from .frame import Pixels, VideoFrame, VideoInfo
+from .frame import VideoFrame, VideoInfo
+from .picture import Picture, read_picture
 
-SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp", ".bmp"})
 RATE = Fraction(25)
+# By depth and alpha.
+_PIX_FMT = {(False, False): "rgb24", (False, True): "rgba", (True, False): "rgb48le", (True, True): "rgba64le"}
 
 
 def natural_order(path: Path) -> list[tuple[int, int, str]]:
     """Sort key that puts `f2.png` before `f10.png`."""
     parts = re.split(r"(\d+)", path.name)
     return [(1, int(part), part) if part.isdecimal() else (0, 0, part) for part in parts]
+
+
+def image_info(name: str, first: Picture, rate: Fraction, frames: int, time_base: Fraction) -> VideoInfo:
+    """The facts of a clip of images, by the first of them."""
+    deep = bool(first.pixels.dtype == np.uint16)
+    return VideoInfo(
+        name=name,
+        width=first.pixels.shape[1],
+        height=first.pixels.shape[0],
+        rate=rate,
+        time_base=time_base,
+        pixel_aspect=Fraction(1),
+        display_matrix=None,
+        rotation=0,
+        colorspace=RGB,
+        color_range=2,
+        color_primaries=2,
+        color_trc=2,
+        pix_fmt=_PIX_FMT[deep, first.alpha is not None],
+        bits=16 if deep else 8,
+        start_time=Fraction(0),
+        frames=frames,
+        has_alpha=first.alpha is not None,
+    )
 
 
 class ImageReader:
@@ -37,6 +63,8 @@ class ImageReader:
             file can't be read or differs from the first in size or depth.
     """
 
+    skipped = concealed = 0
+
     def __init__(
         self, name: str, paths: Sequence[Path], start: float | None = None, duration: float | None = None
     ) -> None:
@@ -48,27 +76,9 @@ class ImageReader:
                 f"{name}: start {start:g} s is beyond the end "
                 f"({len(paths)} images, {float(len(paths) / RATE):g} s at {RATE} images per second)"
             )
-        pixels = _read(self._paths[0])
-        self._shape, self._dtype = pixels.shape, pixels.dtype
-        deep = pixels.dtype == np.uint16
-        self.info = VideoInfo(
-            name=name,
-            width=pixels.shape[1],
-            height=pixels.shape[0],
-            rate=RATE,
-            time_base=1 / RATE,
-            pixel_aspect=Fraction(1),
-            display_matrix=None,
-            rotation=0,
-            colorspace=RGB,
-            color_range=2,
-            color_primaries=2,
-            color_trc=2,
-            pix_fmt="rgb48le" if deep else "rgb24",
-            bits=16 if deep else 8,
-            start_time=Fraction(0),
-            frames=len(self._paths),
-        )
+        picture = read_picture(self._paths[0])
+        self._shape, self._dtype = picture.pixels.shape, picture.pixels.dtype
+        self.info = image_info(name, picture, RATE, len(self._paths), 1 / RATE)
 
     def __enter__(self) -> Self:
         return self
@@ -77,8 +87,9 @@ class ImageReader:
         """Nothing stays open between images."""
 
     def __iter__(self) -> Iterator[VideoFrame]:
+        warned = False
         for number, path in enumerate(self._paths):
-            pixels = _read(path)
+            pixels, alpha = read_picture(path)
             if pixels.shape != self._shape:
                 raise VideoError(
                     f"{path}: size {pixels.shape[1]}x{pixels.shape[0]} differs from "
@@ -90,21 +101,10 @@ class ImageReader:
                     f"{path}: {pixels.dtype.itemsize * 8} bits per component, but {self._paths[0].name} "
                     f"has {self.info.bits}; all images of a clip need one depth"
                 )
-            yield VideoFrame(pixels, number, self.info.time_base)
-
-
-def _read(path: Path) -> Pixels:
-    """RGB (H, W, 3) uint8 or uint16 of an image file; alpha is dropped, EXIF orientation applied."""
-    try:
-        data = np.frombuffer(path.read_bytes(), np.uint8)
-    except OSError as error:
-        raise VideoError(f"{path}: can't be read: {error.strerror}") from error
-    try:
-        image = cv2.imdecode(data, cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH) if data.size else None
-    except cv2.error as error:
-        raise VideoError(f"{path}: can't be decoded as an image: {error.err}") from error
-    if image is None:
-        raise VideoError(f"{path}: not an image that can be decoded ({data.size} bytes)")
-    if image.dtype not in (np.uint8, np.uint16):
-        raise VideoError(f"{path}: images of {image.dtype} are not supported; use 8 or 16 bits per component")
-    return cast(Pixels, cv2.cvtColor(image, cv2.COLOR_BGR2RGB))
+            if alpha is not None and not self.info.has_alpha:
+                if not warned:
+                    warnings.warn(f"{path}: its alpha is left out, for {self._paths[0].name} has none", stacklevel=2)
+                warned, alpha = True, None
+            elif alpha is None and self.info.has_alpha:
+                alpha = np.full(pixels.shape[:2], np.iinfo(pixels.dtype).max, pixels.dtype)
+            yield VideoFrame(pixels, number, self.info.time_base, alpha, path.stem)

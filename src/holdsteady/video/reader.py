@@ -1,15 +1,23 @@
 """Opening any source of frames: video file, images, raw stream on stdin, camera, URL."""
 
 import glob
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Protocol, Self
 
 from holdsteady.errors import VideoError
 
-from . import images
+from .animation import AnimationReader, page_format
+from .container import exists
 from .frame import VideoFrame, VideoInfo
+from .images import ImageReader, natural_order
+from .picture import FLOAT_SUFFIXES, SUFFIXES
 from .stream import StreamReader
+
+_IMAGES = SUFFIXES | FLOAT_SUFFIXES
+# A number in a file name, as printf and FFmpeg write it.
+_NUMBER = re.compile(r"%(?:0?\d+)?d")
 
 
 class Reader(Protocol):
@@ -17,55 +25,98 @@ class Reader(Protocol):
 
     info: VideoInfo
 
+    @property
+    def skipped(self) -> int:
+        """Damaged packets that could not be decoded so far."""
+
+    @property
+    def concealed(self) -> int:
+        """Frames so far that are damaged in part."""
+
     def __enter__(self) -> Self: ...
     def __exit__(self, *exc: object) -> None: ...
     def __iter__(self) -> Iterator[VideoFrame]: ...
 
 
-def open_video(source: str, *, start: float | None = None, duration: float | None = None) -> Reader:
+def open_video(
+    source: str, *, start: float | None = None, duration: float | None = None, deinterlace: bool = False
+) -> Reader:
     """Open a source of frames.
 
     Args:
-        source: A video file; a folder or glob of PNG, JPEG, TIFF, WebP or BMP images; `-` for a raw
-            y4m stream on stdin; digits for a camera; or a URL (contains `://`).
+        source: A video file; a folder, glob or numbered pattern (`frame_%04d.png`) of PNG, JPEG, TIFF, WebP, BMP,
+            OpenEXR or Radiance HDR images; an animated WebP or PNG or a multi-page TIFF; `-` for a raw y4m stream on
+            stdin; digits for a camera; or a URL (contains `://`). What exists as a file is one, whatever its name.
         start: Seconds to skip, counted from the first frame.
         duration: Seconds to read from there.
+        deinterlace: Make whole pictures of interlaced ones, one for each; of no effect on images.
 
     Returns:
         The reader. It decodes as it is iterated, and holds a few frames at most.
 
     Raises:
         VideoError: The source is missing, empty, not a video, or ends before `start`. While
-            iterating: it is truncated or damaged; the frames before that have been yielded.
+            iterating: it is truncated, or damaged beyond what can be passed over; the frames before that have been
+            yielded.
     """
     if start is not None and start < 0:
         raise VideoError(f"{source}: start is {start:g} s, but can't be negative")
     if duration is not None and duration <= 0:
         raise VideoError(f"{source}: duration is {duration:g} s, but has to be above 0")
     paths = _image_paths(source)
-    if paths is not None:
-        return images.ImageReader(source, paths, start, duration)
-    return StreamReader(source, start, duration)
+    pages = page_format(paths[0]) if paths is not None and paths == [Path(source)] else None
+    if paths is None or pages == "PNG":  # FFmpeg composes an animated PNG at its full depth
+        return StreamReader(source, start, duration, deinterlace=deinterlace)
+    if pages is not None:
+        return AnimationReader(source, paths[0], start, duration)
+    return ImageReader(source, paths, start, duration)
 
 
 def _image_paths(source: str) -> list[Path] | None:
     """The image files that a source means, or None if it is something else."""
     path = Path(source)
-    if path.is_dir():
+    what = "no images found"
+    if not exists(path):
+        if "://" in source:
+            return None
+        if _NUMBER.search(path.name):
+            found = _numbered(path)
+            what = "no images with such names found"
+        elif any(sign in source for sign in "*?["):
+            found = _globbed(path)
+        else:
+            return None
+    elif path.is_dir():
         try:
-            found = [item for item in path.iterdir() if item.suffix.lower() in images.SUFFIXES]
+            found = [item for item in path.iterdir() if not item.name.startswith(".")]
         except OSError as error:
             raise VideoError(f"{source}: the folder can't be read: {error.strerror}") from error
-        found = [item for item in found if not item.name.startswith(".")]
-    elif path.is_file():
-        if path.suffix.lower() not in images.SUFFIXES:
-            return None
-        found = [path]
-    elif "://" not in source and any(sign in source for sign in "*?["):
-        matches = glob.glob(source)  # noqa: PTH207 - Path.glob refuses absolute patterns
-        found = [Path(item) for item in matches if Path(item).suffix.lower() in images.SUFFIXES]
     else:
-        return None
+        found = [path]
+        if path.suffix.lower() not in _IMAGES:
+            return None
+    found = [item for item in found if item.suffix.lower() in _IMAGES]
     if not found:
-        raise VideoError(f"{source}: no images found; {', '.join(sorted(images.SUFFIXES))} are read")
-    return sorted(found, key=images.natural_order)
+        raise VideoError(
+            f"{source}: {what}; {', '.join(sorted(_IMAGES))} are read from a folder, 'folder/*.png' or "
+            "'folder/frame_%04d.png'"
+        )
+    return sorted(found, key=natural_order)
+
+
+def _numbered(pattern: Path) -> list[Path]:
+    """The files whose names have a number in the place of `%d` or `%04d`, of any number of digits."""
+    texts = [re.escape(part) for part in _NUMBER.split(pattern.name)]
+    name = re.compile(r"\d+".join(texts))
+    return [item for item in pattern.parent.glob("*") if name.fullmatch(item.name)] if pattern.parent.is_dir() else []
+
+
+def _globbed(pattern: Path) -> list[Path]:
+    """The files that match; brackets in the name of a folder that exists mean themselves."""
+    folder = next((parent for parent in pattern.parents if exists(parent)), Path())
+    rest = str(pattern.relative_to(folder))
+    for text in (rest, rest.replace("[", "[[]")):  # if brackets as a choice match nothing, they are brackets
+        found = glob.glob(str(Path(glob.escape(str(folder))) / text))  # noqa: PTH207 - Path.glob refuses some patterns
+        if found:
+            return [Path(item) for item in found]
+    return []

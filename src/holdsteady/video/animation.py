@@ -1,0 +1,111 @@
+"""Reading the pages of one image file as a clip: animated WebP, multi-page TIFF."""
+
+from collections.abc import Iterator
+from fractions import Fraction
+from pathlib import Path
+from typing import Any, Self, cast
+
+import cv2
+import numpy as np
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from holdsteady.errors import VideoError
+
+from .frame import VideoFrame, VideoInfo
+from .images import RATE, image_info
+from .picture import Picture, bits, from_opencv, from_pillow
+
+_SUBFILE, _REDUCED = 254, 1  # TIFF's mark of a smaller copy of another page
+_MILLISECOND = Fraction(1, 1000)
+
+
+def page_format(path: Path) -> str | None:
+    """WEBP, TIFF or PNG for a file with several pictures of these formats, None for all else."""
+    try:
+        with Image.open(path) as image:
+            return image.format if image.format in ("WEBP", "TIFF", "PNG") and _pages(image) > 1 else None
+    except (UnidentifiedImageError, OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+        return None
+
+
+def _pages(image: Image.Image) -> int:
+    return cast(int, getattr(image, "n_frames", 1))
+
+
+class AnimationReader:
+    """The pictures of one file with their times, or 25 a second where the format has none.
+
+    Args:
+        name: The source as the user gave it.
+        path: The file.
+        start, duration: Seconds to skip and to keep.
+
+    Raises:
+        VideoError: Nothing is left after `start`. While iterating: a page can't be decoded, or has another size or
+            depth than the first.
+    """
+
+    skipped = concealed = 0
+
+    def __init__(self, name: str, path: Path, start: float | None, duration: float | None) -> None:
+        self._name, self._path = name, path
+        self._image = Image.open(path)
+        self._data = np.memmap(path, np.uint8, "r")
+        begin = Fraction(start or 0).limit_denominator(10**6)  # 0.2 as 1/5
+        times = [(page, time) for page, time in self._times() if time >= begin]
+        if duration is not None:
+            times = [(page, time) for page, time in times if time < begin + Fraction(duration).limit_denominator(10**6)]
+        if not times:
+            raise VideoError(f"{name}: has no picture after {start or 0:g} s; it is shorter than that")
+        self._selected = times
+        self._first = self._read(times[0][0])
+        self.info: VideoInfo = image_info(name, self._first, self._rate, len(times), self._base)
+
+    def _times(self) -> list[tuple[int, Fraction]]:
+        """Every page and its time in seconds; sets the rate and the time base too."""
+        self._base, self._rate = 1 / RATE, RATE
+        pages = range(_pages(self._image))
+        if self._image.format == "TIFF":
+            kept = []
+            for page in pages:
+                self._image.seek(page)
+                if not cast(Any, self._image).tag_v2.get(_SUBFILE, 0) & _REDUCED:
+                    kept.append(page)
+            return [(page, number / RATE) for number, page in enumerate(kept)]
+        self._base = _MILLISECOND
+        times, end = [], 0
+        for page in pages:
+            self._image.seek(page)
+            self._image.load()
+            times.append((page, end * _MILLISECOND))
+            end += int(self._image.info.get("duration", 0)) or 100
+        self._rate = (len(times) / (end * _MILLISECOND)).limit_denominator(1001)
+        return times
+
+    def _read(self, page: int) -> Picture:
+        try:
+            self._image.seek(page)
+            if bits(self._image) <= 8:
+                return from_pillow(ImageOps.exif_transpose(self._image))
+            done, found = cv2.imdecodemulti(self._data, cv2.IMREAD_UNCHANGED, range=(page, page + 1))
+        except (OSError, ValueError, SyntaxError, cv2.error) as error:
+            raise VideoError(f"{self._name}: picture {page} can't be decoded: {error}") from error
+        if not done or len(found) != 1:
+            raise VideoError(f"{self._name}: picture {page} can't be decoded")
+        return from_opencv(found[0], self._path)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._image.close()
+
+    def __iter__(self) -> Iterator[VideoFrame]:
+        for page, time in self._selected:
+            picture = self._read(page)
+            if picture.pixels.shape != self._first.pixels.shape or picture.pixels.dtype != self._first.pixels.dtype:
+                raise VideoError(
+                    f"{self._name}: picture {page} has another size or depth than the first; split the file there"
+                )
+            alpha = picture.alpha if self.info.has_alpha else None
+            yield VideoFrame(picture.pixels, round(time / self._base), self._base, alpha)

@@ -1,0 +1,111 @@
+"""The times of frames where those of the file jump, begin late, or are missing."""
+
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+
+from holdsteady.video import open_video
+
+
+def times_of(source, **options):
+    with open_video(str(source), **options) as reader:
+        return [float(frame.time) for frame in reader]
+
+
+def even(count, first=0.0, step=0.04):
+    return pytest.approx([first + k * step for k in range(count)], abs=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("name", "codec"),
+    [
+        ("a.ts", "libx264"),
+        ("a.mpg", "mpeg2video"),
+        ("a.vob", "mpeg2video"),
+        ("a.flv", "flv"),
+    ],
+)
+def test_recordings_in_one_file_go_on_where_the_last_ended(make_clip, pictures, name, codec):
+    path = Path(make_clip(name, pictures, codec=codec, options={}))
+    data = path.read_bytes()
+    path.write_bytes(data * 3 if name != "a.flv" else data + data[13:] * 2)
+    times = times_of(path)
+    assert times == even(60, times[0])
+    if name != "a.flv":
+        assert times_of(path, start=1.0) == even(35, times[25])
+        with open_video(str(path), start=1.0, duration=0.2) as reader:
+            parts = list(reader)
+        with open_video(str(path)) as reader:
+            whole = list(reader)[25:30]
+        for part, wanted in zip(parts, whole, strict=True):
+            np.testing.assert_array_equal(part.pixels, wanted.pixels)
+
+
+def remuxed(source, path, moved):
+    """A copy whose packets' times are changed by a function of the packet's number and its time base."""
+    with av.open(source) as whole, av.open(str(path), "w") as container:
+        stream = container.add_stream_from_template(whole.streams.video[0])
+        for number, packet in enumerate(packet for packet in whole.demux(video=0) if packet.size):
+            ticks = round(moved(number) / packet.time_base)
+            packet.pts, packet.dts = packet.pts + ticks, packet.dts + ticks
+            packet.stream = stream
+            container.mux(packet)
+    return path
+
+
+PLAIN = {"bf": "0", "crf": "20"}
+
+
+def test_a_clock_far_ahead_is_closed_up_in_a_transport_stream_and_a_slide_stays_in_mp4(make_clip, pictures, tmp_path):
+    source = make_clip("a.ts", pictures, options=PLAIN)
+    times = times_of(remuxed(source, tmp_path / "far.ts", lambda number: 1000 if number >= 10 else 0))
+    assert times == even(20, times[0])
+    for name in ("slide.mp4", "slide.mkv"):
+        times = times_of(remuxed(source, tmp_path / name, lambda number: 20 if number >= 10 else 0))
+        assert np.diff(times) == pytest.approx([0.04] * 9 + [20.04] + [0.04] * 9, abs=2e-3)
+    times = times_of(remuxed(source, tmp_path / "pause.ts", lambda number: 5 if number >= 10 else 0))
+    assert np.diff(times)[9] == pytest.approx(5.04, abs=1e-3)
+
+
+def test_a_wrapped_clock(make_clip, pictures, tmp_path):
+    wrap = 2**33 / 90000
+    path = remuxed(make_clip("a.ts", pictures, options=PLAIN), tmp_path / "wrap.ts", lambda _: wrap - 0.4 - 1.4)
+    times = times_of(path)
+    assert np.diff(times) == pytest.approx([0.04] * 19, abs=1e-3)
+
+
+def test_frame_rates_that_vary_are_kept(make_clip, pictures):
+    pts = [0, 40, 90, 100, 180, 300, 333, 1000, 6000, 26000]
+    path = make_clip("a.mkv", pictures[:10], pts=pts, time_base=Fraction(1, 1000))
+    assert times_of(path) == pytest.approx([t / 1000 for t in pts])
+
+
+@pytest.mark.parametrize(
+    ("name", "codec", "options"),
+    [
+        ("a.h264", "libx264", {}),
+        ("a.h264", "libx264", {"bf": "0"}),
+        ("a.hevc", "libx265", {"x265-params": "log-level=none"}),
+        ("a.m2v", "mpeg2video", {"bf": "2"}),
+        ("a.mjpeg", "mjpeg", {}),
+        ("a.avi", "mpeg4", {"bf": "2"}),
+        ("a.avi", "libx264", {}),
+        ("b.avi", "ffv1", {}),
+    ],
+)
+def test_files_without_times_begin_at_zero(make_clip, pictures, name, codec, options):
+    pix_fmt = "yuvj420p" if codec == "mjpeg" else "yuv420p"
+    path = make_clip(name, pictures, codec=codec, pix_fmt=pix_fmt, options=options)
+    assert times_of(path) == even(20)
+    assert times_of(path, start=0.4, duration=0.2) == even(5, 0.4)
+
+
+def test_the_origin_is_the_first_frame_of_the_source(make_clip, pictures, tmp_path):
+    path = remuxed(make_clip("a.mkv", pictures, options=PLAIN), tmp_path / "late.mkv", lambda _: 3)
+    for start in (None, 0.4):
+        with open_video(str(path), start=start) as reader:
+            assert reader.info.origin == 3
+            assert next(iter(reader)).time == pytest.approx(3 + (start or 0))
