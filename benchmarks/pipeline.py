@@ -19,7 +19,8 @@ import torch
 
 from holdsteady import stabilize, video, zoo
 from holdsteady.allocator import keep_freed_memory
-from holdsteady.models.runner import FrameRunner, resolve_adapters
+from holdsteady.loading import resolve_adapters
+from holdsteady.models.runner import FrameRunner
 
 WIDTH, HEIGHT = 640, 480
 

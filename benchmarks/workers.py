@@ -18,7 +18,7 @@ from functools import partial
 from multiprocessing.connection import Connection
 from typing import Any
 
-from holdsteady.models.contract import in_one_line
+from holdsteady.errors import in_one_line
 
 _CONTEXT = multiprocessing.get_context("forkserver")
 _WARM = 2  # the first has no state, the second is the first with one

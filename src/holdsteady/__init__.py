@@ -8,6 +8,9 @@ from holdsteady.host.cost import Cost
 from holdsteady.host.points import PointTable, points
 from holdsteady.host.stabilized import StabilizedModel
 from holdsteady.host.state import StreamState
+from holdsteady.loading import load
+from holdsteady.models.card import ModelCard
+from holdsteady.models.model import Model
 
 __version__ = "0.1.0"
 
@@ -15,10 +18,13 @@ __all__ = [
     "Adapter",
     "AdapterConfig",
     "Cost",
+    "Model",
+    "ModelCard",
     "Point",
     "PointTable",
     "StabilizedModel",
     "StreamState",
+    "load",
     "load_adapter",
     "make_config",
     "points",

@@ -1,8 +1,11 @@
 """Every error that holdsteady raises on purpose. Each is also the builtin that it specialises."""
 
 import difflib
+import sysconfig
+import traceback
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 
 class HoldsteadyError(Exception):
@@ -79,3 +82,14 @@ def extra(name: str, purpose: str) -> Iterator[None]:
         raise MissingExtraError(
             f"{purpose} needs {error.name}, which is not installed: pip install 'holdsteady[{name}]'"
         ) from error
+
+
+def in_one_line(error: BaseException) -> str:
+    """What somebody else's program raised: the type, the first line of the text, and the last place of its own."""
+    text = str(error).strip().partition("\n")[0]
+    places = traceback.extract_tb(error.__traceback__)
+    libraries = (str(Path(__file__).parent), sysconfig.get_paths()["stdlib"], "<frozen")
+    foreign = [place for place in places if "site-packages" not in Path(place.filename).parts]
+    own = [place for place in foreign if not place.filename.startswith(libraries)] or foreign or places
+    where = f" ({Path(own[-1].filename).name}, line {own[-1].lineno})" if own else ""
+    return f"{type(error).__name__}: {text}{where}"

@@ -76,14 +76,16 @@ class Classes(nn.Module):
 
 
 class Counting(nn.Module):
-    """Knows how many frames of the clip it has seen: the first one it gets more than once."""
+    """Knows how many whole frames of the clip it has seen, beside parts of the first and the first more than once."""
 
     def __init__(self):
         super().__init__()
         self.last, self.frames = None, -1
 
     def forward(self, frame):
-        if self.last is None or not torch.equal(frame, self.last):
+        if self.last is None or frame.shape != self.last.shape:
+            self.last, self.frames = frame.clone(), 0
+        elif not torch.equal(frame, self.last):
             self.last, self.frames = frame.clone(), self.frames + 1
         return frame
 

@@ -10,7 +10,7 @@ from cli.helpers import Cli, difference, frames_of, texture, write_clip
 from safetensors.torch import save_file
 
 import holdsteady as hs
-from holdsteady.models.loaders import load_model
+from holdsteady.loading import load
 
 Model = Callable[[str], str]
 
@@ -137,7 +137,11 @@ def test_models_that_can_not_be_had(cli: Cli, model: Model, carphone: str, tmp_p
         (model("make_blurr"), None, "defines no 'make_blurr' (did you mean make_blur"),
         ("nafnet16-denoize", None, "(did you mean nafnet16-denoise?)"),
         ("lraspp_mobilenet_v3_larg", None, "(did you mean lraspp_mobilenet_v3_large"),
-        (blur, "other.safetensors", "other.safetensors does not fit Blur: "),
+        (
+            blur,
+            "other.safetensors",
+            "other.safetensors does not fit Blur: conv.weight is (5, 1, 3, 3), not (3, 1, 3, 3)",
+        ),
         (blur, "text.safetensors", "text.safetensors"),
         (blur, "gone.safetensors", "no weights file 'gone.safetensors'"),
         (model("invert"), "other.safetensors", "a function has no weights to load"),
@@ -145,10 +149,6 @@ def test_models_that_can_not_be_had(cli: Cli, model: Model, carphone: str, tmp_p
         done = cli("run", carphone, "out.mp4", "--model", spec, *(["--weights", weights] if weights else []))
         assert done.code == 1
         assert words in done.error
-    assert (
-        "size mismatch for conv.weight"
-        in cli("run", carphone, "out.mp4", "--model", blur, "--weights", "other.safetensors").error
-    )
     assert not Path("out.mp4").exists()
 
 
@@ -160,8 +160,7 @@ def test_models_that_fail(cli: Cli, model: Model, carphone: str, untouched: Call
     untouched()
     for name, words in {
         spec: f"the model failed at frame 3: KeyError: 'gone' (tiny_models.py, line {line})",
-        "classifier.py:model": "the model gives torch.float32 (1, 3), not a floating image (B, C, H, W) or (B, H, W)",
-        model("Classes"): "the model gives torch.int64 (1, 144, 176), not a floating image",
+        "classifier.py:model": "the model gives torch.float32 (1, 3), not an image (B, C, H, W) or (B, H, W)",
     }.items():
         done = cli("run", carphone, "out.mp4", "--model", name)
         assert done.code == 1
@@ -171,7 +170,7 @@ def test_models_that_fail(cli: Cli, model: Model, carphone: str, untouched: Call
 
 def test_adapters_that_can_not_be_had(cli: Cli, model: Model, carphone: str) -> None:
     spec = model("Blur")
-    steady = hs.stabilize(load_model(spec), "simple-learned", example=torch.rand(1, 3, 48, 48), points=["conv"])
+    steady = hs.stabilize(load(spec), "simple-learned", example=torch.rand(1, 3, 48, 48), points=["conv"])
     for name in ("good", "damaged", "empty", "bad-weights"):
         steady.save(name)
     Path("damaged/adapter.json").write_text("{")

@@ -7,7 +7,7 @@ import torch
 from cli.helpers import Cli
 
 import holdsteady as hs
-from holdsteady.models.loaders import load_model
+from holdsteady.loading import load
 
 Model = Callable[[str], str]
 SIZE = ("--cost", "--size", "48x32")
@@ -21,7 +21,7 @@ def test_the_rows_are_those_of_the_model(cli: Cli, model: Model) -> None:
     done = cli("points", model("WideBlur"), *SIZE, "--kind", "controlled", "--preset", "paper", "-s", "conv")
     assert done.code == 0, done.err
     frame = torch.rand(1, 3, 32, 48)
-    base = load_model(model("WideBlur"))
+    base = load(model("WideBlur"))
     expected = hs.stabilize(base, "controlled", example=frame, points="conv", preset="paper").cost(frame)
     assert rows_of(done.out) == [list(row) for row in expected.cells()]
     head = 9 * ((32 + 9) * 64 + 2 * 64 * 64 + 64 * 3)
@@ -40,7 +40,7 @@ def test_without_a_kind_it_is_a_light_spatial_adapter(cli: Cli, model: Model) ->
 
 
 def test_adapters_as_in_run(cli: Cli, model: Model, tmp_path: Path) -> None:
-    base = load_model(model("Blur"))
+    base = load(model("Blur"))
     frame = torch.rand(1, 3, 32, 48)
     hs.stabilize(base, "simple-learned", example=frame, points="input").save(tmp_path / "mine")
     done = cli("points", model("Blur"), *SIZE, "--adapter", "mine/+output-fixed:0.5")

@@ -13,7 +13,7 @@ from cli.helpers import Cli, Picture, difference, frames_of, info_of, texture, t
 
 import holdsteady as hs
 from holdsteady import zoo
-from holdsteady.models.loaders import load_model
+from holdsteady.loading import load
 
 Model = Callable[[str], str]
 
@@ -107,7 +107,7 @@ def brightness_changes(frames: list[Picture]) -> float:
 )
 def test_saved_adapter(cli: Cli, model: Model, carphone: str, kind: str, settings: dict[str, float]) -> None:
     spec = model("Blur")
-    base = load_model(spec)
+    base = load(spec)
     torch.manual_seed(0)
     steady = hs.stabilize(base, kind, example=torch.rand(1, 3, 144, 176), **settings)
     steady.save("saved")
@@ -160,10 +160,11 @@ def test_depth_is_shown_grey_by_the_range_of_the_first_frame(cli: Cli, model: Mo
     options = ("--model", model("Depth"), "--adapter", "none", "--duration", 0.15)
     result = run_to_pngs(cli, carphone, "out", *options)
     grey = [frame.astype(float).mean(axis=2) for frame in frames_of(carphone)[:5]]
-    low, high = grey[0].min(), grey[0].max()
-    for shown, brightness in zip(result, grey, strict=True):
+    low, high = np.quantile(grey[0], (0.002, 0.998))
+    for number, (shown, brightness) in enumerate(zip(result, grey, strict=True)):
         wanted = np.clip((brightness - low) / (high - low), 0, 1) * 255
-        assert np.abs(shown - wanted[..., None]).max() < 0.6
+        # The range follows slowly.
+        assert np.abs(shown - wanted[..., None]).max() < (0.6 if number == 0 else 5)
 
 
 def test_logits_are_shown_as_colours(cli: Cli, model: Model, carphone: str) -> None:

@@ -21,7 +21,7 @@ from holdsteady.evaluation.evaluate import Row, drift, evaluate, summarise
 from holdsteady.evaluation.footage import recipe_footage, video_footage, videos
 from holdsteady.evaluation.scoring import ClassScorer, DepthScorer
 from holdsteady.metrics import VideoScores
-from holdsteady.models.loaders import save_weights
+from holdsteady.models.weights import save_weights
 from holdsteady.report.evaluation import save_results
 from holdsteady.training.recipe import make_recipe
 

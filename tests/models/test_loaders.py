@@ -11,7 +11,8 @@ from torch import Tensor, nn
 from torchvision import models
 
 from holdsteady.errors import ModelError
-from holdsteady.models.loaders import ImageNetNormalized, load_model
+from holdsteady.loading import load
+from holdsteady.models.model import Model
 from holdsteady.models.nafnet import NAFNet
 
 FILE = """
@@ -86,7 +87,7 @@ def spec(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Spec:
 @pytest.mark.parametrize("name", ["Scale", "scale", "make", "make_function", "function"])
 def test_class_instance_factory_and_function(spec: Spec, name: str) -> None:
     frame = torch.rand(1, 3, 4, 5)
-    model = load_model(spec(name))
+    model = load(spec(name))
     with torch.no_grad():
         torch.testing.assert_close(model(frame), 0.5 * frame)
     assert not (isinstance(model, nn.Module) and model.training)
@@ -95,7 +96,7 @@ def test_class_instance_factory_and_function(spec: Spec, name: str) -> None:
 def test_weights_are_loaded(spec: Spec, tmp_path: Path) -> None:
     save_file({"factor": torch.tensor(0.25)}, tmp_path / "w.safetensors")
     frame = torch.rand(1, 3, 4, 5)
-    torch.testing.assert_close(load_model(spec("make"), tmp_path / "w.safetensors")(frame).detach(), 0.25 * frame)
+    torch.testing.assert_close(load(spec("make"), tmp_path / "w.safetensors")(frame).detach(), 0.25 * frame)
 
 
 @pytest.mark.parametrize(
@@ -110,7 +111,7 @@ def test_weights_are_loaded(spec: Spec, tmp_path: Path) -> None:
 )
 def test_what_is_no_model(spec: Spec, name: str, words: str) -> None:
     with pytest.raises(ModelError, match=words):
-        load_model(spec(name))
+        load(spec(name))
 
 
 def test_a_file_that_shares_its_name_with_a_library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -118,23 +119,23 @@ def test_a_file_that_shares_its_name_with_a_library(tmp_path: Path, monkeypatch:
     library = sys.modules["torch"]
     (tmp_path / "torch.py").write_text("def model(frame):\n    return frame\n")
     frame = torch.rand(1, 3, 4, 5)
-    assert load_model(f"{tmp_path / 'torch.py'}:model")(frame) is frame
+    assert load(f"{tmp_path / 'torch.py'}:model")(frame) is frame
     assert sys.modules["torch"] is library
 
 
 def test_a_file_without_a_name(spec: Spec) -> None:
     with pytest.raises(ModelError, match=r"name what to take from the file, as in .*net\.py:make_model"):
-        load_model(spec("")[:-1])
+        load(spec("")[:-1])
     with pytest.raises(ModelError, match="defines no ''"):
-        load_model(spec(""))
+        load(spec(""))
 
 
 def test_names_of_shipped_and_torchvision_models() -> None:
-    assert isinstance(load_model("nafnet16-denoise"), NAFNet)
+    assert isinstance(load("nafnet16-denoise"), NAFNet)
     with pytest.raises(ModelError, match=r"did you mean nafnet16-denoise\?"):
-        load_model("nafnet-denoise")
+        load("nafnet-denoise")
     with pytest.raises(ModelError, match="did you mean lraspp_mobilenet_v3_large"):
-        load_model("lraspp_mobilenet_v3")
+        load("lraspp_mobilenet_v3")
 
 
 def test_torchvision_model_with_weights_from_a_file(tmp_path: Path) -> None:
@@ -142,12 +143,12 @@ def test_torchvision_model_with_weights_from_a_file(tmp_path: Path) -> None:
     original = models.get_model("lraspp_mobilenet_v3_large", weights=None, weights_backbone=None).eval()
     path = tmp_path / "w.safetensors"
     save_file(original.state_dict(), path)
-    model = load_model("lraspp_mobilenet_v3_large", path)
-    assert isinstance(model, ImageNetNormalized)
+    model = load("lraspp_mobilenet_v3_large", path)
+    assert isinstance(model, Model)
     frame = torch.rand(1, 3, 32, 32)
     mean, std = torch.tensor([0.485, 0.456, 0.406]), torch.tensor([0.229, 0.224, 0.225])
     with torch.inference_mode():
         wanted: Tensor = original((frame - mean[:, None, None]) / std[:, None, None])["out"]
         torch.testing.assert_close(model(frame)["out"], wanted)
     with pytest.raises(ModelError, match=r"w\.safetensors does not fit NAFNet: "):
-        load_model("nafnet16-denoise", path)
+        load("nafnet16-denoise", path)

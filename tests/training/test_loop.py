@@ -18,7 +18,9 @@ from training.conftest import CARPHONE
 
 import holdsteady as hs
 from holdsteady.errors import ConfigError, TrainingError
-from holdsteady.models.loaders import ImageNetNormalized, load_model, load_weights, save_weights
+from holdsteady.loading import load
+from holdsteady.models.model import Model
+from holdsteady.models.weights import load_weights, save_weights
 from holdsteady.training.checkpoint import save_checkpoint
 from holdsteady.training.loop import train
 from holdsteady.training.recipe import make_recipe
@@ -66,7 +68,7 @@ def test_the_folder_is_an_adapter_with_its_history(plain: dict[str, Any], tmp_pa
     folder = tmp_path / "out"
     outcome = train(make_recipe(plain), folder, accelerator="cpu")
     assert (outcome.steps, outcome.reason) == (4, "steps")
-    steady = hs.stabilize(load_model(plain["model"]), folder)
+    steady = hs.stabilize(load(plain["model"]), folder)
     assert steady.adapter(0).provenance["corruption"] == "gaussian:sigma=0.1"
     assert make_recipe(yaml.safe_load((folder / "recipe.yaml").read_text())) == make_recipe(plain)
     assert json.loads((folder / "data.json").read_text())["validation"][0]["files"] == [str(CARPHONE)]
@@ -79,7 +81,7 @@ def test_the_folder_is_an_adapter_with_its_history(plain: dict[str, Any], tmp_pa
 
 
 def test_the_base_never_moves(plain: dict[str, Any], tmp_path: Path) -> None:
-    before = {name: value.clone() for name, value in load_model(plain["model"]).state_dict().items()}
+    before = {name: value.clone() for name, value in load(plain["model"]).state_dict().items()}
     train(make_recipe(plain, ["train=both"]), tmp_path / "both", accelerator="cpu")
     moved = load_file(tmp_path / "both" / "base.safetensors")
     assert moved.keys() == before.keys()
@@ -88,7 +90,7 @@ def test_the_base_never_moves(plain: dict[str, Any], tmp_path: Path) -> None:
     assert not (tmp_path / "adapter" / "base.safetensors").exists()
     train(make_recipe(plain, ["train=base"]), tmp_path / "base", accelerator="cpu")
     assert not (tmp_path / "base" / "adapter.safetensors").exists()
-    load_model(plain["model"], tmp_path / "base" / "base.safetensors")
+    load(plain["model"], tmp_path / "base" / "base.safetensors")
 
 
 @pytest.mark.slow
@@ -298,9 +300,9 @@ def test_outputs_of_another_size(plain: dict[str, Any], models: Path, tmp_path: 
 
 
 def test_weights_behind_a_normalization_come_back(tmp_path: Path) -> None:
-    model = ImageNetNormalized(torch.nn.Conv2d(3, 3, 1))
+    model = Model(torch.nn.Conv2d(3, 3, 1), mean=0.5)
     save_weights(model, tmp_path / "weights.safetensors")
-    other = ImageNetNormalized(torch.nn.Conv2d(3, 3, 1))
+    other = Model(torch.nn.Conv2d(3, 3, 1), mean=0.5)
     load_weights(other, tmp_path / "weights.safetensors")
     assert all(torch.equal(a, b) for a, b in zip(model.parameters(), other.parameters(), strict=True))
 

@@ -13,7 +13,7 @@ from rich.markup import escape
 from holdsteady.cli import options
 from holdsteady.corruptions import CORRUPTIONS
 from holdsteady.errors import ConfigError, MissingExtraError
-from holdsteady.models.loaders import load_model
+from holdsteady.loading import load
 
 
 def evaluate(
@@ -77,7 +77,7 @@ def evaluate(
     if "all" in corruptions:
         corruptions = [spec for given in corruptions for spec in (CORRUPTIONS if given == "all" else [given])]
     picked = options.pick_device(device)
-    loaded = load_model(model, weights)
+    loaded = load(model, weights)
     rows = contenders.baselines(inner=isinstance(loaded, torch.nn.Module)) if baselines else [contenders.BASE]
     named = {contender.label for contender in rows}
     rows += [one for one in contenders.trained(adapter or []) if one.label not in named]

@@ -15,7 +15,7 @@ from holdsteady.adapters.config import OUTPUT_KINDS, AdapterConfig
 from holdsteady.cli import options
 from holdsteady.errors import ConfigError, VideoError
 from holdsteady.host.attach import AdapterLike, stabilize
-from holdsteady.models.runner import resolve_adapters
+from holdsteady.loading import resolve_adapters
 
 
 @options.takes_run_options(without=("dtype",))

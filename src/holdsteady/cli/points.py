@@ -12,14 +12,12 @@ from rich.table import Table
 from holdsteady.adapters.config import make_config
 from holdsteady.adapters.presets import DEFAULT_KIND
 from holdsteady.cli import options
-from holdsteady.errors import ConfigError, HoldsteadyError, ModelError
+from holdsteady.errors import ConfigError, HoldsteadyError, ModelError, in_one_line
 from holdsteady.host.attach import AdapterLike, stabilize
 from holdsteady.host.cost import COLUMNS
 from holdsteady.host.points import points as list_points
 from holdsteady.host.points import select_points
-from holdsteady.models.contract import in_one_line
-from holdsteady.models.loaders import load_model
-from holdsteady.models.runner import resolve_adapters
+from holdsteady.loading import load, resolve_adapters
 
 
 def points(
@@ -66,7 +64,7 @@ def points(
     picked = options.pick_device(device)
     height, width = _size(size)
     adapters = _adapters(cost, kind, preset, adapter, select)
-    loaded = load_model(model, weights)
+    loaded = load(model, weights)
     if isinstance(loaded, torch.nn.Module):
         loaded = loaded.to(picked)
     frame = torch.rand(1, 3, height, width, device=picked)

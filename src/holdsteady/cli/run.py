@@ -7,8 +7,8 @@ import typer
 
 from holdsteady import video
 from holdsteady.cli import options
-from holdsteady.models.loaders import load_model
-from holdsteady.models.runner import FrameRunner, resolve_adapters
+from holdsteady.loading import load, resolve_adapters
+from holdsteady.models.runner import FrameRunner
 
 
 @options.takes_run_options()
@@ -55,7 +55,7 @@ def run(
     video.open_cuts(how.cuts)
     loaded = resolve_adapters(adapter)
     runner = FrameRunner(
-        load_model(model, weights), loaded, strength=strength, device=how.device, dtype=how.dtype, compile=compile
+        load(model, weights), loaded, strength=strength, device=how.device, dtype=how.dtype, compile=compile
     )
     with options.frame_progress(Path(source).name or source) as progress:
         summary = video.run(source, sink, runner.step, how, on_cut=runner.reset, progress=progress)

@@ -16,8 +16,8 @@ from holdsteady.adapters.files import WEIGHTS_NAME
 from holdsteady.errors import ConfigError
 from holdsteady.host.attach import AdapterLike, stabilize
 from holdsteady.host.stabilized import StabilizedModel
-from holdsteady.models.loaders import load_weights
-from holdsteady.models.runner import resolve_adapters
+from holdsteady.loading import resolve_adapters
+from holdsteady.models.weights import load_weights
 from holdsteady.training.folder import BASE_NAME, RECIPE_NAME
 
 #: The sweeps of the paper (arXiv 2512.03014): weights of the present, and standard deviations in frames.

@@ -15,7 +15,8 @@ from holdsteady.evaluation.contenders import Contender, Run, now
 from holdsteady.evaluation.footage import Footage
 from holdsteady.evaluation.intervals import bootstrap_interval
 from holdsteady.evaluation.scoring import Scorer, both_flows, make_scorer
-from holdsteady.models.contract import crop_to, image_of, pad_to, try_model
+from holdsteady.models.sizes import crop_to, pad_to, try_model
+from holdsteady.models.values import image_of
 from holdsteady.objective.distances import IGNORED_CLASS
 
 
@@ -125,8 +126,9 @@ def _one_clip(
     for moment in clip.play():
         clean = moment.clean.to(device)
         if not runs:
-            stride, example = try_model(model, clean)
-            runs = [Run(contender, model, example) for contender in contenders]
+            trial = try_model(model, clean)
+            stride = trial.multiple
+            runs = [Run(contender, model, trial.example) for contender in contenders]
         frame = pad_to(clean if corrupt is None else corrupt(clean), stride)
         with torch.inference_mode():
             begun = now(frame.device)

@@ -9,6 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from holdsteady.errors import ModelError, near
+
 Path = tuple[str | int, ...]
 
 
@@ -23,6 +25,40 @@ def find_leaf(value: Any) -> Path | None:
         if path is not None:
             return (key, *path)
     return None
+
+
+def leaves(value: Any) -> list[tuple[Path, Any]]:
+    """Every tensor or array with at least two axes, of any type, and the way to it, in the order of the output."""
+    if isinstance(value, Tensor | np.ndarray):
+        return [((), value)] if value.ndim >= 2 else []
+    return [((key, *path), leaf) for key, item in _items(value) for path, leaf in leaves(item)]
+
+
+def choose(value: Any, name: str | int) -> Any:
+    """The entry of an output that a user named: a key, a field or a number, or several joined by dots.
+
+    Raises:
+        ModelError: there is no such entry; the text lists those that there are.
+    """
+    chosen = value
+    for key in str(name).split("."):
+        entries = dict(_items(chosen))
+        number = int(key) if key.removeprefix("-").isdecimal() else None
+        if key in entries:
+            chosen = entries[key]
+        elif number is not None and isinstance(chosen, tuple | list) and -len(chosen) <= number < len(chosen):
+            chosen = chosen[number]
+        elif number in entries:
+            chosen = entries[number]
+        else:
+            known = ", ".join(dotted(path) for path, _ in leaves(value)) or f"a {type(value).__name__} alone"
+            raise ModelError(f"the model gives no output '{name}'{near(key, map(str, entries))}; it gives {known}")
+    return chosen
+
+
+def dotted(path: Path) -> str:
+    """A way to a leaf as :func:`choose` takes it."""
+    return ".".join(map(str, path))
 
 
 def get_leaf(value: Any, path: Path) -> Any:

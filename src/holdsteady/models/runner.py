@@ -1,71 +1,47 @@
 """A model and an adapter as one function of frames: what the pipeline calls for each frame of a video."""
 
+import warnings
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
-from holdsteady import zoo
-from holdsteady.adapters.config import KINDS, LEARNED_KINDS, make_config
-from holdsteady.adapters.files import load_adapter
-from holdsteady.errors import ConfigError, HoldsteadyError, ModelError, near
+from holdsteady.errors import HoldsteadyError, ModelError, in_one_line
 from holdsteady.host.attach import AdapterLike, stabilize
+from holdsteady.host.outputs import as_tensor, get_leaf
 from holdsteady.host.stabilized import StabilizedModel
 from holdsteady.host.state import StreamState
-from holdsteady.models.contract import Display, crop_to, in_one_line, pad_to, try_model
+from holdsteady.models.card import Kind, ModelCard
+from holdsteady.models.display import Display, Style
+from holdsteady.models.guess import guess
+from holdsteady.models.model import Model, card_of
+from holdsteady.models.place import place
+from holdsteady.models.sizes import crop_to, fit, resize, try_model
+from holdsteady.models.value_files import ValueWriter
+from holdsteady.models.values import image_path
 
-
-def resolve_adapters(spec: str) -> list[AdapterLike]:
-    """Adapters as named on the command line; what has weights is loaded now.
-
-    Args:
-        spec: ``none``, a kind without weights, an adapter that ships here, a folder, or several joined by ``+``, which
-            are chained at each point in this order.
-
-    Raises:
-        ConfigError: a kind that has to be trained first, or a name that is nothing of these.
-        AdapterError: the folder holds no adapter that is whole.
-    """
-    if spec == "none":
-        return []
-    parts = [spec] if Path(spec).exists() else spec.split("+")
-    return [_resolve_one(part.strip()) for part in parts]
-
-
-def _resolve_one(spec: str) -> AdapterLike:
-    kind = spec.partition(":")[0]
-    ready = ", ".join(name for name in KINDS if name not in LEARNED_KINDS)
-    if kind in LEARNED_KINDS:
-        raise ConfigError(
-            f"'{spec}' has to be trained first: give the folder of a trained adapter, "
-            f"or a kind without weights ({ready})"
-        )
-    if kind in KINDS:
-        return make_config(spec)
-    if not Path(spec).exists():
-        if spec in zoo.ADAPTERS:
-            return load_adapter(zoo.ADAPTERS[spec])
-        raise ConfigError(
-            f"'{spec}' is neither a kind, nor an adapter that ships here, nor the folder of one"
-            f"{near(spec, [*KINDS, *zoo.ADAPTERS])}; without training there is none, {ready}, {', '.join(zoo.ADAPTERS)}"
-        )
-    return load_adapter(spec)
+# Channels of logits that are enlarged at a time: all at once they would take gigabytes.
+_TOGETHER = 8
 
 
 class FrameRunner:
     """Runs a model frame by frame, stabilized, on frames of any size.
 
-    The adapter is attached at the first frame, when the size is known; frames are padded by reflection to what the
-    model's stride asks for, and results cropped back.
+    The adapter is attached at the first frame, when the size is known. Frames are padded or resized to what the model
+    takes, and results brought to the frame's size, or to the model's scale.
 
     Args:
-        model: frames (1, 3, H, W) in [0, 1] → an image; pictures, depth or class logits are shown as such.
+        model: frames (1, 3, H, W) in [0, 1] → an image, depth, class logits, …; what a :class:`Model`'s card does not
+            say is guessed from the first output.
         adapter: what :func:`holdsteady.stabilize` takes; ``()`` for the model alone.
         strength: from 0 (the base) to 1 (the adapter).
         device, dtype: where and in what precision the model runs.
         compile: whether to compile the model and its adapter with torch.compile.
+        style: how depth, classes and masks are shown.
+        values: where to keep the values themselves.
+        note: is told in one line what the model's output was taken for, where no card says it.
     """
 
     def __init__(
@@ -77,62 +53,140 @@ class FrameRunner:
         device: str | torch.device = "cpu",
         dtype: torch.dtype = torch.float32,
         compile: bool = False,
+        style: Style | None = None,
+        values: ValueWriter | None = None,
+        note: Callable[[str], None] | None = None,
     ) -> None:
         if isinstance(model, nn.Module):
-            # Convolutions are faster this way, on CPUs and GPUs.
-            model = model.to(device=device, dtype=dtype).to(memory_format=torch.channels_last).eval()
+            # Convolutions are faster with channels last, on CPUs and GPUs.
+            model = place(model.eval(), device, dtype, channels_last=True)
         self.model = model
         self.adapter, self.strength, self.compile = adapter, strength, compile
         self.device, self.dtype = device, dtype
-        self._stride = 1
+        self.style, self.values, self.note = style, values, note
+        self._fitting = ModelCard()
+        self._stretched = False
         self._steady: StabilizedModel | None = None
         self._compiled: Callable[..., tuple[Any, StreamState]] | None = None
         self._fresh: StreamState | None = None
         self._state: StreamState | None = None
-        self._display = Display()
+        self._display = Display("image")
         self._frames = 0
 
+    @property
+    def kind(self) -> Kind:
+        """What the output is, once a frame was seen."""
+        return self._display.kind
+
     def step(self, frame: Tensor) -> Tensor:
-        """One frame (1, 3, H, W) in [0, 1] → the picture (1, 3 or 1, h, w) of the model's stabilized output.
+        """One frame (1, 3, H, W) in [0, 1] → the picture (1, C, h, w) of the model's stabilized output.
 
         Raises:
             ModelError: the model failed, or its output is no image.
         """
+        shown = frame
         try:
             if self._steady is None:
                 self._steady = self._prepare(frame)
-            padded = self._padded(frame)
+            fitted = self._fit(frame)
+            if fitted is frame and (self.style is not None or self.values is not None):
+                shown = frame.clone()  # the model may write into its input
             if self._compiled is None:
-                output = self._steady(padded)
+                output = self._steady(fitted)
             else:
-                output, state = self._compiled(padded, self._state)
+                output, state = self._compiled(fitted, self._state)
                 self._state = state.detach()
         except HoldsteadyError:
             raise
         except Exception as error:
-            raise ModelError(f"the model failed at frame {self._frames}: {in_one_line(error)}") from error
+            raise ModelError(
+                f"the model failed at frame {self._frames}: {in_one_line(error)}{_advice(error)}"
+            ) from error
+        values = self._values(output, fitted, frame)
+        if self.values is not None:
+            kept = self._display.as_mask(values) if self.kind == "mask" else values
+            self.values.write(self._frames, kept, self.kind)
         self._frames += 1
-        picture = self._display(output)
-        return crop_to(picture, (padded.shape[-2], padded.shape[-1]), (frame.shape[-2], frame.shape[-1]))
+        return self._display(values, shown)
 
     def reset(self) -> None:
         """Forget what was seen: a new shot begins."""
         self._state = self._fresh
+        self._display.reset()
         if self._steady is not None:
             self._steady.reset()
 
     def _prepare(self, frame: Tensor) -> StabilizedModel:
-        self._stride, example = try_model(self.model, frame)
-        steady = stabilize(self.model, self.adapter, example=example, strength=self.strength)
-        steady.to(device=self.device, dtype=self.dtype)
-        if self.compile:
-            # A stream that has seen nothing, and not None, which would be compiled for itself.
-            self._state = self._fresh = steady.new_state(self._padded(frame))
-            # Inductor of torch 2.15 may write over memories that a step hands out if it reuses their buffers in place.
-            # The size of a video's frames stays.
-            self._compiled = torch.compile(steady.step, dynamic=False, options={"inplace_buffers": False})
+        card = card_of(self.model)
+        # Not in inference mode: what is made here, as a state or a quantized weight, is used outside of it too.
+        with torch.inference_mode(False), torch.no_grad():
+            trial = try_model(self.model, frame, card)
+            self._stretched = trial.stretched
+            self._fitting = ModelCard(multiple=trial.multiple, size=card.size)
+            found = guess(trial.output, trial.example, card)
+            if self.note is not None and card.kind is None:
+                self.note(found.line)
+            for doubt in found.doubts:
+                warnings.warn(doubt, stacklevel=2)
+            if found.kind == "labels" and card.classes is None:
+                self.model = Model(self.model, kind="labels", classes=found.classes)
+            elif not found.floating:
+                self.model = Model(self.model, kind=found.kind)
+            self._display = Display(found.kind, self.style)
+            steady = stabilize(self.model, self.adapter, example=trial.example, strength=self.strength)
+            place(steady.adapters, self.device, self.dtype)
+            if self.compile:
+                # A stream that has seen nothing, and not None, which would be compiled for itself.
+                self._state = self._fresh = steady.new_state(self._fit(frame).clone())
+                # Inductor of torch 2.15 may write over memories that a step hands out if it reuses their buffers in
+                # place. The size of a video's frames stays.
+                self._compiled = torch.compile(steady.step, dynamic=False, options={"inplace_buffers": False})
         return steady
 
-    def _padded(self, frame: Tensor) -> Tensor:
+    def _fit(self, frame: Tensor) -> Tensor:
         # Frames come in channels-last memory, as networks here are; what else there is may not know strides.
-        return pad_to(frame if isinstance(self.model, nn.Module) else frame.contiguous(), self._stride)
+        return fit(frame if isinstance(self.model, nn.Module) else frame.contiguous(), self._fitting)
+
+    def _values(self, output: Any, fitted: Tensor, frame: Tensor) -> Tensor:
+        """The image in an output (1, C, h, w), or the numbers of its classes (1, h, w), in the size to be shown."""
+        path = image_path(output)
+        if path is None:
+            raise ModelError("the model gives no image any more")
+        image = as_tensor(get_leaf(output, path))
+        image = image.unsqueeze(1) if image.ndim == 3 else image
+        (height, width), (rows, columns) = frame.shape[-2:], fitted.shape[-2:]
+        if self._stretched:
+            natural = 1.0
+        else:
+            natural = max(1.0, image.shape[-2] / rows)
+            if self._fitting.size is None:
+                image = crop_to(image, (rows, columns), (height, width))
+        scale = card_of(self.model).scale or natural
+        size = (round(height * scale), round(width * scale))
+        return largest(image, size) if self.kind in ("classes", "labels") else resize(image, size)
+
+
+def largest(logits: Tensor, size: tuple[int, int]) -> Tensor:
+    """The number of the largest of the channels (B, C, H, W) at every pixel of another size: (B, h, w)."""
+    if logits.shape[-2:] == size:
+        return logits.argmax(dim=1)
+    best, number = None, None
+    for start in range(0, logits.shape[1], _TOGETHER):
+        some = F.interpolate(logits[:, start : start + _TOGETHER], size=size, mode="bilinear", antialias=True)
+        value, index = some.max(dim=1)
+        if best is None or number is None:
+            best, number = value, index
+        else:
+            wins = value > best
+            best, number = torch.where(wins, value, best), torch.where(wins, index + start, number)
+    assert number is not None
+    return number
+
+
+def _advice(error: Exception) -> str:
+    """What to do about an error that precision may have caused."""
+    text = str(error)
+    for name, dtype in (("BFloat16", "bfloat16"), ("Half", "float16")):
+        if name in text or f"c10::{name}" in text:
+            return f"; it computes in {dtype}: try --dtype {dtype}"
+    return ""

@@ -9,7 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from holdsteady.models.runner import FrameRunner, resolve_adapters
+from holdsteady.loading import resolve_adapters
+from holdsteady.models.runner import FrameRunner
 from holdsteady.report.compare import even_times, to_picture
 from holdsteady.video import RunOptions, VideoFrame, VideoInfo, open_writer
 

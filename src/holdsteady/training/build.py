@@ -14,7 +14,7 @@ from holdsteady.data import Mixture
 from holdsteady.errors import ConfigError, ModelError
 from holdsteady.host.attach import stabilize
 from holdsteady.host.stabilized import StabilizedModel
-from holdsteady.models.contract import find_stride
+from holdsteady.models.sizes import try_model
 from holdsteady.training.clips import VALIDATION_SEED, CorruptedClips, open_sources
 from holdsteady.training.recipe import Recipe
 from holdsteady.training.unroll import Objective, Unroll
@@ -44,7 +44,7 @@ def make_unroll(recipe: Recipe, model: Any, example: torch.Tensor) -> Unroll:
 
 def _stride(model: Any, example: torch.Tensor) -> int:
     try:
-        return find_stride(model, example)
+        return try_model(model, example).multiple
     except ModelError as error:
         raise ModelError(f"the model can't be trained on crops: {error}") from error
 

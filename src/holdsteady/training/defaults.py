@@ -11,8 +11,9 @@ from holdsteady import video
 from holdsteady.adapters.presets import DEFAULT_KIND, DEFAULT_PRESET
 from holdsteady.data.sources import find_videos, make_source
 from holdsteady.errors import ConfigError
-from holdsteady.models.contract import image_of, try_model
-from holdsteady.models.loaders import load_model
+from holdsteady.loading import load
+from holdsteady.models.sizes import try_model
+from holdsteady.models.values import image_of
 
 #: Moderate noise, compression and flickering light, one or two of them a clip.
 CORRUPTION = "mix2(gaussian:2|jpeg:2|flicker:3)"
@@ -69,16 +70,14 @@ def default_recipe(model: str, videos: Sequence[str], weights: Path | None = Non
 
 def _try(model: str, path: str, weights: Path | None) -> tuple[torch.Tensor, int, str]:
     """The output on a part of a video's first frame, the model's stride, and the kind of adapter that suits it."""
-    loaded = load_model(model, weights)
+    loaded = load(model, weights)
     with video.open_video(path) as reader:
         frame = next(video.upright_tensors(reader), None)
     if frame is None:
         raise ConfigError(f"{path} has no frames")
-    stride, example = try_model(loaded, frame)
-    with torch.inference_mode():
-        output = image_of(loaded(example))
+    trial = try_model(loaded, frame)
     # An adapter at the input learns through the model, which a black box does not let it.
-    return output, stride, DEFAULT_KIND if isinstance(loaded, nn.Module) else "motion"
+    return image_of(trial.output), trial.multiple, DEFAULT_KIND if isinstance(loaded, nn.Module) else "motion"
 
 
 def _smallest_side(path: str) -> int:

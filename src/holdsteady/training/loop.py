@@ -13,7 +13,8 @@ from torch import Tensor, nn
 
 from holdsteady.adapters.files import save_adapter
 from holdsteady.errors import ConfigError, TrainingError
-from holdsteady.models.loaders import load_model, save_weights
+from holdsteady.loading import load
+from holdsteady.models.weights import save_weights
 from holdsteady.training.build import make_unroll, open_clips, open_watched
 from holdsteady.training.checkpoint import NAME as CHECKPOINT_NAME
 from holdsteady.training.checkpoint import load_checkpoint, save_checkpoint
@@ -94,7 +95,7 @@ def train(
     except (RuntimeError, ValueError, TypeError) as error:
         raise ConfigError(f"{ranks} device(s) of kind '{accelerator}' can't be used: {error}") from error
     torch.manual_seed(recipe.seed)
-    model = load_model(recipe.model, None if recipe.weights is None else Path(recipe.weights))
+    model = load(recipe.model, None if recipe.weights is None else Path(recipe.weights))
     clips = open_clips(recipe)
     watched = open_watched(recipe)
     unroll = make_unroll(recipe, model, clips[0]["corrupted"][:1])

@@ -12,7 +12,7 @@ from holdsteady.host.mirror import mirror
 from holdsteady.host.outputs import as_tensor, find_leaf, get_leaf
 from holdsteady.host.points import can_mirror
 from holdsteady.host.stabilized import StabilizedModel
-from holdsteady.models.contract import image_of
+from holdsteady.models.values import image_of
 from holdsteady.objective.distances import IGNORED_CLASS
 from holdsteady.objective.flow import clean_flow
 from holdsteady.objective.loss import LossTerms, unified_loss

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from holdsteady.metrics.clips import over_clip
 from holdsteady.metrics.pairs import flicker_error, instability_rms
-from holdsteady.models.contract import Display
+from holdsteady.models.display import as_picture
 from holdsteady.training.unroll import Batch, Unroll, Unrolled
 
 
@@ -60,6 +60,6 @@ def validate(unroll: Unroll, clips: Sequence[Batch]) -> tuple[Figures, list[Tens
         if not images:
             shown = [batch["corrupted"], unrolled.outputs, unrolled.targets]
             # Class numbers have no channels, and no image here.
-            images = [Display()(clip[:1, -1])[0] for clip in shown if clip.ndim == 5]
+            images = [as_picture(clip[:1, -1])[0] for clip in shown if clip.ndim == 5]
     means = [sum(getattr(f, name) for f in found) / len(found) for name in Figures.__dataclass_fields__]
     return Figures(*means), images

@@ -1,0 +1,1 @@
+"""Models from wherever they come: one file for each place."""

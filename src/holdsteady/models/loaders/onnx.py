@@ -1,0 +1,96 @@
+"""ONNX files: as a black box by ONNX Runtime, or turned into PyTorch, with points inside."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from holdsteady.errors import ModelError, extra, in_one_line
+from holdsteady.models.card import ModelCard
+from holdsteady.models.model import Model, with_card
+
+_TYPES = {"tensor(float)": np.float32, "tensor(float16)": np.float16, "tensor(double)": np.float64}
+
+
+class OnnxModel:
+    """An ONNX file run by ONNX Runtime: frames in, one output or a dict of them out.
+
+    Attributes:
+        card: what the file itself says of its input: layout, channels, a fixed size.
+    """
+
+    def __init__(self, path: Path) -> None:
+        with extra("onnx", "running ONNX files"):
+            import onnxruntime
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = torch.get_num_threads()
+        try:
+            self._session = onnxruntime.InferenceSession(
+                str(path), options, providers=onnxruntime.get_available_providers()
+            )
+        except Exception as error:  # its exceptions have no common base
+            raise ModelError(f"{path} can't be read as ONNX: {in_one_line(error)}") from error
+        inputs = self._session.get_inputs()
+        if len(inputs) != 1:
+            given = ", ".join(entry.name for entry in inputs)
+            raise ModelError(f"{path} has {len(inputs)} inputs ({given}); a frame-wise model has one")
+        self._input, self._outputs = inputs[0], [entry.name for entry in self._session.get_outputs()]
+        self._is_bytes = self._input.type == "tensor(uint8)"
+        if not self._is_bytes and self._input.type not in _TYPES:
+            raise ModelError(f"{path} takes {self._input.type}; a frame is of floating numbers or bytes")
+        self.card = _card(self._input.shape)
+
+    def __call__(self, frame: Tensor) -> Any:
+        array = frame.detach().cpu().numpy()
+        if self._is_bytes:
+            array = (array.clip(0, 1) * 255).round().astype(np.uint8)
+        else:
+            array = array.astype(_TYPES[self._input.type], copy=False)
+        results = self._session.run(None, {self._input.name: array})
+        tensors = [torch.from_numpy(np.array(result)).to(frame.device) for result in results]
+        tensors = [tensor.to(frame.dtype) if tensor.is_floating_point() else tensor for tensor in tensors]
+        return tensors[0] if len(tensors) == 1 else dict(zip(self._outputs, tensors, strict=True))
+
+
+def from_onnx(path: Path, inside: bool) -> Callable[..., Any]:
+    """A model in an ONNX file, behind what the file says of its input.
+
+    Args:
+        inside: turn it into a module of PyTorch, whose points can be reached.
+
+    Raises:
+        ModelError: there is no such file, it is no frame-wise model, or an operation of it has no counterpart.
+        MissingExtraError: ONNX Runtime or onnx2torch is not installed.
+    """
+    if not path.is_file():
+        raise ModelError(f"no file '{path}'")
+    if not inside:
+        box = OnnxModel(path)
+        return with_card(box, box.card)
+    with extra("onnx", "points inside ONNX files"):
+        import onnx
+        import onnx2torch
+    try:
+        graph = onnx.load(path)
+        module: nn.Module = onnx2torch.convert(graph)
+    except Exception as error:  # protobuf's, and NotImplementedError for operations
+        raise ModelError(f"{path} can't be turned into PyTorch: {in_one_line(error)}; leave out --inside") from error
+    shape = [side.dim_value or side.dim_param for side in graph.graph.input[0].type.tensor_type.shape.dim]
+    card = _card(shape)
+    return Model(module, card) if card.stated else module
+
+
+def _card(shape: list[Any]) -> ModelCard:
+    if len(shape) != 4:
+        raise ModelError(f"the ONNX file takes {shape}; a batch of frames has four axes")
+    last = shape[3] in (1, 3) and shape[1] not in (1, 3)
+    channels, sides = (shape[3], shape[1:3]) if last else (shape[1], shape[2:])
+    stated: dict[str, Any] = {"layout": "bhwc"} if last else {}
+    if channels == 1:
+        stated["channels"] = "gray"
+    if all(isinstance(side, int) and side > 0 for side in sides):
+        stated["size"] = tuple(sides)
+    return ModelCard(**stated)

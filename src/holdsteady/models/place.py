@@ -1,0 +1,29 @@
+"""Moving a model, without harm to what is no ordinary weight."""
+
+from typing import TypeVar
+
+import torch
+from torch import Tensor, nn
+
+_Module = TypeVar("_Module", bound=nn.Module)
+
+
+def place(
+    module: _Module, device: str | torch.device, dtype: torch.dtype = torch.float32, *, channels_last: bool = False
+) -> _Module:
+    """A module on a device and in a precision.
+
+    Only floating tensors are cast: complex and whole numbers are moved as they are, and so are quantized weights, which
+    are tensors of a class of their own. Only kernels of two dimensions (O, I, H, W) are put into channels-last memory.
+    """
+
+    def move(tensor: Tensor) -> Tensor:
+        if type(tensor) not in (Tensor, nn.Parameter) or not tensor.is_floating_point():
+            return tensor.to(device)
+        if channels_last and tensor.ndim == 4:
+            return tensor.to(device, dtype, memory_format=torch.channels_last)
+        return tensor.to(device, dtype)
+
+    with torch.inference_mode(False), torch.no_grad():
+        module._apply(move)
+    return module

@@ -1,0 +1,167 @@
+"""Sizes at the border: frames of any size in, whatever size the model takes between."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from holdsteady.errors import ModelError, in_one_line
+from holdsteady.host.outputs import as_tensor, copied, get_leaf
+from holdsteady.models.card import ModelCard
+from holdsteady.models.values import describe, image_path
+
+#: The multiples that are tried, in this order: powers of two, what patches and windows ask for, then all others.
+_COMMON = (1, 2, 4, 8, 16, 32, 14, 12, 24, 28, 48, 64)
+MULTIPLES = (*_COMMON, *(multiple for multiple in range(3, 64) if multiple not in _COMMON))
+# Large enough for most networks, and small enough to be tried many times.
+_TRIED_SIDE = 112
+
+
+def pad_to(frame: Tensor, multiple: int) -> Tensor:
+    """A frame (B, C, H, W) with sides that the multiple divides, continued at the bottom and right by reflection."""
+    height, width = frame.shape[-2:]
+    bottom, right = -height % multiple, -width % multiple
+    if not (bottom or right):
+        return frame
+    mode = "reflect" if bottom < height and right < width else "replicate"
+    return F.pad(frame, (0, right, 0, bottom), mode=mode)
+
+
+def crop_to(picture: Tensor, padded: tuple[int, int], size: tuple[int, int]) -> Tensor:
+    """The part of a result (B, C, h, w) that shows the frame of ``size`` in one of size ``padded``."""
+    height = round(picture.shape[-2] * size[0] / padded[0])
+    width = round(picture.shape[-1] * size[1] / padded[1])
+    return picture[..., :height, :width]
+
+
+def resize(picture: Tensor, size: tuple[int, int]) -> Tensor:
+    """A picture (B, C, H, W) in another size (H, W), without aliasing."""
+    if picture.shape[-2:] == size:
+        return picture
+    return F.interpolate(picture, size=size, mode="bilinear", antialias=True)
+
+
+def size_taken(card: ModelCard, height: int, width: int) -> tuple[int, int] | None:
+    """(H, W) that a frame is resized to for a model; None where it is padded, if anything."""
+    if card.size is None or isinstance(card.size, tuple):
+        return card.size
+    multiple = card.multiple or 1
+    factor = card.size / min(height, width)
+    rows, columns = (multiple * max(1, round(side * factor / multiple)) for side in (height, width))
+    return rows, columns
+
+
+def fit(frame: Tensor, card: ModelCard) -> Tensor:
+    """A frame (B, C, H, W) in a size that the model takes: resized, padded, or as it is."""
+    size = size_taken(card, frame.shape[-2], frame.shape[-1])
+    return pad_to(frame, card.multiple or 1) if size is None else resize(frame, size)
+
+
+def unfit(picture: Tensor, fitted: Tensor, frame: Tensor, card: ModelCard) -> Tensor:
+    """The image (B, C, h, w) or (B, h, w) that a model gave for a fitted frame, as it belongs to the frame itself."""
+    (rows, columns), (height, width) = fitted.shape[-2:], frame.shape[-2:]
+    if card.size is None:
+        return crop_to(picture, (rows, columns), (height, width))
+    size = (
+        max(1, round(picture.shape[-2] * height / rows)),
+        max(1, round(picture.shape[-1] * width / columns)),
+    )
+    return resize(picture.unsqueeze(1), size).squeeze(1) if picture.ndim == 3 else resize(picture, size)
+
+
+@dataclass(frozen=True)
+class Trial:
+    """What was found by running a model.
+
+    Attributes:
+        multiple: what the sides of a frame have to be divisible by.
+        example: a frame that the model runs on.
+        output: what it gave for that.
+        stretched: whether its image has one size whatever the frame's is.
+    """
+
+    multiple: int
+    example: Tensor
+    output: Any
+    stretched: bool = False
+
+
+def try_model(model: Callable[..., Any], frame: Tensor, card: ModelCard | None = None) -> Trial:
+    """What sizes a model takes, from runs on parts of a frame; none of them touches the frame.
+
+    A multiple is taken when the model runs on sides that have nothing else in common, and gives an image of the same
+    proportions. A model that fails on all of them is tried on the whole frame: it may take one size only.
+
+    Args:
+        model: frames (B, C, H, W) → outputs.
+        frame: (B, C, H, W) in [0, 1].
+        card: a size or a multiple that it states is taken without a search.
+
+    Raises:
+        ModelError: the model fails on every size, with its own words.
+    """
+    # Inference mode is left: parametrized and quantized weights may be made anew on the first run, and stay.
+    with torch.inference_mode(False), torch.no_grad():
+        frame = copied(frame)
+        if card is not None and (card.size is not None or card.multiple is not None):
+            example = fit(frame, card)
+            return Trial(card.multiple or 1, example, model(example.clone()))
+        sizes: set[tuple[int, int]] = set()
+        for multiple in MULTIPLES:
+            example = _part(frame, multiple)
+            try:
+                output = model(example.clone())
+            except Exception:  # whatever a stranger's network raises on a size that it does not take
+                continue
+            size = size_of(output)
+            if has_proportions(size, example):
+                return Trial(multiple, example, output)
+            sizes.add(size)
+            if multiple == _COMMON[-1] and len(sizes) == 1:
+                return Trial(1, example, output, stretched=True)
+        try:
+            output = model(frame.clone())
+        except Exception as error:
+            raise ModelError(
+                f"the model fails on a frame {tuple(frame.shape)} at any padding up to 64: {in_one_line(error)}; "
+                "if it takes frames of one size, state it (--model-size WIDTHxHEIGHT)"
+            ) from error
+        if not has_proportions(size_of(output), frame):
+            raise ModelError(
+                f"the model gives {describe(output)} for a frame {tuple(frame.shape)}: "
+                "its output has other proportions than its input"
+            )
+        return Trial(1, frame, output)
+
+
+def size_of(output: Any) -> tuple[int, int]:
+    """(H, W) of the image in what a model returned.
+
+    Raises:
+        ModelError: there is no image in it.
+    """
+    path = image_path(output)
+    if path is None:
+        raise ModelError(f"the model gives {describe(output)}, not an image (B, C, H, W) or (B, H, W)")
+    height, width = as_tensor(get_leaf(output, path)).shape[-2:]
+    return height, width
+
+
+def has_proportions(size: tuple[int, int], frame: Tensor) -> bool:
+    """Whether an image of a size (H, W) has the proportions of a frame."""
+    height, width = frame.shape[-2:]
+    return size[0] * width == size[1] * height
+
+
+def _part(frame: Tensor, multiple: int) -> Tensor:
+    """A part of a frame, mirrored where it is too small, whose sides have no divisor in common but the multiple."""
+    count = max(2, -(-_TRIED_SIDE // multiple))
+    part = frame
+    for axis, side in ((-2, multiple * count), (-1, multiple * (count + 1))):
+        last = frame.shape[axis] - 1
+        index = (torch.arange(side, device=frame.device) + last) % max(1, 2 * last) - last
+        part = part.index_select(axis, index.abs())
+    return part

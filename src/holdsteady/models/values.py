@@ -1,0 +1,152 @@
+"""Values on their way into a model and out of it: ranges, channels, layouts, as a card tells them."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from holdsteady.errors import ModelError
+from holdsteady.host.outputs import as_tensor, choose, find_leaf, get_leaf, leaves, set_leaf
+from holdsteady.models.card import ModelCard
+
+_LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601
+
+
+def affine(card: ModelCard) -> tuple[Tensor, Tensor] | None:
+    """Gain and shift (C or 1, 1, 1) that take [0, 1] to what the model wants; None where that is [0, 1]."""
+    low, high = card.range
+    mean = torch.tensor(0.0 if card.mean is None else card.mean, dtype=torch.float64).reshape(-1, 1, 1)
+    std = torch.tensor(1.0 if card.std is None else card.std, dtype=torch.float64).reshape(-1, 1, 1)
+    gain, shift = (high - low) / std, (low - mean) / std
+    if (gain == 1).all() and (shift == 0).all():
+        return None
+    return gain.float(), shift.float()
+
+
+def into_model(frame: Tensor, card: ModelCard, scaling: tuple[Tensor, Tensor] | None) -> Any:
+    """A frame (B, C, H, W) in [0, 1] as the model wants it: a tensor, or arrays for ``hwc-uint8``, in a list."""
+    if card.channels == "bgr":
+        frame = frame.flip(1)
+    elif card.channels == "gray" and frame.shape[1] == 3:
+        frame = torch.tensordot(frame, torch.tensor(_LUMA).to(frame), dims=([1], [0]))[:, None]
+    if card.layout == "hwc-uint8":
+        pixels = frame.detach().float().clamp(0, 1).mul(255).round().to(torch.uint8).permute(0, 2, 3, 1).cpu()
+        return [np.ascontiguousarray(one.squeeze(2) if card.channels == "gray" else one) for one in pixels]
+    if scaling is not None:
+        gain, shift = scaling
+        frame = frame * gain.to(frame) + shift.to(frame)
+    return frame.permute(0, 2, 3, 1) if card.layout == "bhwc" else frame
+
+
+def call_on_arrays(function: Callable[..., Any], arrays: list[Any], like: Tensor, args: Any, kwargs: Any) -> Any:
+    """What a function of one array (H, W, C) gives for each of a batch, as tensors (B, C, H, W) or (B, H, W)."""
+    results = [function(array, *args, **kwargs) for array in arrays]
+    batches = []
+    for path, leaf in leaves(results[0]):
+        maps = [torch.from_numpy(np.ascontiguousarray(as_array(get_leaf(result, path)))) for result in results]
+        batch = torch.stack(maps).to(like.device)
+        batch = batch.to(like.dtype) if batch.is_floating_point() else batch
+        batches.append((path, batch.permute(0, 3, 1, 2) if leaf.ndim == 3 else batch))
+    together = results[0]
+    for path, batch in batches:
+        together = set_leaf(together, path, batch)
+    return together
+
+
+def as_array(leaf: Any) -> Any:
+    """A leaf as an array, without negative strides."""
+    return leaf.detach().cpu().numpy() if isinstance(leaf, Tensor) else leaf
+
+
+def out_of_model(output: Any, card: ModelCard) -> Any:
+    """What a model returned, with the values of its image as ours: pictures RGB in [0, 1], class numbers one-hot.
+
+    The entry that the card names is returned alone; without a name, the image is changed where it stands.
+
+    Raises:
+        ModelError: there is no such entry, no image in it, or class numbers beyond the card's.
+    """
+    if card.output is not None:
+        output = choose(output, card.output)
+    path = image_path(output)
+    if path is None:
+        raise ModelError(f"the model gives {describe(output)}, not an image (B, C, H, W) or (B, H, W)")
+    leaf = as_tensor(get_leaf(output, path))
+    if card.layout == "bhwc" and leaf.ndim == 4:
+        leaf = leaf.permute(0, 3, 1, 2)
+    if card.kind == "labels":
+        leaf = _one_hot(leaf, card.classes)
+    elif card.kind is None and not leaf.is_floating_point() and card.layout != "hwc-uint8":
+        pass  # pictures or class numbers: what they are is still to be guessed
+    elif card.kind in (None, "image"):
+        leaf = _picture(leaf, card)
+    elif card.output_range is not None or not leaf.is_floating_point():
+        leaf = _unscaled(leaf, card.output_range)
+    return set_leaf(output, path, leaf)
+
+
+def image_path(output: Any) -> tuple[str | int, ...] | None:
+    """The way to the first floating image (B, C, H, W) or (B, H, W), or else the first of whole numbers or truths."""
+    images = [(path, as_tensor(leaf)) for path, leaf in leaves(output) if leaf.ndim in (3, 4)]
+    floating = [path for path, leaf in images if leaf.is_floating_point()]
+    whole = [path for path, leaf in images if not leaf.is_floating_point() and not leaf.is_complex()]
+    return next(iter([*floating, *whole]), None)
+
+
+def image_of(output: Any) -> Tensor:
+    """The first floating image in what a model returned, as (B, C, H, W).
+
+    Raises:
+        ModelError: there is none.
+    """
+    path = find_leaf(output)
+    leaf = None if path is None else as_tensor(get_leaf(output, path))
+    if leaf is None or leaf.ndim not in (3, 4):
+        found = describe(output if leaf is None else leaf)
+        raise ModelError(f"the model gives {found}, not a floating image (B, C, H, W) or (B, H, W)")
+    return leaf.unsqueeze(1) if leaf.ndim == 3 else leaf
+
+
+def describe(output: Any) -> str:
+    """What a model returned, in a few words."""
+    found = leaves(output)
+    thing = found[0][1] if len(found) == 1 else output
+    if isinstance(thing, Tensor | np.ndarray):
+        return f"{thing.dtype} {tuple(thing.shape)}"
+    return type(output).__name__
+
+
+def _picture(leaf: Tensor, card: ModelCard) -> Tensor:
+    # What has a range of its own, as 8 bits have, needs no card for it.
+    stated = card.output_range or (card.range if leaf.is_floating_point() and card.layout != "hwc-uint8" else None)
+    leaf = _unscaled(leaf, stated)
+    return leaf.flip(1) if card.channels == "bgr" and leaf.ndim == 4 and leaf.shape[1] == 3 else leaf
+
+
+def _unscaled(leaf: Tensor, ends: tuple[float, float] | None) -> Tensor:
+    if not leaf.is_floating_point():
+        most = 1 if leaf.dtype == torch.bool else 65535 if leaf.dtype == torch.uint16 else 255
+        low, high = ends or (0.0, float(most))
+        leaf = leaf.float()
+    else:
+        low, high = ends or (0.0, 1.0)
+    return leaf if (low, high) == (0.0, 1.0) else (leaf - low) / (high - low)
+
+
+def _one_hot(leaf: Tensor, classes: int | None) -> Tensor:
+    """Class numbers (B, H, W) or (B, 1, H, W) as (B, classes, H, W) of 0 and 1."""
+    numbers = (leaf[:, 0] if leaf.ndim == 4 and leaf.shape[1] == 1 else leaf).long()
+    if numbers.ndim != 3:
+        raise ModelError(f"class numbers are (B, H, W) or (B, 1, H, W); the model gives {tuple(leaf.shape)}")
+    if classes is None:
+        raise ModelError("kind = labels: state how many classes there are (--classes)")
+    least, most = int(numbers.min()), int(numbers.max())
+    if least < 0 or most >= classes:
+        raise ModelError(
+            f"the model gives class {least if least < 0 else most}, and there are {classes} classes, from 0: "
+            "state how many (--classes)"
+        )
+    return F.one_hot(numbers, classes).permute(0, 3, 1, 2).to(torch.get_default_dtype())

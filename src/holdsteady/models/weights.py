@@ -1,0 +1,129 @@
+"""Weights from a file into a model: safetensors, and PyTorch's own checkpoints without unpickling what is no tensor."""
+
+import pickle
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from safetensors.torch import save_model as save_from
+from torch import Tensor, nn
+
+from holdsteady.errors import ModelError
+from holdsteady.models.model import Model
+
+# Averaged weights go before the last ones, as the authors of such files do it.
+_PREFERRED = ("params_ema", "state_dict_ema", "model_ema", "ema", "ema_state_dict")
+# Counters that profilers leave in a model.
+_IGNORED = ("total_ops", "total_params", "num_batches_tracked")
+
+State = dict[str, Tensor]
+
+
+def load_weights(model: Any, weights: Path, trust: bool = False) -> None:
+    """Put the weights of a file into a model, in the model's own precision.
+
+    The state dict may stand anywhere in a checkpoint (``state_dict``, ``params``, ``params_ema``, …), and its names may
+    have something in front of them (``module.``, ``model.``, …): the one that fits is taken, averaged weights first.
+
+    Args:
+        weights: ``.safetensors``, or what ``torch.save`` wrote.
+        trust: unpickle whatever the file holds. Only for files from somebody whose programs you would run.
+
+    Raises:
+        ModelError: there is no such file, it holds more than tensors, or it does not fit.
+    """
+    if isinstance(model, Model):
+        model = model.fn
+    if not isinstance(model, nn.Module):
+        raise ModelError(f"--weights {weights}: a {type(model).__name__} has no weights to load")
+    target = model.state_dict()
+    states = list(_states(read_checkpoint(weights, trust)))
+    if not states:
+        raise ModelError(f"{weights} holds no weights by name")
+    named = [_renamed(state, target) for state in states]
+    fitting = [state for state in named if not _faults(state, target)]
+    if not fitting:
+        closest = min(named, key=lambda state: len(_faults(state, target)))
+        faults = _faults(closest, target)
+        more = f" and {len(faults) - 3} more" if len(faults) > 3 else ""
+        raise ModelError(f"{weights} does not fit {type(model).__name__}: {'; '.join(faults[:3])}{more}")
+    model.load_state_dict({name: fitting[0][name] for name in target if name in fitting[0]}, strict=False)
+
+
+def save_weights(model: nn.Module, path: Path) -> None:
+    """The weights of a model as :func:`load_weights` takes them."""
+    save_from(model.fn if isinstance(model, Model) else model, str(path))
+
+
+def read_checkpoint(path: Path, trust: bool = False) -> Any:
+    """What a file of weights holds, on the CPU.
+
+    Raises:
+        ModelError: there is no such file, it is damaged, or it holds more than tensors.
+    """
+    if not path.is_file():
+        raise ModelError(f"no weights file '{path}'")
+    try:
+        if path.suffix == ".safetensors":
+            return load_file(path)
+        return torch.load(path, map_location="cpu", weights_only=not trust)
+    except pickle.UnpicklingError as error:
+        found = str(error).partition("GLOBAL ")[2].partition(" ")[0]
+        raise ModelError(
+            f"{path} holds more than tensors{f' ({found})' if found else ''}, and unpickling it could run any program; "
+            "if you trust whoever made it, add --trust"
+        ) from error
+    except (SafetensorError, RuntimeError, EOFError, ValueError, AttributeError, ImportError) as error:
+        raise ModelError(f"{path} can't be read: {str(error).strip().partition(chr(10))[0]}") from error
+
+
+def _states(content: Any, depth: int = 3) -> Iterator[State]:
+    """Every state dict in a checkpoint, averaged ones first."""
+    if isinstance(content, nn.Module):
+        yield dict(content.state_dict())
+    elif isinstance(content, Mapping) and depth:
+        for name in sorted(content, key=lambda name: name not in _PREFERRED):
+            yield from _states(content[name], depth - 1)
+        tensors = {str(name): value for name, value in content.items() if isinstance(value, Tensor)}
+        if tensors:
+            yield tensors
+
+
+def _renamed(state: State, target: Mapping[str, Any]) -> State:
+    """A state dict without what stands in front of all its names, or with what the target has there."""
+    best, most = state, sum(name in target for name in state)
+    fronts = {name[: name.index(".") + 1] for name in state if "." in name}
+    for front in fronts:
+        shorter = {name.removeprefix(front): value for name, value in state.items() if name.startswith(front)}
+        shorter = _renamed(shorter, target) if len(shorter) > 1 and len(fronts) == 1 else shorter
+        found = sum(name in target for name in shorter)
+        if found > most:
+            best, most = shorter, found
+    for front in {name[: name.index(".") + 1] for name in target if "." in name}:
+        longer = {front + name: value for name, value in state.items()}
+        found = sum(name in target for name in longer)
+        if found > most:
+            best, most = longer, found
+    return best
+
+
+def _faults(state: State, target: Mapping[str, Any]) -> list[str]:
+    """Why a state dict can't be loaded; empty if it can. Names that share their memory are saved once."""
+    there = {value.data_ptr() for name, value in target.items() if name in state and isinstance(value, Tensor)}
+    missing = [
+        name
+        for name, value in target.items()
+        if name not in state
+        and not name.endswith(_IGNORED)
+        and not (isinstance(value, Tensor) and value.data_ptr() in there)
+    ]
+    extra = [name for name in state if name not in target and not name.endswith(_IGNORED)]
+    shapes = [
+        f"{name} is {tuple(value.shape)}, not {tuple(target[name].shape)}"
+        for name, value in state.items()
+        if name in target and isinstance(target[name], Tensor) and value.shape != target[name].shape
+    ]
+    return [*shapes, *(f"{name} is missing" for name in missing), *(f"{name} is not in it" for name in extra)]
