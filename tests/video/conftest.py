@@ -38,6 +38,7 @@ def make_clip(tmp_path: Path) -> MakeClip:
         rotation: int = 0,
         pts: list[int] | None = None,
         time_base: Fraction = Fraction(1, 25),
+        rate: int = 25,
         container_options: dict[str, str] | None = None,
         options: dict[str, str] | None = None,
         metadata: dict[str, str] | None = None,
@@ -50,7 +51,7 @@ def make_clip(tmp_path: Path) -> MakeClip:
                 height, width = pixels.shape[:2]
                 if stream is None:
                     stream = container.add_stream(
-                        codec, rate=25, width=width, height=height, options=options or {"crf": "4"}
+                        codec, rate=rate, width=width, height=height, options=options or {"crf": "4"}
                     )
                     stream.pix_fmt = pix_fmt
                     stream.codec_context.time_base = stream.time_base = time_base

@@ -14,7 +14,7 @@ def numbered(make_clip, name, count, rate, pts=None):
     """A clip whose frames tell their number by their grey."""
     frames = [np.full((32, 48, 3), 40 + 4 * number, np.uint8) for number in range(count)]
     options = {"qp": "0", "preset": "ultrafast"}
-    return make_clip(name, frames, time_base=Fraction(1, rate), pts=pts, options=options)
+    return make_clip(name, frames, time_base=Fraction(1, rate), rate=rate, pts=pts, options=options)
 
 
 def pairs(one, other, **options):
