@@ -2,6 +2,7 @@
 
 import warnings
 from fractions import Fraction
+from itertools import pairwise
 from pathlib import Path
 
 import av
@@ -272,3 +273,20 @@ def test_tags_of_phones_are_kept(tmp_path, suffix):
     assert ident(source, tmp_path / f"b.{suffix}") == []
     with av.open(str(tmp_path / f"b.{suffix}")) as container:
         assert {key: container.metadata[key] for key in tags} == tags
+
+
+@pytest.mark.parametrize("sound", [False, True])
+def test_recordings_that_lie_one_after_the_other(tmp_path, sound):
+    """The clock starts again at the join."""
+    film = Film(tmp_path / "a.ts", frames=25)
+    source = (film.sound("libmp3lame", seconds=1) if sound else film).save()
+    twice = tmp_path / "twice.ts"
+    twice.write_bytes(Path(source).read_bytes() * 2)
+    assert ident(twice, tmp_path / "b.mp4") == []
+    with av.open(str(tmp_path / "b.mp4")) as container:
+        assert container.streams.video[0].frames == 50
+        assert container.duration / av.time_base == pytest.approx(2.04, abs=0.06)
+    if sound:
+        times = [time for time, _ in packets(tmp_path / "b.mp4", 1)]
+        assert max(b - a for a, b in pairwise(times)) < 0.06
+        assert seconds_of_sound(tmp_path / "b.mp4")[0] == pytest.approx(2, abs=0.1)

@@ -20,6 +20,7 @@ from av.error import FFmpegError
 from av.stream import AttachmentStream, Discard, Stream
 from av.video.stream import VideoStream
 
+from .clock import Timeline, timed_streams
 from .container import open_container, reason
 from .copies import FORMATS, add_copy
 from .plan import Fate, StreamPlan, converted, is_written_anew
@@ -147,7 +148,7 @@ def _write(pictures: Path, target: "Path | _Nowhere", plans: list[StreamPlan], c
                 if plan.kind == "chapters":
                     output.set_chapters(_chapters(source, span))
                 elif plan.kind == "cover":
-                    covers.extend(_cover(source, source.streams[plan.index], output, cargo.suffix))
+                    covers.extend(_cover(source.streams[plan.index], output, cargo))
                 elif plan.kind == "attachment":
                     _attach(source.streams[plan.index], output)
                 elif not is_written_anew(source, source.streams[plan.index]):
@@ -175,19 +176,17 @@ def _attach(stream: Stream, output: OutputContainer) -> None:
     )
 
 
-def _cover(
-    source: InputContainer, stream: Stream, output: OutputContainer, suffix: str
-) -> Iterator["av.Packet[Stream]"]:
+def _cover(stream: Stream, output: OutputContainer, cargo: Cargo) -> Iterator["av.Packet[Stream]"]:
     """Add a cover picture; gives the packet to write where it is no attachment."""
-    with open_container(source.name) as container:
+    with open_container(cargo.source) as container:
         packet = next(container.demux(container.streams[stream.index]))
-    if suffix == ".mkv":
+    if cargo.suffix == ".mkv":
         kind = "jpeg" if stream.codec_context.name == "mjpeg" else stream.codec_context.name
         tags = {"filename": f"cover.{kind}", "mimetype": f"image/{kind}", **stream.metadata}
         output.add_attachment(tags["filename"], tags["mimetype"], bytes(packet))
         return
     packet.pts = packet.dts = 0
-    packet.stream = add_copy(output, stream, suffix)
+    packet.stream = add_copy(output, stream, cargo.suffix)
     yield packet
 
 
@@ -214,15 +213,20 @@ class _Beside:
         self._next = next(self._packets, None)
 
     def _read(self, source: InputContainer) -> Iterator["av.Packet[Stream]"]:
+        """Packets of the tracks, with times of the clock that the pictures have."""
         if not self._tracks:
             return
+        timeline = Timeline.of(source)
+        read = {stream.index for stream in timed_streams(source)} | set(self._tracks)
         for stream in source.streams:
-            if stream.index not in self._tracks and stream.type != "attachment":
+            if stream.index not in read and stream.type != "attachment":
                 stream.discard = Discard.all
         try:
-            for packet in source.demux(*(source.streams[index] for index in self._tracks)):
+            for packet in source.demux(*(source.streams[index] for index in sorted(read))):
                 if packet.dts is not None or packet.pts is not None:
-                    yield packet
+                    timeline.close_up(packet)
+                    if packet.stream_index in self._tracks:
+                        yield packet
         except (FFmpegError, OSError):
             pass  # the file is truncated or damaged here, as its reader says
 

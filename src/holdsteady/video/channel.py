@@ -16,10 +16,10 @@ class ChannelClosedError(Exception):
 
 
 class Channel(Generic[T]):
-    """A queue of at most `size` items. One thread puts, one iterates."""
+    """A queue of at most `size` items. One thread puts, one iterates, until nothing comes or `stop` is set."""
 
-    def __init__(self, size: int) -> None:
-        self._size = size
+    def __init__(self, size: int, stop: threading.Event | None = None) -> None:
+        self._size, self._stop = size, stop or threading.Event()
         self._items: deque[T] = deque()
         self._change = threading.Condition()
         self._finished = self._abandoned = False
@@ -54,9 +54,9 @@ class Channel(Generic[T]):
     def __iter__(self) -> Iterator[T]:
         while True:
             with self._change:
-                while not self._items and not self._finished:
+                while not self._items and not self._finished and not self._stop.is_set():
                     self._change.wait(_PATIENCE)
-                if not self._items:
+                if not self._items or self._stop.is_set():
                     return
                 item = self._items.popleft()
                 self._change.notify_all()

@@ -12,12 +12,20 @@ from av.video.format import VideoFormat
 
 from holdsteady.errors import ConfigError
 
-from .color import depth, is_rgb
+from .color import depth, has_alpha, is_rgb
 from .frame import VideoInfo
+from .hdr import hdr_options
 from .sink import SinkKind, sink_kind
 
 # H.264 in AVI comes back a frame late, and late by a gap where the frame rate varies.
 _DEFAULT = {".webm": "libvpx-vp9", ".avi": "mjpeg"}
+# Above 8 bits: Main 10, which televisions and phones play, as they don't play H.264 of 10 bits. M4V knows H.264 alone.
+_DEFAULT_DEEP = {".mp4": "libx265", ".mov": "libx265", ".mkv": "libx265"}
+_DEFAULT_BITS = {"libx265": 10}
+# With transparency. MP4 has no place for it.
+_DEFAULT_ALPHA = {".mov": "prores_ks", ".mkv": "ffv1", ".webm": "libvpx-vp9", ".avi": "png"}
+# Formats with transparency that these offer and then refuse, or that hardly any player knows.
+_BAD_ALPHA = {"libx265": ("yuva",), "libvpx-vp9": ("yuva422", "yuva444", "gbrap")}
 # Quality that is hard to tell from the source, and the worst value that each accepts.
 _CRF = {
     "libx264": (16, 51),
@@ -32,7 +40,7 @@ _OPTIONS = {
     # The encoder shares the processor with the model: the default preset takes twice as long for 1 to 2 dB at
     # 42 dB and more.
     "libx264": {"preset": "veryfast"},
-    "libx265": {"x265-params": "log-level=error"},
+    "libx265": {"preset": "fast", "x265-params": "log-level=error"},
     "libvpx-vp9": {"row-mt": "1", "cpu-used": "4"},
     # Without a fixed quantizer these aim at a bit rate that is far too low.
     "mjpeg": {"flags": "+qscale", "global_quality": "236"},
@@ -64,8 +72,13 @@ def choose_encoding(
     Raises:
         ConfigError: The codec is unknown or no video encoder, or crf does not fit it.
     """
-    encoder, options = _settings(suffix, codec, crf)
-    return Encoding(encoder.name, _pixel_format(encoder, info, width, height), options)
+    encoder, options = _settings(suffix, codec or _default(suffix, info), crf)
+    pix_fmt = _pixel_format(encoder, info, width, height, None if codec else _DEFAULT_BITS.get(encoder.name))
+    for option, value in hdr_options(encoder.name, info.side_data).items():
+        options[option] = ":".join(filter(None, (options.get(option), value)))
+    if info.chroma_location is not None and "420" in pix_fmt:
+        options["chroma_sample_location"] = info.chroma_location
+    return Encoding(encoder.name, pix_fmt, options)
 
 
 def check_codec(sink: str, codec: str | None, crf: int | None) -> None:
@@ -79,6 +92,17 @@ def check_codec(sink: str, codec: str | None, crf: int | None) -> None:
         _settings(Path(sink).suffix.lower(), codec, crf)
     elif codec is not None or crf is not None:
         raise ConfigError(f"{sink}: codec and crf only apply to video files; this is a {sink_kind(sink).value}")
+
+
+def _default(suffix: str, info: VideoInfo) -> str:
+    """The encoder for what a source has, in that container."""
+    offers = []
+    if info.has_alpha:
+        offers.append(_DEFAULT_ALPHA.get(suffix))
+    if info.bits > 8:
+        offers.append(_DEFAULT_DEEP.get(suffix))
+    offers.append(_DEFAULT.get(suffix))
+    return next((name for name in offers if name is not None and _video_encoder(name) is not None), "libx264")
 
 
 def _settings(suffix: str, codec: str | None, crf: int | None) -> tuple[Codec, dict[str, str]]:
@@ -114,10 +138,20 @@ def _video_encoder(name: str) -> Codec | None:
     return encoder if encoder.type == "video" else None
 
 
-def _pixel_format(encoder: Codec, info: VideoInfo, width: int, height: int) -> str:
-    """The encoder's format closest to the source's, with even-size chroma only for even sizes."""
+def _pixel_format(encoder: Codec, info: VideoInfo, width: int, height: int, most_bits: int | None) -> str:
+    """The encoder's format closest to the source's, with even-size chroma only for even sizes.
+
+    Args:
+        most_bits: The most bits per component that players of it know; None for no limit.
+    """
     offered = [form.name for form in encoder.video_formats or []]
     odd = bool(width % 2 or height % 2)
+    if info.has_alpha:
+        bad = _BAD_ALPHA.get(encoder.name, ())
+        clear = [name for name in offered if has_alpha(name) and not name.startswith(bad)]
+        clear = [name for name in clear if not odd or "420" not in name]
+        if clear:
+            return _closest(clear, info.pix_fmt)
     if is_rgb(info.pix_fmt) and offered and not encoder.lossy:
         return _closest(offered, "gbrp" if info.bits <= 8 else f"gbrp{info.bits}le")
     # 4:2:0 plays everywhere; other chroma only where the source has it or the size forbids 4:2:0.
@@ -126,7 +160,8 @@ def _pixel_format(encoder: Codec, info: VideoInfo, width: int, height: int) -> s
         if chroma in info.pix_fmt and chroma in chromas:
             chromas.insert(0, chroma)
     kinds = ["yuvj", "yuv"] if encoder.name == "mjpeg" else ["yuv"]  # JPEG has full range only
-    for bits in sorted({bits for bits in (8, 10, 12, 16, info.bits) if bits <= max(8, info.bits)}, reverse=True):
+    most = min(max(8, info.bits), most_bits or info.bits + 8)
+    for bits in sorted({bits for bits in (8, 10, 12, 16, info.bits) if bits <= most}, reverse=True):
         tail = "" if bits == 8 else f"{bits}le"
         for name in [f"{kind}{chroma}p{tail}" for chroma in chromas for kind in kinds]:
             if name in offered or not offered:

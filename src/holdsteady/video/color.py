@@ -109,13 +109,24 @@ def output_tags(info: VideoInfo, pix_fmt: str, height: int) -> Tags:
     return Tags(colorspace, ColorRange.JPEG if full else limited, full)
 
 
-def from_rgb(pixels: Pixels, pix_fmt: str, tags: Tags) -> av.VideoFrame:
-    """A tagged frame of `pix_fmt` from RGB (H, W, 3) uint8 or uint16, the inverse of `to_rgb`."""
+def from_rgb(pixels: Pixels, pix_fmt: str, tags: Tags, alpha: Plane | None = None) -> av.VideoFrame:
+    """A tagged frame of `pix_fmt` from RGB (H, W, 3) uint8 or uint16, the inverse of `to_rgb`.
+
+    Args:
+        pixels: The picture.
+        pix_fmt: FFmpeg's name of the pixel format.
+        tags: Matrix and range.
+        alpha: Opacity (H, W) in the type of the pixels, for formats that have a place for it; None for opaque.
+    """
     deep = pixels.dtype == np.uint16
     if deep and depth(pix_fmt) > 8:
         pixels = _rescale(cast(npt.NDArray[np.uint16], pixels), 65535, _white(depth(pix_fmt), tags.full))
+    form = "rgb48le" if deep else "rgb24"
+    in_planes = VideoFormat(pix_fmt).is_planar
+    if alpha is not None and not in_planes:
+        pixels, form = cast(Pixels, np.dstack([pixels, alpha])), "rgba64le" if deep else "rgba"
     packed = cast(npt.NDArray[np.uint8], np.ascontiguousarray(pixels))
-    frame = av.VideoFrame.from_ndarray(packed, format="rgb48le" if deep else "rgb24")
+    frame = av.VideoFrame.from_ndarray(packed, format=form)
     converted = frame.reformat(
         format=pix_fmt,
         dst_colorspace=Colorspace(matrix(tags.colorspace, pixels.shape[0])),
@@ -124,7 +135,24 @@ def from_rgb(pixels: Pixels, pix_fmt: str, tags: Tags) -> av.VideoFrame:
         interpolation=_EXACT,
     )
     converted.colorspace, converted.color_range = tags.colorspace, tags.color_range
+    if alpha is not None and in_planes:
+        _fill_alpha(converted, alpha)
     return converted
+
+
+def _fill_alpha(frame: av.VideoFrame, alpha: Plane) -> None:
+    """Write opacity (H, W) into the plane of a frame that is for it; it spans 0..max, whatever the colours do."""
+    part = next(part for part in frame.format.components if part.is_alpha)
+    bits = part.bits
+    if alpha.dtype == np.uint8 and bits > 8:
+        alpha = alpha.astype(np.uint16) * 257
+    if alpha.dtype == np.uint16:
+        alpha = cast(Plane, alpha >> (16 - bits))
+    plane = frame.planes[part.plane]
+    kind = np.uint8 if bits <= 8 else np.dtype(">u2" if frame.format.is_big_endian else "<u2")
+    rows = np.zeros((plane.height, plane.line_size // np.dtype(kind).itemsize), kind)
+    rows[:, : plane.width] = alpha
+    plane.update(rows.tobytes())
 
 
 def _white(bits: int, full: bool) -> int:

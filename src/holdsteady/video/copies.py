@@ -48,8 +48,10 @@ def add_copy(output: OutputContainer, template: Stream, suffix: str) -> Stream:
     if isinstance(context, AudioCodecContext):
         name_layout(context)
     elif isinstance(context, VideoCodecContext):
-        context.framerate = cast(VideoStream, template).average_rate or Fraction(25)
-        if suffix in QUICKTIME and context.name == "hevc":
+        pictures = cast(VideoStream, template)
+        context.framerate = pictures.average_rate or Fraction(25)
+        context.sample_aspect_ratio = pictures.sample_aspect_ratio  # a container can know it where its codec does not
+        if suffix in QUICKTIME and context.codec.canonical_name == "hevc":
             context.codec_tag = HEVC_TAG
     return copy
 

@@ -10,6 +10,7 @@ from av.container import InputContainer
 from av.sidedata.sidedata import SideData
 from av.video.stream import VideoStream
 
+from .chroma import chroma_location
 from .color import depth, has_alpha, to_alpha
 from .frame import VideoInfo
 from .orientation import orientation
@@ -57,6 +58,7 @@ def describe(
         side_data={
             name: bytes(cast(SideData, data)) for name in _KEPT if (data := frame.side_data.get(name)) is not None
         },
+        chroma_location=chroma_location(container, stream) if "420" in frame.format.name else None,
     )
 
 

@@ -37,6 +37,7 @@ class VideoInfo:
         interlaced: Whether frames hold two fields of different times.
         side_data: HDR10's facts as FFmpeg's structs, under FFmpeg's names `MASTERING_DISPLAY_METADATA` and
             `CONTENT_LIGHT_LEVEL`, where the source has them.
+        chroma_location: FFmpeg's name of the place of chroma samples; None for the usual one, at the left.
     """
 
     name: str
@@ -62,6 +63,7 @@ class VideoInfo:
     has_alpha: bool = False
     interlaced: bool = False
     side_data: Mapping[str, bytes] = field(default_factory=dict)
+    chroma_location: str | None = None
 
 
 @dataclass

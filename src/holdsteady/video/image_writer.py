@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import cv2
+import numpy as np
 
 from holdsteady.errors import VideoError
 
@@ -13,21 +14,38 @@ from .writer_base import Writer
 
 
 class ImageWriter(Writer):
-    """PNG images `000000.png`, … of 8 or 16 bits; the arguments are those of `open_writer`."""
+    """PNG images of 8 or 16 bits, named as the source's are, else `000000.png`, …
+
+    The arguments are those of `open_writer`.
+    """
 
     def __init__(self, sink: str, *, width: int, height: int) -> None:
         super().__init__(sink, width=width, height=height)
+        self._names: set[str] = set()
         try:
             self._part = PartFolder(Path(sink))
         except OSError as error:
             raise VideoError(f"{sink}: can't be written: {reason(error)}") from error
 
     def _write(self, frame: VideoFrame) -> None:
-        _, data = cv2.imencode(".png", cv2.cvtColor(frame.pixels, cv2.COLOR_RGB2BGR))
+        picture = cv2.cvtColor(frame.pixels, cv2.COLOR_RGB2BGR)
+        if frame.alpha is not None:
+            picture = np.dstack([picture, frame.alpha])
+        _, data = cv2.imencode(".png", picture)
         try:
-            (self._part.path / f"{self.count:06d}.png").write_bytes(data.tobytes())
+            (self._part.path / self._name(frame)).write_bytes(data.tobytes())
         except OSError as error:
             raise VideoError(f"{self.sink}: image {self.count} can't be written: {reason(error)}") from error
+
+    def _name(self, frame: VideoFrame) -> str:
+        """A name that no image has yet, not even on a disk that ignores case: a.png and A.jpg become a.png, A_2.png."""
+        stem = f"{self.count:06d}" if frame.name is None else frame.name
+        name, number = stem, 1
+        while name.casefold() in self._names:
+            number += 1
+            name = f"{stem}_{number}"
+        self._names.add(name.casefold())
+        return f"{name}.png"
 
     def finish(self, *, complete: bool = True) -> None:
         if not self.count:

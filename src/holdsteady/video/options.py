@@ -14,6 +14,7 @@ class RunOptions:
     Attributes:
         start: Seconds to skip, counted from the first frame; None for none.
         duration: Seconds to process from there; None for all.
+        deinterlace: Whether interlaced frames are made whole first (bwdif).
         cuts: Where shots begin, see `open_cuts`.
         codec: FFmpeg's name of an encoder; None for a default by container and source, see `choose_encoding`.
         crf: Constant rate factor, 0 for the best quality; None for one that looks lossless.
@@ -27,6 +28,7 @@ class RunOptions:
 
     start: float | None = None
     duration: float | None = None
+    deinterlace: bool = False
     cuts: str = "auto"
     codec: str | None = None
     crf: int | None = None

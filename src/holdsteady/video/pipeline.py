@@ -5,10 +5,12 @@ processor from one another.
 """
 
 import dataclasses
+import threading
 import time
 import warnings
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from enum import Enum
 from pathlib import Path
 
@@ -26,7 +28,9 @@ from .options import RunOptions
 from .orientation import as_stored, straightened, upright
 from .reader import Reader, open_video
 from .sink import check_sink, keeps_rotation
-from .tensors import beside, check_result, to_pixels, to_tensor
+from .stdout import own_stdout
+from .stream import StreamReader
+from .tensors import beside, check_result, resized, to_pixels, to_tensor
 from .writer import open_writer
 from .writer_base import Writer
 
@@ -42,13 +46,19 @@ class Summary:
         frames: Frames written.
         seconds: Time that the run took.
         cuts: Numbers of the frames before which the model's memory was cleared.
-        interrupted: Whether Ctrl-C ended it early.
+        interrupted: Whether it was ended early, by Ctrl-C or `stop`.
+        nan_pixels: Pixels that the model gave as NaN.
+        skipped: Damaged packets of the source that could not be decoded.
+        concealed: Frames of the source that are damaged in part.
     """
 
     frames: int
     seconds: float
     cuts: tuple[int, ...]
     interrupted: bool
+    nan_pixels: int = 0
+    skipped: int = 0
+    concealed: int = 0
 
 
 @dataclasses.dataclass
@@ -71,10 +81,12 @@ def run(
     *,
     on_cut: Callable[[], None],
     progress: Callable[[int, int | None], None] | None = None,
+    stop: threading.Event | None = None,
 ) -> Summary:
     """Send every frame of a video through a model and write the results.
 
-    Memory does not depend on the length of the video. Audio and subtitles of a video file are copied.
+    Memory does not depend on the length of the video. What a video file has beside its pictures is carried along, see
+    `open_writer`. While the sink is stdout, whatever else writes there lands on stderr.
 
     Args:
         source: What to read, see `open_video`.
@@ -85,17 +97,19 @@ def run(
         options: The part to process, how to write it, and more; None for the defaults.
         on_cut: Called before `step` sees the first frame of a new shot.
         progress: Called after each step with the frames done and the estimated total, or None if unknown.
+        stop: Set it to end the run after the current step, as Ctrl-C does.
 
     Returns:
         A summary. After Ctrl-C it says `interrupted`, and the frames done so far are in the sink.
 
     Raises:
-        ConfigError, VideoError: Nothing was begun, or writing failed: there is no result. If reading
-            failed midway, or `step` raised a VideoError for a source of its own, the frames before are in the sink,
-            as the message says.
+        ConfigError, VideoError: Nothing was begun, or writing failed: there is no result, unless the message says
+            where it is. If reading failed midway, or `step` raised a VideoError for a source of its own, the frames
+            before are in the sink, as the message says.
         ModelError: `step` returned something else; there is no result.
     """
     options = options or RunOptions()
+    stop = stop or threading.Event()
     check_sink(source, sink, options.overwrite)
     check_codec(sink, options.codec, options.crf)
     begun = time.monotonic()
@@ -103,14 +117,18 @@ def run(
     done: list[int] = []  # frames before which a shot began
     count = lost = 0
     interrupted = False
-    with open_video(source, start=options.start, duration=options.duration) as reader:
+    with ExitStack() as stack:
+        stdout = stack.enter_context(own_stdout()) if sink == "-" else None
+        reader = stack.enter_context(open_video(source, start=options.start, duration=options.duration))
         info = reader.info
-        copy_from = source if Path(source).is_file() else None
+        copy_from = source if isinstance(reader, StreamReader) and Path(source).is_file() else None
 
         def open_sink(height: int, width: int) -> Writer:
-            return open_writer(sink, _stored(info, sink), options, width=width, height=height, copy_from=copy_from)
+            return open_writer(
+                sink, _stored(info, sink), options, width=width, height=height, copy_from=copy_from, stdout=stdout
+            )
 
-        decoded: Channel[_Decoded] = Channel(_WAITING)
+        decoded: Channel[_Decoded] = Channel(_WAITING, stop)
         results: Channel[_Result] = Channel(_WAITING)
         encoder = _Encoder(open_sink, _stored(info, sink), options.side_by_side)
         with ThreadPoolExecutor(2, "holdsteady") as pool:
@@ -132,7 +150,9 @@ def run(
                     count += 1
                     if progress is not None:
                         progress(count, info.frames)
-                if decoding.exception() is not None:
+                interrupted = stop.is_set()
+                decoded.abandon()
+                if interrupted or decoding.exception() is not None:
                     encoder.ending = _Ending.PARTIAL
             except KeyboardInterrupt:
                 interrupted = True
@@ -155,7 +175,15 @@ def run(
         raise VideoError(f"{failure}; the {written} frames before it are in {sink}") from failure
     if failure is not None:
         raise failure
-    return Summary(written, time.monotonic() - begun, tuple(done), interrupted)
+    return Summary(
+        frames=written,
+        seconds=time.monotonic() - begun,
+        cuts=tuple(done),
+        interrupted=interrupted,
+        nan_pixels=lost,
+        skipped=getattr(reader, "skipped", 0),
+        concealed=getattr(reader, "concealed", 0),
+    )
 
 
 def _decode(
@@ -167,6 +195,8 @@ def _decode(
     try:
         for number, frame in enumerate(reader):
             frame.pixels = upright(frame.pixels, reader.info)
+            if frame.alpha is not None:
+                frame.alpha = upright(frame.alpha, reader.info)
             cut = is_new_shot(number, frame.pixels) and number > 0
             decoded.put(_Decoded(frame, cut))
     except ChannelClosedError:
@@ -210,12 +240,15 @@ class _Encoder:
 
     def _write(self, result: _Result) -> None:
         source, pixels = result.frame, result.pixels
+        alpha = None if source.alpha is None else resized(source.alpha, *pixels.shape[:2])
         if self._side_by_side:
             pixels = beside(source.pixels, pixels)
+            alpha = None if alpha is None else beside(alpha, alpha)
         pixels = as_stored(pixels, self._stored)
+        alpha = None if alpha is None else as_stored(alpha, self._stored)
         if self._writer is None:
             self._writer = self._open_sink(*pixels.shape[:2])
-        self._writer.write(VideoFrame(pixels, source.pts, source.time_base))
+        self._writer.write(VideoFrame(pixels, source.pts, source.time_base, alpha, source.name))
 
 
 def _stored(info: VideoInfo, sink: str) -> VideoInfo:

@@ -11,7 +11,7 @@ from torch import Tensor
 from holdsteady.errors import ModelError
 
 from .frame import Pixels
-from .orientation import upright
+from .orientation import Picture, upright
 from .reader import Reader
 
 
@@ -71,11 +71,14 @@ def to_pixels(result: Tensor, *, deep: bool) -> tuple[Pixels, int]:
     return cast(Pixels, pixels), lost
 
 
-def beside(left: Pixels, right: Pixels) -> Pixels:
-    """Two RGB pictures in one: `left`, resized to the size of `right` (h, w, 3), and it: (h, 2w, 3)."""
-    height, width = right.shape[:2]
-    resized: Any = left
-    if left.shape != right.shape:
-        shrinks = left.shape[0] > height
-        resized = cv2.resize(left, (width, height), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC)
-    return cast(Pixels, np.concatenate([resized, right], axis=1))
+def resized(picture: Picture, height: int, width: int) -> Picture:
+    """A picture (H, W) or (H, W, 3) in another size: of averages where it shrinks, bicubic where it grows."""
+    if picture.shape[:2] == (height, width):
+        return picture
+    way = cv2.INTER_AREA if picture.shape[0] > height else cv2.INTER_CUBIC
+    return cast(Picture, cv2.resize(cast(Any, picture), (width, height), interpolation=way))
+
+
+def beside(left: Picture, right: Picture) -> Picture:
+    """Two pictures in one: `left`, resized to the size of `right` (h, w) or (h, w, 3), and it: twice as wide."""
+    return cast(Picture, np.concatenate([resized(left, *right.shape[:2]), right], axis=1))

@@ -6,7 +6,7 @@ import warnings
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
-from typing import cast
+from typing import BinaryIO, cast
 
 import av
 from av.container import OutputContainer
@@ -17,13 +17,15 @@ from holdsteady.errors import ConfigError, VideoError
 
 from .carry import Cargo, carry
 from .codecs import Encoding, choose_encoding
-from .color import from_rgb, output_tags
+from .color import from_rgb, has_alpha, output_tags
 from .container import reason
-from .copies import kept_tags, muxer_options
+from .copies import HEVC_TAG, QUICKTIME, kept_tags, muxer_options
 from .frame import VideoFrame, VideoInfo
+from .hdr import hdr_options
+from .matroska import set_pixel_aspect
 from .options import RunOptions
 from .part import PartFile
-from .plan import StreamPlan, warn_about
+from .plan import plan_streams, warn_about
 from .span import Span
 from .writer_base import Writer
 
@@ -43,7 +45,7 @@ class VideoWriter(Writer):
         width: int,
         height: int,
         copy_from: str | None,
-        plans: list[StreamPlan],
+        stdout: BinaryIO | None,
     ) -> None:
         super().__init__(sink, width=width, height=height)
         to_stdout = sink == "-"
@@ -52,10 +54,13 @@ class VideoWriter(Writer):
         encoding = choose_encoding(suffix, info, width=width, height=height, codec=codec, crf=options.crf)
         self._info, self._suffix = info, suffix
         self._trimmed, self._duration = bool(options.start), options.duration
-        self._copy_from, self._plans = copy_from, plans
+        self._copy_from = copy_from
+        self._plans = [] if copy_from is None else plan_streams(copy_from, "" if to_stdout else suffix)
+        self._stdout = stdout
         self._part = None if to_stdout else PartFile(Path(sink))
         self._tags = output_tags(info, encoding.pix_fmt, height)
-        self._pix_fmt = encoding.pix_fmt
+        self._pix_fmt, self._keeps_alpha = encoding.pix_fmt, has_alpha(encoding.pix_fmt)
+        warn_about(sink, self._plans, _left_out(info, encoding))
         constant = encoding.codec in _CONSTANT_RATE or suffix in _CONSTANT_RATE
         # MPEG-4 has 16 bits for the denominator.
         self._base = (1 / info.rate).limit_denominator(65535) if constant else info.time_base
@@ -75,7 +80,9 @@ class VideoWriter(Writer):
         if self._part is not None:
             return av.open(str(self._part.path), "w", container_options=self._options)
         # More than 8 bits in y4m is an extension that FFmpeg only writes when told to.
-        return av.open(sys.stdout.buffer, "w", format="yuv4mpegpipe", container_options={"strict": "-1"})
+        return av.open(
+            self._stdout or sys.stdout.buffer, "w", format="yuv4mpegpipe", container_options={"strict": "-1"}
+        )
 
     def _add_stream(self, encoding: Encoding, suffix: str) -> VideoStream:
         info = self._info
@@ -95,6 +102,8 @@ class VideoWriter(Writer):
         context.sample_aspect_ratio = info.pixel_aspect
         context.colorspace, context.color_range = self._tags.colorspace, self._tags.color_range
         context.color_primaries, context.color_trc = info.color_primaries, info.color_trc
+        if suffix in QUICKTIME and context.codec.canonical_name == "hevc":
+            context.codec_tag = HEVC_TAG
         if suffix == ".avi":  # has no place for the display times that reordered frames need
             context.max_b_frames = 0
         if info.display_matrix is not None:
@@ -117,7 +126,7 @@ class VideoWriter(Writer):
         if self._last_pts is not None:  # two frames of one time would be refused
             pts = max(pts, self._last_pts + 1)
         self._last_pts = pts
-        picture = from_rgb(frame.pixels, self._pix_fmt, self._tags)
+        picture = from_rgb(frame.pixels, self._pix_fmt, self._tags, frame.alpha if self._keeps_alpha else None)
         picture.color_primaries, picture.color_trc = self._info.color_primaries, self._info.color_trc
         picture.pts, picture.time_base = pts, self._base
         picture.duration = max(1, round(nominal / self._base))
@@ -144,6 +153,7 @@ class VideoWriter(Writer):
                 self._container.close()
                 if self._part is not None:
                     self._part = self._with_the_rest(self._part, end)
+                    self._shape_pixels(self._part.path)
                     self._part.publish()
         except BaseException:
             self.discard()
@@ -151,21 +161,34 @@ class VideoWriter(Writer):
 
     def _with_the_rest(self, pictures: PartFile, end: Fraction | None) -> PartFile:
         """The finished pictures, and beside them what comes from the source."""
-        if self._copy_from is None:
-            return pictures
         whole = pictures.sibling()
-        tags = kept_tags(self._info.metadata)
-        cargo = Cargo(self._copy_from, self._suffix, self._info.rate, tags, self._options)
-        span = Span(self._shift, self._first_time if self._trimmed else None, end)
         try:
-            became = carry(pictures.path, whole.path, self._plans, cargo, span)
+            if self._copy_from is not None and self._plans:
+                tags = kept_tags(self._info.metadata)
+                cargo = Cargo(self._copy_from, self._suffix, self._info.rate, tags, self._options)
+                span = Span(self._shift, self._first_time if self._trimmed else None, end)
+                became = carry(pictures.path, whole.path, self._plans, cargo, span)
+                warn_about(self.sink, [now for now, then in zip(became, self._plans, strict=True) if now != then])
+                pictures.discard()
+                pictures = whole
         except Exception as error:  # whatever it is: it must not cost the pictures
-            whole.discard()
             warnings.warn(f"{self.sink}: left out: all but the pictures: {reason(error)}", stacklevel=4)
-            return pictures
-        warn_about(self.sink, [now for now, planned in zip(became, self._plans, strict=True) if now != planned])
-        pictures.discard()
-        return whole
+        finally:
+            if pictures is not whole:
+                whole.discard()
+        return pictures
+
+    def _shape_pixels(self, path: Path) -> None:
+        """Write the shape of pixels where FFmpeg's muxer does not."""
+        aspect = self._info.pixel_aspect
+        if self._suffix not in (".mkv", ".webm") or aspect == 1:
+            return
+        try:
+            done = set_pixel_aspect(path, self.width, self.height, aspect)
+        except (LookupError, ValueError, OverflowError):  # a header unlike those that FFmpeg writes today
+            done = False
+        if not done:
+            warnings.warn(f"{self.sink}: left out: the shape of its pixels ({aspect})", stacklevel=4)
 
     def discard(self) -> None:
         # Closing writes an end to the file, which may fail for the very reason that led here.
@@ -183,6 +206,16 @@ class VideoWriter(Writer):
             raise
         except (FFmpegError, OSError) as error:
             raise VideoError(f"{self.sink}: {what}: {reason(error)}") from error
+
+
+def _left_out(info: VideoInfo, encoding: Encoding) -> list[str]:
+    """What an encoding can't hold of the pictures of a source, in words."""
+    lost = []
+    if info.has_alpha and not has_alpha(encoding.pix_fmt):
+        lost.append(f"transparency: {encoding.codec} has no place for it")
+    if info.side_data and not hdr_options(encoding.codec, info.side_data):
+        lost.append(f"mastering display and light levels: {encoding.codec} has no place for them")
+    return lost
 
 
 def _scaled(matrix: tuple[int, ...], factor: float) -> list[int]:

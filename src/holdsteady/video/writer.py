@@ -1,6 +1,6 @@
 """Opening any sink of frames: video file, folder of PNG images, raw y4m stream on stdout."""
 
-from pathlib import Path
+from typing import BinaryIO
 
 from .codecs import check_codec
 from .frame import VideoInfo
@@ -20,6 +20,7 @@ def open_writer(
     width: int,
     height: int,
     copy_from: str | None = None,
+    stdout: BinaryIO | None = None,
 ) -> Writer:
     """Open a sink of frames. Nothing has the sink's name before the writer is finished.
 
@@ -30,7 +31,9 @@ def open_writer(
         options: The encoder, whether an existing result may be replaced, and the part of the source that is written
             (as given to the reader); None for the defaults.
         width, height: Size in pixels of the frames to be written, as stored (before rotation).
-        copy_from: File whose audio and subtitles are copied into a video file, or None.
+        copy_from: File whose sound, subtitles, chapters, covers, attachments and further streams are carried into a
+            video file, converted where it can't hold them as they are; or None. What is left out is said in a warning.
+        stdout: Where to write for `-`; None for `sys.stdout`.
 
     Raises:
         ConfigError: The type of the sink or the codec is unknown, or crf does not fit it.
@@ -40,9 +43,8 @@ def open_writer(
     check_sink(info.name, sink, options.overwrite)
     check_codec(sink, options.codec, options.crf)
     kind = sink_kind(sink)
-    suffix = Path(sink).suffix.lower() if kind is SinkKind.FILE else ""
-    plans = [] if copy_from is None else plan_streams(copy_from, suffix)
-    warn_about(sink, plans)
     if kind is SinkKind.FOLDER:
+        if copy_from is not None:
+            warn_about(sink, plan_streams(copy_from, ""))
         return ImageWriter(sink, width=width, height=height)
-    return VideoWriter(sink, info, options, width=width, height=height, copy_from=copy_from, plans=plans)
+    return VideoWriter(sink, info, options, width=width, height=height, copy_from=copy_from, stdout=stdout)
