@@ -119,7 +119,9 @@ def run(
     interrupted = False
     with ExitStack() as stack:
         stdout = stack.enter_context(own_stdout()) if sink == "-" else None
-        reader = stack.enter_context(open_video(source, start=options.start, duration=options.duration))
+        reader = stack.enter_context(
+            open_video(source, start=options.start, duration=options.duration, deinterlace=options.deinterlace)
+        )
         info = reader.info
         copy_from = source if isinstance(reader, StreamReader) and Path(source).is_file() else None
 
@@ -181,8 +183,8 @@ def run(
         cuts=tuple(done),
         interrupted=interrupted,
         nan_pixels=lost,
-        skipped=getattr(reader, "skipped", 0),
-        concealed=getattr(reader, "concealed", 0),
+        skipped=reader.skipped,
+        concealed=reader.concealed,
     )
 
 

@@ -183,6 +183,9 @@ class VideoWriter(Writer):
         aspect = self._info.pixel_aspect
         if self._suffix not in (".mkv", ".webm") or aspect == 1:
             return
+        with av.open(str(path)) as written:  # some codecs tell it themselves, and exactly
+            if written.streams.video[0].sample_aspect_ratio == aspect:
+                return
         try:
             done = set_pixel_aspect(path, self.width, self.height, aspect)
         except (LookupError, ValueError, OverflowError):  # a header unlike those that FFmpeg writes today
