@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 import holdsteady as hs
 from holdsteady import video
@@ -19,8 +20,8 @@ from holdsteady.errors import ConfigError, VideoError
 from holdsteady.evaluation.contenders import BASE, BETAS, SIGMAS, Contender, baselines, trained
 from holdsteady.evaluation.evaluate import Row, drift, evaluate, summarise
 from holdsteady.evaluation.footage import recipe_footage, video_footage, videos
-from holdsteady.evaluation.scoring import ClassScorer, DepthScorer
-from holdsteady.metrics import VideoScores
+from holdsteady.evaluation.scoring import ClassScorer, DepthScorer, both_flows
+from holdsteady.metrics import VideoScores, abs_rel, delta_accuracy
 from holdsteady.models.weights import save_weights
 from holdsteady.report.evaluation import save_results
 from holdsteady.training.recipe import make_recipe
@@ -126,6 +127,48 @@ def test_depth_is_measured_after_a_fit() -> None:
     assert figures["abs_rel"] == pytest.approx(0, abs=1e-5)
     assert figures["instability_rms"] == pytest.approx(0, abs=1e-5)
     assert figures["delta_accuracy"] == 1
+
+
+@pytest.mark.parametrize("disparity", [False, True])
+def test_a_drift_of_depth_is_hidden_by_fits_of_frames_and_seen_by_the_clips(disparity: bool) -> None:
+    generator = torch.Generator().manual_seed(0)
+    truth = torch.rand(6, 1, 1, 20, 20, generator=generator) + 1
+    scales = torch.tensor([1.0, 1.2, 0.9, 1.5, 1.1, 1.0])
+    given = [(1 / y if disparity else y) / s for y, s in zip(truth, scales, strict=True)]
+    drifting, steady = DepthScorer(), DepthScorer()
+    for output, still, y in zip(given, 1 / truth if disparity else truth, truth, strict=True):
+        drifting.update(output, y)
+        steady.update(still, y)
+    figures, zero = drifting.compute(), steady.compute()
+    assert figures["abs_rel"] == pytest.approx(0, abs=1e-5)
+    assert figures["flicker_error"] == pytest.approx(0, abs=1e-4)
+    assert figures["scale_drift"] == pytest.approx(scales.log().std(correction=0).item(), rel=1e-4)
+    assert figures["shift_drift"] == pytest.approx(0, abs=1e-5)
+    clip = [torch.stack(list(frames), dim=2)[0] for frames in (given, truth)]
+    assert figures["clip_abs_rel"] == pytest.approx(abs_rel(*clip, disparity=disparity).item(), rel=1e-4)
+    assert figures["clip_delta_accuracy"] == pytest.approx(delta_accuracy(*clip, disparity=disparity).item())
+    assert figures["clip_flicker_error"] > 0.05
+    assert [zero[name] for name in ("clip_abs_rel", "clip_flicker_error", "scale_drift")] == pytest.approx(
+        [0, 0, 0], abs=1e-4
+    )
+    assert len(drifting.per_frame()["clip_abs_rel"]) == 6
+
+
+def test_classes_that_move_with_the_scene_do_not_flip() -> None:
+    generator = torch.Generator().manual_seed(0)
+    scene = F.interpolate(torch.rand(1, 3, 12, 16, generator=generator), size=(96, 128), mode="bicubic")
+    frames = [scene.roll(2 * t, dims=3)[..., 16:].clamp(0, 1) for t in range(3)]
+    scorer, flickering = ClassScorer(), ClassScorer()
+    for number, frame in enumerate(frames):
+        logits = torch.cat((frame, 0.5 * torch.ones_like(frame[:, :1])), dim=1)
+        flows = both_flows(frame, frames[number - 1]) if number else None
+        scorer.update(logits, logits, flows)
+        noise = 0.3 * torch.randn(logits.shape, generator=generator)
+        flickering.update(logits + noise, logits, flows)
+    steady, unsteady = scorer.compute(), flickering.compute()
+    assert steady["categorical_instability"] > 4 * steady["class_flips"]
+    assert steady["class_flips"] < 0.03 < unsteady["class_flips"]
+    assert steady["mc_iou"] > 0.9 > unsteady["mc_iou"]
 
 
 def test_classes_are_counted_over_all_frames() -> None:

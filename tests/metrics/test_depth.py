@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from holdsteady.errors import MetricError
-from holdsteady.metrics import abs_rel, delta_accuracy, fit_affine, instability_rms
+from holdsteady.metrics import Affine, abs_rel, affine_fit, delta_accuracy, depth_drift, fit_affine, instability_rms
 
 
 def depth_maps(seed: int) -> tuple[torch.Tensor, torch.Tensor]:
@@ -97,3 +97,51 @@ def test_a_hole_in_the_prediction_does_not_spoil_the_fit_of_the_rest() -> None:
 def test_shapes_must_match() -> None:
     with pytest.raises(MetricError, match="one shape"):
         abs_rel(torch.zeros(1, 4, 4), torch.zeros(1, 4, 5))
+
+
+def drifting(scales: list[float], shifts: list[float]) -> tuple[torch.Tensor, torch.Tensor]:
+    """A clip (1, T, 6, 7) whose outputs become the truth by these scales and shifts."""
+    truth = torch.stack([depth_maps(seed)[1][0] for seed in range(len(scales))])[None]
+    s, t = (torch.tensor(values).view(1, -1, 1, 1) for values in (scales, shifts))
+    return torch.where(truth.isnan(), 0.5, (truth - t) / s), truth
+
+
+def test_a_clip_gets_one_fit_from_all_of_its_frames() -> None:
+    prediction, truth = drifting([2.0, 2.5, 3.0], [0.0, 1.0, 0.0])
+    fit = affine_fit(prediction, truth)
+    known = ~truth.isnan()
+    p, y = (x[known].double().numpy() for x in (prediction, truth))
+    (scale, shift), *_ = np.linalg.lstsq(np.stack([p, np.ones_like(p)], axis=1), y, rcond=None)
+    assert (fit.scale.item(), fit.shift.item()) == pytest.approx((scale, shift), rel=1e-6)
+    assert abs_rel(prediction, truth).item() == pytest.approx(np.mean(abs(scale * p + shift - y) / y), rel=1e-5)
+
+
+def test_one_fit_a_frame_hides_a_drift_that_one_a_clip_shows() -> None:
+    prediction, truth = drifting([2.0, 2.5, 3.0, 4.0], [0.0, 1.0, 0.0, 0.5])
+    each = abs_rel(prediction[0], truth[0])
+    torch.testing.assert_close(each, torch.zeros(4), atol=1e-5, rtol=0)
+    assert abs_rel(prediction, truth).item() > 0.05
+    assert delta_accuracy(prediction[0], truth[0]).eq(1).all()
+    assert delta_accuracy(prediction, truth).item() < 1
+
+
+def test_drift_is_the_deviation_of_the_fits() -> None:
+    scales, shifts = [2.0, 2.5, 3.0, 4.0], [0.0, 1.0, 0.0, 0.5]
+    prediction, truth = drifting(scales, shifts)
+    scale, shift = depth_drift(affine_fit(prediction[0], truth[0]), torch.tensor(2.0))
+    assert scale.item() == pytest.approx(np.std(np.log(scales)), rel=1e-4)
+    assert shift.item() == pytest.approx(np.std(shifts) / 2, rel=1e-4)
+    still = depth_drift(Affine(torch.tensor([3.0, 3.0, torch.nan]), torch.tensor([1.0, 1.0, torch.nan])), shift)
+    assert [value.item() for value in still] == [0, 0]
+    assert depth_drift(Affine(torch.tensor([1.0, 0.0]), torch.zeros(2)), shift)[0].isinf()
+
+
+def test_disparities_are_fitted_to_the_inverse() -> None:
+    _, truth = depth_maps(0)
+    disparity = torch.where(truth.isnan(), 0.1, 4 / truth + 3)
+    torch.testing.assert_close(abs_rel(disparity, truth, disparity=True), torch.zeros(2), atol=1e-5, rtol=0)
+    assert (abs_rel(disparity, truth) > 0.05).all()
+    # What would be behind infinity is as far as the farthest truth.
+    disparity[0, 0, 0], truth[0, 0, 0] = -100.0, torch.nan
+    depth = fit_affine(disparity, truth, disparity=True)
+    assert depth[0, 0, 0].item() == pytest.approx(truth[0].nan_to_num(0).max().item(), rel=1e-4)

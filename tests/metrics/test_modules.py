@@ -12,21 +12,28 @@ from holdsteady.flow.dis import DISFlow
 from holdsteady.metrics import (
     AbsRel,
     CategoricalInstability,
+    ClassFlips,
+    ClipAbsRel,
+    ClipDeltaAccuracy,
     DeltaAccuracy,
     FlickerError,
     Instability,
     InstabilityRMS,
+    MotionIoU,
     StreamMetric,
     WarpError,
     abs_rel,
     categorical_instability,
+    class_flips,
     delta_accuracy,
     flicker_error,
     instability,
     instability_rms,
+    motion_iou,
     over_clip,
     warp_error,
 )
+from holdsteady.metrics.modules import AlongMotion
 
 
 def clip(seed: int, *shape: int) -> Tensor:
@@ -45,12 +52,24 @@ def warp_error_between(pred: Tensor, pred_before: Tensor, clean: Tensor, clean_b
     return warp_error(pred, pred_before, flow(clean, clean_before), flow(clean_before, clean))
 
 
+def flips_between(pred: Tensor, pred_before: Tensor, clean: Tensor, clean_before: Tensor) -> Tensor:
+    flow = DISFlow()
+    return class_flips(pred, pred_before, flow(clean, clean_before), flow(clean_before, clean))
+
+
+def iou_between(pred: Tensor, pred_before: Tensor, clean: Tensor, clean_before: Tensor) -> Tensor:
+    flow = DISFlow()
+    return motion_iou(pred, pred_before, flow(clean, clean_before), flow(clean_before, clean))
+
+
 PAIRS = [
     (Instability, instability, 1),
     (InstabilityRMS, instability_rms, 1),
     (CategoricalInstability, categorical_instability, 1),
     (FlickerError, flicker_error, 2),
     (WarpError, warp_error_between, 2),
+    (ClassFlips, flips_between, 2),
+    (MotionIoU, iou_between, 2),
 ]
 
 
@@ -153,7 +172,7 @@ def test_to_moves_the_state() -> None:
     assert metric.per_stream().device.type == "meta"
 
 
-@pytest.mark.parametrize(("shell", "function", "inputs"), [row for row in PAIRS if row[0] is not WarpError])
+@pytest.mark.parametrize(("shell", "function", "inputs"), [row for row in PAIRS if not issubclass(row[0], AlongMotion)])
 def test_called_in_a_loop_it_gives_the_figure_of_each_frame(shell, function, inputs: int) -> None:
     clips = [clip(seed, 3, 8, 8) for seed in range(inputs)]
     metric = shell()
@@ -179,6 +198,20 @@ def test_called_after_a_cut_there_is_no_figure_once() -> None:
 def test_depth_has_a_figure_from_the_first_frame_on() -> None:
     pred, truth = clip(0, 8), clip(1, 8)
     torch.testing.assert_close(AbsRel()(pred[:, 0], truth[:, 0]), abs_rel(pred[:, 0], truth[:, 0]).mean())
+
+
+@pytest.mark.parametrize(("shell", "function"), [(ClipAbsRel, abs_rel), (ClipDeltaAccuracy, delta_accuracy)])
+@pytest.mark.parametrize("disparity", [False, True])
+def test_the_clips_fit_is_that_of_all_frames(shell, function, disparity: bool) -> None:
+    pred, truth = clip(0, 5, 6), clip(1, 5, 6)
+    metric, buffer = shell(disparity=disparity), torch.empty(2, 5, 6)
+    for t in range(6):
+        value = metric(buffer.copy_(pred[:, t]), truth[:, t])
+        torch.testing.assert_close(value, function(pred[:, : t + 1], truth[:, : t + 1], disparity=disparity).mean())
+    torch.testing.assert_close(metric.compute(), value)
+    metric.reset()
+    metric.update(pred[:, 0], truth[:, 0])
+    torch.testing.assert_close(metric.compute(), function(pred[:, :1], truth[:, :1], disparity=disparity).mean())
 
 
 def test_a_collection_keeps_them_apart() -> None:

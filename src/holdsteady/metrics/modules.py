@@ -15,7 +15,9 @@ from torchmetrics.utilities import dim_zero_cat
 
 from holdsteady.errors import MetricError
 from holdsteady.flow.dis import DISFlow, Flow
+from holdsteady.metrics.classes import class_flips, motion_iou
 from holdsteady.metrics.depth import abs_rel, delta_accuracy
+from holdsteady.metrics.masked import check_shapes
 from holdsteady.metrics.pairs import categorical_instability, flicker_error, instability, instability_rms
 from holdsteady.metrics.warping import warp_error
 
@@ -138,13 +140,15 @@ class FlickerError(StreamMetric):
         self._add_pair(flicker_error, pred, target)
 
 
-class WarpError(StreamMetric):
-    """Squared difference to the previous output warped along the motion, see ``warp_error``.
+class AlongMotion(StreamMetric):
+    """Base of what is measured along the motion between the clean input frames.
 
     Args:
         flow: finds the motion between clean frames.
         kwargs: those of ``torchmetrics.Metric``.
     """
+
+    _function: Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]
 
     def __init__(self, flow: Flow | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -155,23 +159,102 @@ class WarpError(StreamMetric):
         """Add the next outputs (B, C, H, W) and the clean input images (B, C', H, W) they belong to."""
         self._add_pair(self._score, pred, clean)
 
-    def _score(self, pred: Tensor, pred_before: Tensor, clean: Tensor, clean_before: Tensor) -> Tensor:
-        return warp_error(pred, pred_before, self._flow(clean, clean_before), self._flow(clean_before, clean))
+    def _score(self, pred: Tensor, before: Tensor, clean: Tensor, clean_before: Tensor) -> Tensor:
+        return self._function(pred, before, self._flow(clean, clean_before), self._flow(clean_before, clean))
+
+
+class WarpError(AlongMotion):
+    """Squared difference to the previous output warped along the motion, see ``warp_error``. Lower is steadier."""
+
+    _function = staticmethod(warp_error)
+
+
+class ClassFlips(AlongMotion):
+    """Share of the visible pixels that change class along the motion, see ``class_flips``. Lower is steadier."""
+
+    _function = staticmethod(class_flips)
+
+
+class MotionIoU(AlongMotion):
+    """mIoU of the classes with those before along the motion, see ``motion_iou``. Higher is steadier."""
+
+    higher_is_better = True
+    _function = staticmethod(motion_iou)
 
 
 class AbsRel(StreamMetric):
-    """Mean relative error of depth after an affine fit of each frame, see ``abs_rel``. Lower is better."""
+    """Mean relative error of depth after an affine fit of each frame, see ``abs_rel``. Lower is better.
+
+    Args:
+        disparity: whether the outputs are disparities.
+        kwargs: those of ``torchmetrics.Metric``.
+    """
+
+    _function: Callable[..., Tensor] = staticmethod(abs_rel)
+
+    def __init__(self, *, disparity: bool = False, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self._disparity = disparity
 
     def update(self, pred: Tensor, target: Tensor) -> None:
         """Add the next depth maps and their truth, (B, H, W) each."""
-        self._add(abs_rel(pred, target))
+        self._add(self._function(pred, target, disparity=self._disparity))
 
 
-class DeltaAccuracy(StreamMetric):
-    """Fraction of depths within a factor 1.25 after the fit, see ``delta_accuracy``. Higher is better."""
+class DeltaAccuracy(AbsRel):
+    """Share of depths within a factor 1.25 after the fit, see ``delta_accuracy``. Higher is better."""
 
     higher_is_better = True
+    _function = staticmethod(delta_accuracy)
+
+
+class ClipAbsRel(Metric):
+    """Mean relative error of depth after one fit for the whole clip, see ``abs_rel``. Lower is better.
+
+    All frames are kept until ``reset``: the fit of the last one decides on the error of the first. Called in a loop, it
+    gives the figure of the clip so far.
+
+    Args:
+        disparity: whether the outputs are disparities.
+        kwargs: those of ``torchmetrics.Metric``.
+    """
+
+    is_differentiable = False
+    higher_is_better = False
+    full_state_update = True
+    _function: Callable[..., Tensor] = staticmethod(abs_rel)
+
+    pred: list[Tensor]
+    target: list[Tensor]
+
+    def __init__(self, *, disparity: bool = False, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self._disparity = disparity
+        self.add_state("pred", default=[])
+        self.add_state("target", default=[])
+
+    def forward(self, pred: Tensor, target: Tensor) -> Tensor:
+        """Add the next depth maps, and give the figure of all so far."""
+        self.update(pred, target)
+        return self.compute()
 
     def update(self, pred: Tensor, target: Tensor) -> None:
         """Add the next depth maps and their truth, (B, H, W) each."""
-        self._add(delta_accuracy(pred, target))
+        check_shapes(pred, target)
+        # Copies: the caller may decode the next frame into the same memory.
+        self.pred.append(pred.detach().clone())
+        self.target.append(target.detach().clone())
+
+    def compute(self) -> Tensor:
+        """Mean over the streams, a scalar; NaN if there is no value yet."""
+        if not self.pred:
+            return torch.tensor(torch.nan)
+        clips = (torch.stack(frames, dim=1) for frames in (self.pred, self.target))
+        return self._function(*clips, disparity=self._disparity).nanmean()
+
+
+class ClipDeltaAccuracy(ClipAbsRel):
+    """Share of depths within a factor 1.25 after one fit for the clip, see ``delta_accuracy``. Higher is better."""
+
+    higher_is_better = True
+    _function = staticmethod(delta_accuracy)

@@ -1,13 +1,12 @@
 """The figures of one table row: everything we report about a video, frame by frame."""
 
-from math import fsum, nan
-
 from torch import Tensor
 from torchmetrics.functional.image import peak_signal_noise_ratio, structural_similarity_index_measure
 
 from holdsteady.errors import MetricError
 from holdsteady.metrics.masked import check_shapes
 from holdsteady.metrics.pairs import flicker_error, instability, instability_rms
+from holdsteady.metrics.series import Series
 
 _HIGHEST_PSNR = 100.0  # dB
 _SSIM_WINDOW = 11  # pixels on a side, torchmetrics' default
@@ -30,9 +29,7 @@ class VideoScores:
     """
 
     def __init__(self) -> None:
-        # One entry per frame; None where a figure could not be measured.
-        self._series: dict[str, list[float | None]] = {}
-        self._frames = 0
+        self._series = Series()
         self._pred: Tensor | None = None
         self._truth: Tensor | None = None
 
@@ -64,11 +61,7 @@ class VideoScores:
             if truth is not None and self._truth is not None:
                 values["flicker_error"] = flicker_error(pred, self._pred, truth, self._truth)
                 values["target_instability_rms"] = instability_rms(truth, self._truth)
-        for name in values:
-            self._series.setdefault(name, [None] * self._frames)
-        for name, series in self._series.items():
-            series.append(values[name].mean().item() if name in values else None)
-        self._frames += 1
+        self._series.add({name: value.mean().item() for name, value in values.items()})
         # Copies: the caller may decode the next frame into the same memory.
         self._pred = pred.detach().clone()
         self._truth = None if truth is None else truth.detach().clone()
@@ -79,9 +72,8 @@ class VideoScores:
 
     def compute(self) -> dict[str, float]:
         """Mean of each figure over the frames where it was measured; figures never measured are absent."""
-        measured = {name: [v for v in series if v is not None] for name, series in self._series.items()}
-        return {name: fsum(values) / len(values) for name, values in measured.items()}
+        return self._series.compute()
 
     def per_frame(self) -> dict[str, list[float]]:
         """Each figure for every frame so far, for plots; NaN where it was not measured (first frames)."""
-        return {name: [nan if v is None else v for v in series] for name, series in self._series.items()}
+        return self._series.per_frame()
