@@ -38,7 +38,7 @@ def make_clip(tmp_path: Path) -> MakeClip:
         rotation: int = 0,
         pts: list[int] | None = None,
         time_base: Fraction = Fraction(1, 25),
-        rate: int = 25,
+        rate: int | Fraction = 25,
         container_options: dict[str, str] | None = None,
         options: dict[str, str] | None = None,
         metadata: dict[str, str] | None = None,

@@ -109,3 +109,21 @@ def test_the_origin_is_the_first_frame_of_the_source(make_clip, pictures, tmp_pa
         with open_video(str(path), start=start) as reader:
             assert reader.info.origin == 3
             assert next(iter(reader)).time == pytest.approx(3 + (start or 0))
+
+
+@pytest.mark.parametrize("name", ["a.dv", "a.avi", "a.mov"])
+def test_rate_and_number_of_frames_of_camcorders(make_clip, name):
+    """DV states 1/60000 s as the time of a frame."""
+    rate = Fraction(30000, 1001)
+    pictures = [np.full((480, 720, 3), 20 * number, np.uint8) for number in range(5)]
+    path = make_clip(name, pictures, codec="dvvideo", pix_fmt="yuv411p", rate=rate, time_base=1 / rate, options={})
+    with open_video(path) as reader:
+        assert (reader.info.rate, reader.info.frames) == (rate, 5)
+        assert [float(frame.time) for frame in reader] == even(5, step=float(1 / rate))
+
+
+def test_frames_that_are_repeated_in_an_avi_are_not_counted(make_clip, pictures):
+    path = make_clip("a.avi", pictures[:5], codec="mjpeg", pix_fmt="yuvj420p", pts=[0, 1, 2, 10, 30], options={})
+    with open_video(path) as reader:
+        assert reader.info.frames == 5
+        assert [round(frame.time * 25) for frame in reader] == [0, 1, 2, 10, 30]

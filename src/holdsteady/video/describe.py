@@ -18,6 +18,9 @@ from .orientation import orientation
 _KEPT = ("MASTERING_DISPLAY_METADATA", "CONTENT_LIGHT_LEVEL")
 # Formats whose every picture is decoded with alpha, seen or not.
 _MAYBE_ALPHA = {"gif", "apng"}
+_ABSURD = 100
+# Entries of an index that are looked at one by one.
+_LONG = 500_000
 
 
 def describe(
@@ -28,7 +31,7 @@ def describe(
     start: float | None,
     duration: float | None,
 ) -> VideoInfo:
-    rate = stream.average_rate or stream.guessed_rate or Fraction(25)
+    rate = frame_rate(stream)
     side = frame.side_data.get("DISPLAYMATRIX")
     matrix = struct.unpack("=9i", bytes(cast(SideData, side))) if side is not None else None
     rotation, mirrored = orientation(matrix)
@@ -62,6 +65,14 @@ def describe(
     )
 
 
+def frame_rate(stream: VideoStream) -> Fraction:
+    """Frames per second on average; of a stream that states its time base as its rate, as DV does, by its guess."""
+    average, guess = stream.average_rate, stream.guessed_rate
+    if average and guess and average > _ABSURD * guess:
+        return guess
+    return average or guess or Fraction(25)
+
+
 def _origin(stream: VideoStream, first: av.VideoFrame, start: float | None) -> Fraction:
     """Seconds at which the stream begins."""
     pts = stream.start_time if start else first.pts
@@ -87,6 +98,8 @@ def _count(
 ) -> int | None:
     """Estimated number of frames between start and start + duration."""
     total: float | None = stream.frames or None
+    if container.format.name == "avi" and 0 < len(stream.index_entries) <= _LONG:  # empty ones repeat a frame
+        total = sum(entry.size > 0 for entry in stream.index_entries)
     if total is None and stream.duration and stream.time_base:
         total = float(stream.duration * stream.time_base * rate)
     if total is None and container.duration:
