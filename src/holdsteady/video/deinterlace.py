@@ -1,6 +1,7 @@
 """Whole pictures from interlaced ones."""
 
 from collections.abc import Iterator
+from fractions import Fraction
 
 import av
 from av.filter import Graph
@@ -12,29 +13,36 @@ def deinterlaced(frames: Iterator[av.VideoFrame]) -> Iterator[av.VideoFrame]:
     Frames not marked as interlaced are taken for it too, with the top field first. A frame follows once the one after
     it is known.
     """
-    graph = None
+    graph, base, shape = None, Fraction(1), None
     for frame in frames:
-        if graph is None:
-            graph = _graph(frame)
+        if graph is None or shape != (frame.width, frame.height, frame.format.name):
+            if graph is not None:
+                graph.vpush(None)
+                yield from _pulled(graph, base)
+            shape = frame.width, frame.height, frame.format.name
+            base = frame.time_base or base
+            graph = _graph(frame, base)
         graph.vpush(frame)
-        yield from _pulled(graph)
+        yield from _pulled(graph, base)
     if graph is not None:
         graph.vpush(None)
-        yield from _pulled(graph)
+        yield from _pulled(graph, base)
 
 
-def _graph(first: av.VideoFrame) -> Graph:
+def _graph(first: av.VideoFrame, base: Fraction) -> Graph:
     graph = Graph()
-    source = graph.add_buffer(width=first.width, height=first.height, format=first.format, time_base=first.time_base)
+    source = graph.add_buffer(width=first.width, height=first.height, format=first.format, time_base=base)
     graph.link_nodes(source, graph.add("bwdif", "mode=send_frame:parity=auto:deint=all"), graph.add("buffersink"))
     graph.configure()
     return graph
 
 
-def _pulled(graph: Graph) -> Iterator[av.VideoFrame]:
+def _pulled(graph: Graph, base: Fraction) -> Iterator[av.VideoFrame]:
     while True:
         try:
             frame = graph.vpull()
-        except (av.error.BlockingIOError, av.error.EOFError):
+        except (BlockingIOError, EOFError):
             return
+        if frame.pts is not None and frame.time_base is not None:  # bwdif counts twice as fast
+            frame.pts, frame.time_base = round(frame.pts * frame.time_base / base), base
         yield frame
