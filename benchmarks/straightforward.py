@@ -21,8 +21,9 @@ from torch.utils.checkpoint import checkpoint
 
 from holdsteady import StabilizedModel, stabilize
 from holdsteady.adapters.adapter import Adapter, resolve_layout
+from holdsteady.adapters.cell import Context
 from holdsteady.adapters.config import AdapterConfig
-from holdsteady.adapters.method import Context, HeadFusion
+from holdsteady.adapters.method import HeadFusion
 from holdsteady.adapters.missing import Memory
 from holdsteady.errors import ConfigError
 from holdsteady.host.mirror import mirror

@@ -9,7 +9,7 @@ from cells import KINDS, SHAPE, cell_of, clip, context_of, run
 from torch import Tensor
 
 from holdsteady.adapters import missing
-from holdsteady.adapters.method import Cell
+from holdsteady.adapters.cell import Cell
 from holdsteady.adapters.missing import Memory, begin, step
 
 every_kind = pytest.mark.parametrize("kind", KINDS)
@@ -132,6 +132,7 @@ def test_strength_shows_a_part_and_remembers_all(kind: str) -> None:
             assert all(torch.equal(memory[name], memories[t][name]) for name in memory)
 
 
+@pytest.mark.filterwarnings("ignore:invalid value encountered in cast")
 @every_kind
 def test_values_that_are_promised_to_be_finite_need_no_check(kind: str) -> None:
     cell, values = cell_of(kind), clip(3)

@@ -8,14 +8,14 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
+from holdsteady.adapters.cell import Cell, Context
 from holdsteady.adapters.choose import formulas_for
 from holdsteady.adapters.config import AdapterConfig
 from holdsteady.adapters.controller import Backbone
 from holdsteady.adapters.layout import Layout, infer_layout, stated_layout
 from holdsteady.adapters.method import (
-    Cell,
-    Context,
     FixedEMA,
+    Formulas,
     GaussianWindow,
     HeadFusion,
     LearnedEMA,
@@ -134,13 +134,13 @@ class Adapter(nn.Module):
                 f"{'none' if frame is None else tuple(frame.shape)}"
             )
         if self.backbone is None or frame is None or previous_frame is None:
-            return Context(frame, previous_frame, strength=strength)
+            return Context(Formulas(), frame, previous_frame, strength=strength)
         features, flow = self.backbone(frame, previous_frame), None
         if self.flow is not None:
             # What is remembered of the input is cleaner than the last frame.
             known = None if kept is None else torch.where(kept["stabilized"].isnan(), frame, kept["stabilized"])
             flow = self.flow(frame, previous_frame if known is None else known)
-        return Context(frame, previous_frame, features, flow, strength)
+        return Context(Formulas(), frame, previous_frame, features, flow, strength)
 
     def stabilize(
         self, index: int, value: Tensor, memory: Memory | None, context: Context, frame_size: tuple[int, int]

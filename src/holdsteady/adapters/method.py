@@ -10,14 +10,12 @@ values (and of zero, where a window leaves the image), so it never leaves the ra
 """
 
 import math
-from abc import ABC, abstractmethod
-from dataclasses import dataclass
-from typing import Protocol
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from holdsteady.adapters.cell import Cell, Context, Head, Moment
 from holdsteady.adapters.config import AdapterConfig
 from holdsteady.adapters.controller import MotionHead, initial_logits, make_head
 from holdsteady.flow.dis import FLOWS
@@ -77,12 +75,6 @@ def spatial(present: Tensor, memory: Tensor, logits: Tensor, kernel: int) -> Ten
     return fused
 
 
-class Head(Protocol):
-    """What gives the logits (B, k²·C or k², H, W) of a window from the maps (B, …, H, W) that it looks at."""
-
-    def __call__(self, values: list[Tensor], size: tuple[int, int]) -> Tensor: ...
-
-
 def spatial_by(head: Head, values: list[Tensor], present: Tensor, memory: Tensor, kernel: int) -> Tensor:
     """(4) with the logits that a head gives for what it sees."""
     return spatial(present, memory, head(values, (present.shape[-2], present.shape[-1])), kernel)
@@ -123,9 +115,6 @@ def motion_fixed_weight(present: Tensor, warped: Tensor, memory_weight: float, t
     return (memory_weight * torch.exp(-0.5 * (d / scale) ** 2)).to(present.dtype)
 
 
-# --- What a cell sees ---
-
-
 class Formulas:
     """The formulas that exist in a tuned form too, in ``fast``; cells take them from their context."""
 
@@ -133,68 +122,7 @@ class Formulas:
     spatial_by = staticmethod(spatial_by)
 
 
-@dataclass(frozen=True)
-class Moment:
-    """A point of the network at time t: all finite, (B, C, H, W).
-
-    Attributes:
-        present: z_t.
-        memory: z̃_{t−1}.
-        raw: z_{t−1}, z_{t−2}, … (B, N, C, H, W), as many as the cell asks for.
-        known: where ``raw`` is remembered rather than filled in from the present, boolean.
-    """
-
-    present: Tensor
-    memory: Tensor
-    raw: Tensor
-    known: Tensor
-
-    @property
-    def size(self) -> tuple[int, int]:
-        """(H, W)."""
-        return self.present.shape[-2], self.present.shape[-1]
-
-
-@dataclass(frozen=True)
-class Context:
-    """What a cell may know beside its own point.
-
-    Attributes:
-        frame: x_t (B, C, H, W), finite.
-        previous_frame: x_{t−1}; the present frame where a stream is new, None where all are.
-        features: g_t (B, width, h, w) of the controller's backbone, for the kinds that have one.
-        flow: from x_t back to the last frame (B, 2, H, W) in pixels, for the adapters that align with it.
-        strength: how much of the stabilization is shown, in [0, 1]; memories are always at full strength.
-        formulas: these, or the tuned ones.
-    """
-
-    frame: Tensor | None = None
-    previous_frame: Tensor | None = None
-    features: Tensor | None = None
-    flow: Tensor | None = None
-    strength: float = 1.0
-    formulas: Formulas = Formulas()  # noqa: RUF009 – has no state
-
-
 # --- The cells ---
-
-
-class Cell(nn.Module, ABC):
-    """One kind at one point. ``fuse`` is all there is to a kind."""
-
-    #: It looks at the frame and the one before.
-    needs_frames = False
-    #: It remembers z̃_{t−1}.
-    keeps_memory = True
-    #: How many raw values z_{t−1}, z_{t−2}, … it remembers.
-    keeps_raw = 0
-
-    def forward(self, moment: Moment, context: Context) -> tuple[Tensor, Tensor]:
-        return self.fuse(moment, context)
-
-    @abstractmethod
-    def fuse(self, moment: Moment, context: Context) -> tuple[Tensor, Tensor]:
-        """z̃_t, and the memory as it stands at time t (moved, for the kinds that follow the motion)."""
 
 
 class FixedEMA(Cell):

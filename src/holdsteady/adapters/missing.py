@@ -12,7 +12,7 @@ import math
 import torch
 from torch import Tensor
 
-from holdsteady.adapters.method import Cell, Context, Moment
+from holdsteady.adapters.cell import Cell, Context, Moment
 from holdsteady.eager import can_look
 
 #: What a cell remembers: ``stabilized`` z̃_{t−1} (B, C, H, W) and ``raw`` z_{t−1}, z_{t−2}, … (B, N, C, H, W).

@@ -12,8 +12,8 @@ import torch
 from torch import Tensor, nn
 
 from holdsteady.adapters.adapter import Adapter
+from holdsteady.adapters.cell import Context
 from holdsteady.adapters.files import save_adapter
-from holdsteady.adapters.method import Context
 from holdsteady.adapters.missing import Memory, where_finite
 from holdsteady.errors import AdapterError, ConfigError, PointError, StateError
 from holdsteady.host.cost import Cost, cost

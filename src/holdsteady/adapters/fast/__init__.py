@@ -1,11 +1,12 @@
 """The formulas of ``method.py`` tuned for CPUs: the same signatures, values and gradients."""
 
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 from torch import Tensor
 from torch.nn import functional as F
 
+from holdsteady.adapters.cell import Head
 from holdsteady.adapters.controller import enlarge_rows
 from holdsteady.adapters.fast.bands import in_bands
 from holdsteady.adapters.fast.window import spatial, spatial_by_layer
@@ -44,28 +45,28 @@ def _neighbours(size: int) -> Sequence[float]:
     return [min(place, 2) + min(size - 1 - place, 2) + 1 for place in range(size)]
 
 
-def spatial_by(head: LayeredHead, values: list[Tensor], present: Tensor, memory: Tensor, kernel: int) -> Tensor:
+def spatial_by(head: Head, values: list[Tensor], present: Tensor, memory: Tensor, kernel: int) -> Tensor:
     """As ``method.spatial_by``, a band of rows at a time where a frame is large; the logits never exist as a whole."""
-    around = kernel // 2
-    if head.scale > 1:
-        small = head.logits(head.hidden(values))
+    around, layered = kernel // 2, cast(LayeredHead, head)
+    if layered.scale > 1:
+        small = layered.logits(layered.hidden(values))
 
         def enlarged(rows: slice) -> Tensor:
-            logits = enlarge_rows(small, head.scale, rows, present.shape[3])
+            logits = enlarge_rows(small, layered.scale, rows, present.shape[3])
             return spatial(present[:, :, rows], memory[:, :, rows], logits, kernel)
 
         return in_bands(enlarged, present, small.shape[1], around)
 
     def fused(rows: slice) -> Tensor:
-        hidden = head.hidden([value[:, :, rows] for value in values])
-        return spatial_by_layer(head.logits, present[:, :, rows], memory[:, :, rows], hidden, kernel)
+        hidden = layered.hidden([value[:, :, rows] for value in values])
+        return spatial_by_layer(layered.logits, present[:, :, rows], memory[:, :, rows], hidden, kernel)
 
-    widest = max(sum(value.shape[1] for value in values), head.logits.in_channels)
-    return in_bands(fused, present, widest, max(head.reach, around))
+    widest = max(sum(value.shape[1] for value in values), layered.logits.in_channels)
+    return in_bands(fused, present, widest, max(layered.reach, around))
 
 
 class FastFormulas(Formulas):
     """What ``choose.py`` gives to cells on a CPU."""
 
     box_mean = staticmethod(box_mean)
-    spatial_by = staticmethod(spatial_by)  # type: ignore[assignment]
+    spatial_by = staticmethod(spatial_by)
