@@ -16,7 +16,7 @@ ROOT = Path(holdsteady.__file__).parent
 ALLOWED = {
     "errors.py": (),
     "eager.py": (),
-    "flow": ("eager",),
+    "flow": ("eager", "errors"),
     "adapters": ("eager", "errors", "flow"),
     "host": ("adapters", "errors", "flow"),
     "metrics": ("errors", "flow"),

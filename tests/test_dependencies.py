@@ -37,7 +37,7 @@ def test_lowest_versions_are_those_of_pyproject() -> None:
     pinned = dict(line.split("==") for line in lines if line and not line.startswith("#"))
     pins = {canonicalize_name(name): Version(version) for name, version in pinned.items()}
     for name, bound in lower_bounds().items():
-        # 4.10 is tested as 4.10.0.84: a pin is the bound, or its first release.
+        # 4.11 is tested as 4.11.0.86: a pin is the bound, or its first release.
         assert name in pins, f"{name} is missing in constraints/lowest.txt"
         assert pins[name].release[: len(bound.release)] == bound.release, f"{name}: {pins[name]} is not {bound}"
 
@@ -56,6 +56,19 @@ def test_no_dependency_brings_a_distribution_of_opencv() -> None:
     bringing = {name for name, texts in EXTRAS.items() if any(text.startswith("opencv") for text in texts)}
     assert bringing == {"cv"}
     assert not any(text.startswith("opencv") for text in PROJECT["dependencies"])
+
+
+def test_optical_flow_without_opencv_names_the_extra() -> None:
+    code = (
+        "import sys; sys.modules['cv2'] = None\n"
+        "import torch, holdsteady as hs\n"
+        "steady = hs.stabilize(torch.nn.Identity())\n"
+        "steady(torch.rand(1, 3, 40, 40)); steady(torch.rand(1, 3, 40, 40))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    last = done.stderr.splitlines()[-1]
+    assert "MissingExtraError: optical flow needs cv2" in last
+    assert "pip install 'holdsteady[cv]'" in last
 
 
 def test_every_pip_line_names_an_extra_that_exists() -> None:
@@ -82,7 +95,9 @@ def test_a_missing_module_of_our_own_is_no_missing_extra() -> None:
         import holdsteady.no_such_module  # noqa: F401
 
 
-@pytest.mark.parametrize(("library", "line"), [("typer", "holdsteady[cli]"), ("av", "holdsteady[")])
+@pytest.mark.parametrize(
+    ("library", "line"), [("typer", "holdsteady[cli]"), ("av", "holdsteady["), ("cv2", "holdsteady[cv]")]
+)
 def test_the_script_says_what_it_needs(library: str, line: str) -> None:
     """One line, no traceback, exit code 1."""
     code = f"import sys; sys.modules['{library}'] = None; from holdsteady.__main__ import main; main()"

@@ -3,12 +3,12 @@
 from dataclasses import dataclass
 from typing import Protocol
 
-import cv2
 import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from holdsteady.errors import extra
 from holdsteady.flow.warp import resize_flow
 
 _MENDED_HEIGHT = 540  # lines at which holes are mended
@@ -53,7 +53,7 @@ class DISFlow:
         pair = torch.stack((present.detach().float().mean(dim=1), previous.detach().float().mean(dim=1)))
         if small != (height, width):
             pair = F.interpolate(pair, size=small, mode="bilinear", antialias=True)
-        flow = _dis(pair[0], pair[1], self.mend, list(searched))
+        flow = _dis(pair[0], pair[1], self.mend, *searched)
         return resize_flow(flow, (height, width)).to(present.dtype)
 
 
@@ -64,8 +64,11 @@ def _size_within(size: tuple[int, int], height: int) -> tuple[int, int]:
 
 
 @torch.library.custom_op("holdsteady::dis_flow", mutates_args=())
-def _dis(present: Tensor, previous: Tensor, mend: bool, searched: list[int]) -> Tensor:
+def _dis(present: Tensor, previous: Tensor, mend: bool, height: int, width: int) -> Tensor:
     """DIS flow (B, 2, h, w) between grey pictures (B, H, W); their joint range is what eight bits are spread over."""
+    with extra("cv", "optical flow"):
+        import cv2
+
     flows = []
     for now, before in zip(present.cpu().numpy(), previous.cpu().numpy(), strict=True):
         low = min(now.min(), before.min())
@@ -73,23 +76,25 @@ def _dis(present: Tensor, previous: Tensor, mend: bool, searched: list[int]) -> 
         grey = [((g - low) * (255 / span)).astype(np.uint8) for g in (now, before)]
         if mend:
             grey[0] = _mend(grey[0], grey[1])
-        if grey[0].shape != tuple(searched):
-            grey = [cv2.resize(g, searched[::-1], interpolation=cv2.INTER_AREA) for g in grey]
+        if grey[0].shape != (height, width):
+            grey = [cv2.resize(g, (width, height), interpolation=cv2.INTER_AREA) for g in grey]
         grey = [_at_least(g) for g in grey]
         # A new object for each call: OpenCV's keeps buffers and is not safe between threads.
         search = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
         flow = np.asarray(search.calc(grey[0], grey[1], None))  # type: ignore[call-overload]
-        flows.append(flow[: searched[0], : searched[1]].transpose(2, 0, 1))
+        flows.append(flow[:height, :width].transpose(2, 0, 1))
     return torch.from_numpy(np.ascontiguousarray(np.stack(flows))).to(present.device)
 
 
 @_dis.register_fake
-def _(present: Tensor, _previous: Tensor, _mend: bool, searched: list[int]) -> Tensor:
-    return present.new_empty((present.shape[0], 2, *searched))
+def _(present: Tensor, _previous: Tensor, _mend: bool, height: int, width: int) -> Tensor:
+    return present.new_empty((present.shape[0], 2, height, width))
 
 
 def _mend(present: np.ndarray, previous: np.ndarray) -> np.ndarray:
     """The present, blurred, with the previous picture where nothing within four pixels there comes near its value."""
+    import cv2
+
     smooth, window = cv2.GaussianBlur(present, (0, 0), 1.0), np.ones((9, 9), np.uint8)
     known = cv2.GaussianBlur(previous, (0, 0), 1.0)
     below = cv2.subtract(cv2.erode(known, window), np.full_like(known, _TOLERANCE))
@@ -101,7 +106,7 @@ def _mend(present: np.ndarray, previous: np.ndarray) -> np.ndarray:
 def _at_least(grey: np.ndarray) -> np.ndarray:
     """A grey picture (H, W), its last row and column repeated up to the size that DIS needs."""
     bottom, right = (max(0, _SMALLEST_SIDE - side) for side in grey.shape)
-    return cv2.copyMakeBorder(grey, 0, bottom, 0, right, cv2.BORDER_REPLICATE) if bottom or right else grey
+    return np.pad(grey, ((0, bottom), (0, right)), mode="edge") if bottom or right else grey
 
 
 FLOWS: dict[str, type[DISFlow]] = {"dis": DISFlow}

@@ -28,8 +28,11 @@ def warp(memory: Tensor, flow: Tensor) -> Tensor:
     x = torch.arange(width, device=flow.device, dtype=dtype) + move[:, 0]
     y = torch.arange(height, device=flow.device, dtype=dtype)[:, None] + move[:, 1]
     source = memory.to(dtype)
-    low, high = torch.aminmax(source.flatten(2), dim=2)
-    return sample(source, x, y).clamp(low[..., None, None], high[..., None, None]).to(memory.dtype)
+    low, high = (
+        source.amin((2, 3), keepdim=True),
+        source.amax((2, 3), keepdim=True),
+    )  # torch.aminmax: no gradient in 2.6
+    return sample(source, x, y).clamp(low, high).to(memory.dtype)
 
 
 def resize_flow(flow: Tensor, size: tuple[int, int]) -> Tensor:
