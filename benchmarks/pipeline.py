@@ -19,7 +19,7 @@ import torch
 
 from holdsteady import stabilize, video, zoo
 from holdsteady.allocator import keep_freed_memory
-from holdsteady.loading import resolve_adapters
+from holdsteady.host.resolve import resolve_ready
 from holdsteady.models.runner import FrameRunner
 
 WIDTH, HEIGHT = 640, 480
@@ -40,7 +40,7 @@ def make_clip(path: Path, frames: int) -> list[torch.Tensor]:
 
 def time_run(adapter: str, source: Path, sink: Path) -> float:
     """Seconds per frame of a whole run."""
-    runner = FrameRunner(zoo.load("nafnet16-denoise"), resolve_adapters(adapter))
+    runner = FrameRunner(zoo.load("nafnet16-denoise"), resolve_ready(adapter))
     summary = video.run(str(source), str(sink), runner.step, video.RunOptions(overwrite=True), on_cut=runner.reset)
     return summary.seconds / summary.frames
 

@@ -2,10 +2,13 @@
 
 from holdsteady.adapters.adapter import Adapter, Point
 from holdsteady.adapters.config import AdapterConfig, make_config
-from holdsteady.adapters.files import load_adapter, save_adapter
+from holdsteady.adapters.files import save_adapter
+from holdsteady.adapters.hub import push_adapter
+from holdsteady.api import run
 from holdsteady.host.attach import stabilize
 from holdsteady.host.cost import Cost
 from holdsteady.host.points import PointTable, points
+from holdsteady.host.resolve import load_adapter
 from holdsteady.host.stabilized import StabilizedModel
 from holdsteady.host.state import StreamState
 from holdsteady.loading import load
@@ -28,6 +31,8 @@ __all__ = [
     "load_adapter",
     "make_config",
     "points",
+    "push_adapter",
+    "run",
     "save_adapter",
     "stabilize",
 ]

@@ -1,4 +1,4 @@
-"""Models and adapters by name: what ships here, files, and what other libraries have."""
+"""Models by name: what ships here, files, and what other libraries have."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -8,10 +8,8 @@ from torch import nn
 
 from holdsteady import zoo
 from holdsteady.adapters.adapter import Adapter
-from holdsteady.adapters.config import KINDS, LEARNED_KINDS, make_config
-from holdsteady.adapters.files import load_adapter
-from holdsteady.errors import ConfigError, ModelError, near
-from holdsteady.host.attach import AdapterLike
+from holdsteady.errors import ConfigError, ModelError
+from holdsteady.host.resolve import AdapterLike
 from holdsteady.models.card import ModelCard, read_card
 from holdsteady.models.loaders.onnx import from_onnx
 from holdsteady.models.loaders.program import from_program
@@ -98,43 +96,6 @@ def _whole(model: Callable[..., Any], spec: str, weights: Path | None) -> Callab
     if weights is not None:
         raise ConfigError(f"--weights {weights}: {spec} has its weights in it")
     return model
-
-
-def resolve_adapters(spec: str) -> list[AdapterLike]:
-    """Adapters as named on the command line; what has weights is loaded now.
-
-    Args:
-        spec: ``none``, a kind without weights, an adapter that ships here, a folder, or several joined by ``+``, which
-            are chained at each point in this order.
-
-    Raises:
-        ConfigError: a kind that has to be trained first, or a name that is nothing of these.
-        AdapterError: the folder holds no adapter that is whole.
-    """
-    if spec == "none":
-        return []
-    parts = [spec] if Path(spec).exists() else spec.split("+")
-    return [_resolve_one(part.strip()) for part in parts]
-
-
-def _resolve_one(spec: str) -> AdapterLike:
-    kind = spec.partition(":")[0]
-    ready = ", ".join(name for name in KINDS if name not in LEARNED_KINDS)
-    if kind in LEARNED_KINDS:
-        raise ConfigError(
-            f"'{spec}' has to be trained first: give the folder of a trained adapter, "
-            f"or a kind without weights ({ready})"
-        )
-    if kind in KINDS:
-        return make_config(spec)
-    if not Path(spec).exists():
-        if spec in zoo.ADAPTERS:
-            return load_adapter(zoo.ADAPTERS[spec])
-        raise ConfigError(
-            f"'{spec}' is neither a kind, nor an adapter that ships here, nor the folder of one"
-            f"{near(spec, [*KINDS, *zoo.ADAPTERS])}; without training there is none, {ready}, {', '.join(zoo.ADAPTERS)}"
-        )
-    return load_adapter(spec)
 
 
 def card_of_adapters(adapters: Sequence[AdapterLike]) -> ModelCard | None:

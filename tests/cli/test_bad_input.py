@@ -108,7 +108,7 @@ def test_settings_that_make_no_sense(cli: Cli, model: Model, carphone: str, unto
         ("--strength", "much", 2, "--strength"),
         ("--dtype", "float8", 2, "bfloat16"),
         ("--crf", "low", 2, "--crf"),
-        ("--device", "cudda", 1, "--device cudda can't be used here"),
+        ("--device", "cudda", 1, "device 'cudda' can't be used here"),
         ("--start", "-1", 1, "start is -1 s"),
         ("--start", "600", 1, "shorter than that"),
         ("--duration", "0", 1, "duration is 0 s"),
@@ -178,7 +178,7 @@ def test_adapters_that_can_not_be_had(cli: Cli, model: Model, carphone: str) -> 
     Path("bad-weights/adapter.safetensors").write_bytes(b"\0" * 40)
     for adapter, words in {
         "spatail": "(did you mean spatial",
-        "no/folder": "'no/folder' is neither a kind, nor an adapter that ships here, nor the folder of one",
+        "no/such/folder": "'no/such/folder' is neither a kind, nor an adapter that ships here, nor the folder of one",
         "spatial": "'spatial' has to be trained first: give the folder of a trained adapter",
         "motion": "(output-fixed, output-gaussian, simple-fixed, motion-fixed)",
         "output-fixed:abc": "'abc' is no number; it sets beta of output-fixed",

@@ -200,7 +200,7 @@ def test_a_function_of_arrays() -> None:
 def test_without_adapters_only_the_base_is_left() -> None:
     model, frame = cnn(), torch.rand(1, 3, 8, 10)
     steady = hs.stabilize(model, "controlled", example=frame, preset="paper")
-    steady.detach()
+    steady.remove()
     cost = steady.cost(frame)
     assert cost.points == ()
     assert (cost.total.parameters, cost.total.macs_per_pixel, cost.total.state_bytes) == (0, 0, 0)

@@ -80,7 +80,7 @@ def test_the_base_never_moves(network: Network, kind: str) -> None:
     with torch.no_grad():
         base = [image(model(frame)) for frame in clip]  # first, since transformers sets hooks when it is first called
     before = snapshot(model)
-    steady = attach(model, kind, clip[0])
+    steady = attach(model, kind, clip[0]).train()
     parameters = list(steady.parameters())
     assert bool(parameters) == (kind in LEARNED)  # there from the start, ready for an optimizer
     assert not {id(p) for p in parameters} & {id(p) for p in model.parameters()}
@@ -107,7 +107,7 @@ def test_taken_off_it_is_the_base(network: Network, kind: str) -> None:
     clip = network.clip()
     steady, base = attach(network.base, kind, clip[0]), run_base(network, clip)
     run(steady, clip)
-    assert steady.detach() is network.base
+    assert steady.remove() is network.base
     assert not list(steady.parameters())
     assert_equal(run(steady, clip), base)
 

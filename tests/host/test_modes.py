@@ -24,7 +24,7 @@ def run(steady: hs.StabilizedModel, clip: list[Tensor]) -> list[Tensor]:
 def test_gradients_flow_through_time_until_the_state_is_detached(kind: str) -> None:
     network = NETWORKS["u-net"]
     first, second, third = network.clip(3)
-    steady = attach(network.base, kind, first)
+    steady = attach(network.base, kind, first).train()
     for cut in (False, True):
         frame = first.clone().requires_grad_()
         _, state = steady.step(frame)
@@ -53,7 +53,7 @@ def test_gradients_of_the_adapter_are_those_of_finite_differences(
     network = NETWORKS["cnn"]
     clip = [frame.double() for frame in network.clip(3)]
     torch.manual_seed(0)
-    steady = hs.stabilize(network.fresh(), kind, example=clip[0].float(), **settings).double()
+    steady = hs.stabilize(network.fresh(), kind, example=clip[0].float(), **settings).double().train()
 
     def loss() -> Tensor:
         return sum((output.square().mean() for output in run(steady, clip)), torch.zeros(()))
@@ -76,14 +76,14 @@ def test_gradients_stay_finite_when_values_are_not() -> None:
     clip = network.clip(3)
     clip[1][0, 0, 3:5, 4] = torch.nan
     for kind in ("simple-learned", "controlled", "spatial", "motion"):
-        steady = attach(network.base, kind, clip[0])
+        steady = attach(network.base, kind, clip[0]).train()
         outputs = run(steady, clip)
         loss = outputs[0].square().mean() + outputs[2].square().mean()
         gradients = torch.autograd.grad(loss, list(steady.parameters()))
         assert all(gradient.isfinite().all() for gradient in gradients)
 
 
-def test_forward_keeps_the_graph_in_training_only() -> None:
+def test_outputs_carry_a_graph_in_training_only() -> None:
     network = NETWORKS["cnn"]
     clip = network.clip(2)
     steady = attach(network.base, "simple-learned", clip[0])
@@ -91,8 +91,45 @@ def test_forward_keeps_the_graph_in_training_only() -> None:
         steady.train(training).reset()
         frame = clip[0].clone().requires_grad_()
         steady(frame)
-        gradient = torch.autograd.grad(steady(clip[1]).sum(), frame, allow_unused=True)[0]
-        assert (gradient is not None) == training
+        output = steady(clip[1])
+        assert output.requires_grad == training
+        assert steady.state is not None
+        assert steady.state.requires_grad == training
+        if training:
+            assert torch.autograd.grad(output.sum(), frame)[0].abs().sum() > 0
+        stepped, state = steady.step(frame)
+        assert stepped.requires_grad == state.requires_grad == training
+
+
+def test_a_state_that_has_a_graph_keeps_it() -> None:
+    network = NETWORKS["cnn"]
+    clip = network.clip(2)
+    steady = attach(network.base, "simple-learned", clip[0]).train()
+    _, state = steady.step(clip[0])
+    steady.eval()
+    output, _ = steady.step(clip[1], state)
+    assert output.requires_grad
+    output, after = steady.step(clip[1], state.detach())
+    assert not output.requires_grad
+    assert not after.requires_grad
+
+
+@every_kind
+def test_a_state_follows_the_precision_of_autocast(kind: str) -> None:
+    """The first frame in 32 bits, the next under autocast, the last without again."""
+    network = NETWORKS["u-net"]
+    clip = network.clip(4)
+    steady = attach(network.base, kind, clip[0])
+    state, expected_state = None, None
+    for number, frame in enumerate(clip):
+        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=number in (1, 2)):
+            output, state = steady.step(frame, state)
+            plain = network.base(frame)
+        reference, expected_state = steady.step(frame, expected_state)
+        assert image(output).dtype == image(plain).dtype
+        stored = state.memories["0:output"]
+        assert {tensor.dtype for tensor in stored.values()} == {image(plain).dtype}
+        assert (image(output) - image(reference)).abs().mean() < 0.02 * image(reference).abs().max()
 
 
 @every_kind

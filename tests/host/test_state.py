@@ -55,7 +55,8 @@ def test_streams_that_are_not_there(streams: list[int]) -> None:
 def test_states_that_do_not_go_together() -> None:
     with pytest.raises(StateError, match="no states"):
         hs.StreamState.merge([])
-    others = state_of(1, (5, 5)), state_of(1, kind="output-gaussian"), state_of(1, kind="motion-fixed")
+    others = [state_of(1, (5, 5)), state_of(1, kind="output-gaussian"), state_of(1, kind="motion-fixed")]
+    others += [state_of(1).to(dtype=torch.float64), state_of(1).to("meta")]
     for other in others:
         with pytest.raises(StateError, match="don't go together"):
             hs.StreamState.merge([state_of(1), other])
@@ -84,7 +85,8 @@ def test_bytes_are_those_of_all_tensors() -> None:
 
 def test_a_detached_state_needs_no_gradient() -> None:
     clip = NETWORKS["cnn"].clip(1)
-    _, state = attach(NETWORKS["cnn"].base, "spatial", clip[0]).step(clip[0])
+    _, state = attach(NETWORKS["cnn"].base, "spatial", clip[0]).train().step(clip[0])
+    assert state.requires_grad
     assert any(tensor.requires_grad for tensor in tensors(state))
     assert not any(tensor.requires_grad for tensor in tensors(state.detach()))
 

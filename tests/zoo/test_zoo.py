@@ -11,6 +11,7 @@ from torchmetrics.functional.image import peak_signal_noise_ratio
 import holdsteady as hs
 from holdsteady import zoo
 from holdsteady.corruptions import make_corruption
+from holdsteady.host.resolve import SHIPPED
 from holdsteady.metrics import VideoScores
 from holdsteady.report.variants import run_variant
 from holdsteady.video import open_video, upright_tensors
@@ -57,9 +58,9 @@ def test_denoiser_denoises() -> None:
     assert after - before > 8
 
 
-@pytest.mark.parametrize("name", zoo.ADAPTERS)
+@pytest.mark.parametrize("name", SHIPPED)
 def test_shipped_adapters_come_with_their_recipe(name: str) -> None:
-    folder = zoo.ADAPTERS[name]
+    folder = SHIPPED[name]
     recipe = yaml.safe_load((folder / "recipe.yaml").read_text())
     shipped = yaml.safe_load((RECIPES / f"{name}.yaml").read_text())
     assert {key: recipe[key] for key in ("model", "adapter", "corruption", "steps", "seed")} == {

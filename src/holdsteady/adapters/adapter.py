@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from holdsteady.adapters.cell import Cell, Context
 from holdsteady.adapters.choose import formulas_for
-from holdsteady.adapters.config import AdapterConfig
+from holdsteady.adapters.config import HEAD_KINDS, AdapterConfig
 from holdsteady.adapters.controller import Backbone
 from holdsteady.adapters.layout import Layout, infer_layout, stated_layout
 from holdsteady.adapters.method import (
@@ -122,11 +122,14 @@ class Adapter(nn.Module):
         """What the cells share at one time step; the backbone and the flow of the frames run here, once.
 
         Args:
-            frame: x_t (B, C, H, W), finite.
+            frame: x_t (B, C, H, W), finite; a grey one stands for as many equal channels as the adapter looks at.
             previous_frame: x_{t−1}; None at the start of a video.
             strength: of the stabilization, in [0, 1].
             kept: this adapter's memory of the input; None at the start, or where it has no cell there.
         """
+        if frame is not None and frame.shape[1] == 1:
+            frame = frame.expand(-1, self.frame_channels, -1, -1)
+            previous_frame = None if previous_frame is None else previous_frame.expand_as(frame)
         looks = self.backbone is not None or self.config.kind == "motion" or self.config.flow_from == "input"
         if looks and (frame is None or frame.shape[1] != self.frame_channels):
             raise AdapterError(
@@ -164,8 +167,12 @@ class Adapter(nn.Module):
             StateError: the memory is of another kind of adapter.
         """
         point = self.points[index]
-        layout = point.layout or resolve_layout(point.name, tuple(value.shape), frame_size, self.config)
+        layout = self._layout(point, tuple(value.shape), frame_size)
         z = layout.to_map(value, frame_size)
+        # Kernels that all channels share do not care how many they are: grey is three equal channels.
+        is_grey = z.shape[1] == 1 and self.takes_grey(point)
+        if is_grey:
+            z = z.expand(-1, self.frame_channels, -1, -1).contiguous()
         if point.channels not in (None, z.shape[1]) and self.config.learned:
             raise AdapterError(
                 f"point '{point.name}' has {z.shape[1]} channels {tuple(value.shape)}; "
@@ -183,7 +190,21 @@ class Adapter(nn.Module):
             stabilized, after = begin(cell, z)
         else:
             stabilized, after = step(cell, z, memory, replace(context, formulas=formulas_for(z)))
+        if is_grey:
+            z, stabilized = z[:, :1], stabilized[:, :1]
         return layout.from_map(stabilized, value), after, count_non_finite(z)
+
+    def takes_grey(self, point: Point) -> bool:
+        """Whether one channel may come where the cell was made for those of the frame: its kernels are shared."""
+        shares = self.config.kind == "motion" or (self.config.kind in HEAD_KINDS and self.config.shared_kernel)
+        return shares and point.name in ("input", "output") and point.channels == self.frame_channels
+
+    def _layout(self, point: Point, shape: tuple[int, ...], frame_size: tuple[int, int]) -> Layout:
+        """The layout of a value: at input and output, where adapters serve other models too, of this one's."""
+        known = point.layout
+        if known is None or (point.name in ("input", "output") and not _reads(known, point, shape)):
+            return resolve_layout(point.name, shape, frame_size, self.config)
+        return known
 
     def extra_repr(self) -> str:
         return f"{self.config.kind} at {len(self.points)} points"
@@ -194,6 +215,14 @@ def resolve_layout(name: str, shape: tuple[int, ...], frame_size: tuple[int, int
     if name in config.layouts:
         return stated_layout(config.layouts[name], shape, frame_size, config.grid)
     return infer_layout(shape, frame_size, config.grid)
+
+
+def _reads(layout: Layout, point: Point, shape: tuple[int, ...]) -> bool:
+    """Whether a layout finds as many channels in a shape as a point has, or one."""
+    if point.shape is None or len(shape) != len(point.shape) + 1:
+        return False
+    channels = {"map": shape[1], "channels-last": shape[-1], "tokens": shape[-1]}.get(layout.kind)
+    return channels in (None, 1, point.channels)
 
 
 def empty_like(memory: Memory) -> Memory:

@@ -7,7 +7,7 @@ from typing import Any
 
 from holdsteady.adapters.adapter import Adapter
 from holdsteady.adapters.files import CONFIG_NAME, WEIGHTS_NAME, load_adapter, save_adapter
-from holdsteady.errors import AdapterError, MissingExtraError
+from holdsteady.errors import AdapterError, extra
 
 
 def is_hub_id(name: str) -> bool:
@@ -26,7 +26,8 @@ def pull_adapter(repository: str, **options: Any) -> Adapter:
         AdapterError: the hub can't be reached, has no such repository, or what it holds is no adapter.
         MissingExtraError: huggingface_hub is not installed.
     """
-    hub = _hub(f"no folder '{repository}' here; to look for it on the hub")
+    with extra("hub", f"there is no folder '{repository}'; looking for it on the hub"):
+        import huggingface_hub as hub
     try:
         folder = hub.HfApi().snapshot_download(repository, allow_patterns=[CONFIG_NAME, WEIGHTS_NAME], **options)
     except (OSError, ValueError) as error:  # the hub's own errors, and those of the connection, are OSErrors
@@ -54,7 +55,8 @@ def push_adapter(adapter: Adapter, repository: str, *, private: bool | None = No
         AdapterError: the hub can't be reached or refuses.
         MissingExtraError: huggingface_hub is not installed.
     """
-    hub = _hub("to upload an adapter")
+    with extra("hub", "uploading an adapter"):
+        import huggingface_hub as hub
     api = hub.HfApi(token=token)
     with tempfile.TemporaryDirectory() as folder:
         save_adapter(adapter, folder)
@@ -75,14 +77,6 @@ def _card(adapter: Adapter, repository: str) -> str:
         f"# {repository}\n\nAn adapter of kind `{adapter.config.kind}`:\n\n"
         f'```python\nsteady = holdsteady.stabilize(model, "{repository}")\n```\n\n{provenance}'
     )
-
-
-def _hub(purpose: str) -> Any:
-    try:
-        import huggingface_hub
-    except ImportError as error:
-        raise MissingExtraError(f"{purpose}: pip install 'holdsteady[hub]'") from error
-    return huggingface_hub
 
 
 def _first_line(error: Exception) -> str:

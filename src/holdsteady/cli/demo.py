@@ -12,6 +12,7 @@ from rich.console import Console
 
 from holdsteady import video, zoo
 from holdsteady.cli import options
+from holdsteady.device import pick_device
 
 _MODEL = "nafnet16-denoise"
 _ADAPTER = "nafnet16-noise-motion"
@@ -44,7 +45,7 @@ def demo(
     from holdsteady.report.table import rich_table
     from holdsteady.report.variants import add_noise, run_variant, save_video
 
-    picked = options.pick_device(device)
+    picked = pick_device(device)
     options.make_folder(out)
     with video.open_video(str(zoo.DEMO_CLIP)) as reader:
         info = reader.info

@@ -12,6 +12,7 @@ from rich.markup import escape
 
 from holdsteady.cli import options
 from holdsteady.corruptions import CORRUPTIONS
+from holdsteady.device import pick_device
 from holdsteady.errors import ConfigError, MissingExtraError
 from holdsteady.loading import load
 
@@ -76,7 +77,7 @@ def evaluate(
         raise ConfigError("give a recipe, or --model and --clips; see holdsteady eval --help")
     if "all" in corruptions:
         corruptions = [spec for given in corruptions for spec in (CORRUPTIONS if given == "all" else [given])]
-    picked = options.pick_device(device)
+    picked = pick_device(device)
     loaded = load(model, weights)
     rows = contenders.baselines(inner=isinstance(loaded, torch.nn.Module)) if baselines else [contenders.BASE]
     named = {contender.label for contender in rows}

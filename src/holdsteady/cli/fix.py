@@ -14,8 +14,8 @@ from holdsteady.adapters.adapter import Adapter
 from holdsteady.adapters.config import OUTPUT_KINDS, AdapterConfig
 from holdsteady.cli import options
 from holdsteady.errors import ConfigError, VideoError
-from holdsteady.host.attach import AdapterLike, stabilize
-from holdsteady.loading import resolve_adapters
+from holdsteady.host.attach import stabilize
+from holdsteady.host.resolve import AdapterLike, resolve_ready
 
 
 @options.takes_run_options(without=("dtype",))
@@ -47,7 +47,7 @@ def fix(
         holdsteady fix colourised.mkv steady.mkv --strength 0.7 --start 60 --duration 10
     """
     video.check_sink(processed, sink, how.overwrite)
-    chosen = resolve_adapters(adapter)
+    chosen = resolve_ready(adapter)
     for one in chosen:
         _refuse_inner(one, adapter)
     with ExitStack() as stack:

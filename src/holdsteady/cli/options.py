@@ -15,7 +15,8 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
-from holdsteady.errors import ConfigError, VideoError
+from holdsteady.device import pick_device
+from holdsteady.errors import VideoError
 from holdsteady.video import RunOptions, Summary
 
 
@@ -44,22 +45,6 @@ SideBySide = Annotated[bool, typer.Option("--side-by-side", help="Write input an
 Cuts = Annotated[str, typer.Option(help="Where shots begin: auto, off, or a file with a frame number a line.")]
 Strength = Annotated[float, typer.Option(min=0.0, max=1.0, help="0 is the model alone, 1 the whole adapter.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", "-y", help="Replace an existing result.")]
-
-
-def pick_device(name: str) -> str:
-    """A device that is there; ``auto`` takes the first accelerator, or else the CPU.
-
-    Raises:
-        ConfigError: torch does not know or does not have it.
-    """
-    if name == "auto":
-        return "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
-    try:
-        torch.empty(1, device=name)
-    except (RuntimeError, AssertionError, NotImplementedError) as error:
-        reason = str(error).strip().splitlines()[0]
-        raise ConfigError(f"--device {name} can't be used here ({reason}); try --device cpu") from error
-    return name
 
 
 _RUN_OPTIONS: dict[str, Any] = {
@@ -125,15 +110,19 @@ class _Rate(ProgressColumn):
 
 @contextmanager
 def frame_progress(label: str) -> Iterator[Callable[[int, int | None], None]]:
-    """A progress bar on stderr with frames/s and the time left; gives the function that moves it."""
+    """A progress bar on stderr with frames/s and the time left, from the first frame on; gives what moves it."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), _Rate(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True)) as bar:
-        task = bar.add_task(escape(label), total=None)
+    bar = Progress(*columns, console=Console(stderr=True))
+    task = bar.add_task(escape(label), total=None)
 
-        def move(done: int, total: int | None) -> None:
-            bar.update(task, completed=done, total=total)
+    def move(done: int, total: int | None) -> None:
+        bar.start()
+        bar.update(task, completed=done, total=total)
 
+    try:
         yield move
+    finally:
+        bar.stop()
 
 
 def report(summary: Summary, sink: str) -> None:

@@ -12,12 +12,14 @@ from rich.table import Table
 from holdsteady.adapters.config import make_config
 from holdsteady.adapters.presets import DEFAULT_KIND
 from holdsteady.cli import options
+from holdsteady.device import pick_device
 from holdsteady.errors import ConfigError, HoldsteadyError, ModelError, in_one_line
-from holdsteady.host.attach import AdapterLike, stabilize
+from holdsteady.host.attach import stabilize
 from holdsteady.host.cost import COLUMNS
 from holdsteady.host.points import points as list_points
 from holdsteady.host.points import select_points
-from holdsteady.loading import load, resolve_adapters
+from holdsteady.host.resolve import AdapterLike, resolve_ready
+from holdsteady.loading import load
 
 
 def points(
@@ -61,7 +63,7 @@ def points(
 
         holdsteady points nafnet16-denoise --cost --adapter nafnet16-noise-motion
     """
-    picked = options.pick_device(device)
+    picked = pick_device(device)
     height, width = _size(size)
     adapters = _adapters(cost, kind, preset, adapter, select)
     loaded = load(model, weights)
@@ -100,7 +102,7 @@ def _adapters(
     if new or select:
         given = [*new, *(["--select"] if select else [])]
         raise ConfigError(f"--adapter {adapter} has its kind and its points; leave out {', '.join(given)}")
-    return resolve_adapters(adapter)
+    return resolve_ready(adapter)
 
 
 def _points(model: Any, frame: torch.Tensor, select: list[str] | None) -> Table:

@@ -5,10 +5,8 @@ from typing import Annotated
 
 import typer
 
-from holdsteady import video
+from holdsteady import api, video
 from holdsteady.cli import options
-from holdsteady.loading import load, resolve_adapters
-from holdsteady.models.runner import FrameRunner
 
 
 @options.takes_run_options()
@@ -50,13 +48,16 @@ def run(
 
         holdsteady run in.mov out.mov --model nafnet16-denoise --start 10 --duration 5 --side-by-side
     """
-    video.check_sink(source, sink, how.overwrite)
-    video.check_codec(sink, how.codec, how.crf)
-    video.open_cuts(how.cuts)
-    loaded = resolve_adapters(adapter)
-    runner = FrameRunner(
-        load(model, weights), loaded, strength=strength, device=how.device, dtype=how.dtype, compile=compile
-    )
     with options.frame_progress(Path(source).name or source) as progress:
-        summary = video.run(source, sink, runner.step, how, on_cut=runner.reset, progress=progress)
+        summary = api.run(
+            source,
+            sink,
+            model,
+            adapter,
+            weights=weights,
+            strength=strength,
+            compile=compile,
+            progress=progress,
+            **vars(how),
+        )
     options.report(summary, sink)

@@ -10,6 +10,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from holdsteady.cli import options
+from holdsteady.device import pick_device
 from holdsteady.errors import ConfigError, MissingExtraError
 
 if TYPE_CHECKING:
@@ -57,7 +58,7 @@ def train(
     target = out or Path("trained", recipe.stem if recipe is not None else Path(str(model).partition(":")[0]).stem)
     name, _, number = device.partition(":")
     if device != "auto":
-        options.pick_device(device)
+        pick_device(device)
     if number and devices > 1:
         raise ConfigError(f"--device {device} is one device; take --device {name} with --devices {devices}")
     with _bar(plan, console) as bar:

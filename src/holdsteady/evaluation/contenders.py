@@ -14,9 +14,9 @@ from torch import Tensor
 from holdsteady.adapters.adapter import Adapter
 from holdsteady.adapters.files import WEIGHTS_NAME
 from holdsteady.errors import ConfigError
-from holdsteady.host.attach import AdapterLike, stabilize
+from holdsteady.host.attach import stabilize
+from holdsteady.host.resolve import AdapterLike, resolve_ready
 from holdsteady.host.stabilized import StabilizedModel
-from holdsteady.loading import resolve_adapters
 from holdsteady.models.weights import load_weights
 from holdsteady.training.folder import BASE_NAME, RECIPE_NAME
 
@@ -61,7 +61,7 @@ def baselines(*, inner: bool = True) -> list[Contender]:
 
 
 def trained(specs: Sequence[str]) -> list[Contender]:
-    """Adapters as named on the command line, see ``resolve_adapters``; folders of bases that were trained, too.
+    """Adapters as named on the command line, see ``resolve_ready``; folders of bases that were trained, too.
 
     Raises:
         AdapterError: a folder holds neither an adapter nor a base.
@@ -81,7 +81,7 @@ def _contender(spec: str, label: str) -> Contender:
     weights = Path(spec, BASE_NAME) if Path(spec, BASE_NAME).is_file() else None
     if weights is not None and not Path(spec, WEIGHTS_NAME).exists():
         return Contender(label, "base (trained)", setting, (), weights)
-    adapters = resolve_adapters(spec)
+    adapters = resolve_ready(spec)
     first = adapters[0] if len(adapters) == 1 else None
     if isinstance(first, Adapter):
         both = "with its base, " if weights is not None else ""

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -11,8 +12,9 @@ from torch import Tensor, nn
 from holdsteady.adapters.adapter import Adapter
 from holdsteady.adapters.choose import plain_formulas
 from holdsteady.host.flops import FlopCounter, counting_calls
+from holdsteady.host.frame import form_of, frame_size_of, shape_of
+from holdsteady.host.mirror import named_parameters
 from holdsteady.host.outputs import copied
-from holdsteady.host.points import frame_size_of
 from holdsteady.host.state import StreamState
 
 #: The heads of the columns of a table of costs.
@@ -25,8 +27,7 @@ class Steady(Protocol):
     base: Any
     adapters: nn.ModuleList
 
-    @property
-    def network(self) -> Any: ...
+    def disabled(self) -> AbstractContextManager[None]: ...
 
     def adapter(self, number: int) -> Adapter: ...
 
@@ -118,7 +119,7 @@ def cost(steady: Steady, example: Any, *args: Any, **kwargs: Any) -> Cost:
 
     Args:
         steady: a base and its adapters.
-        example: a batch of frames, (B, C, H, W) or (B, H, W, C).
+        example: a frame, as ``steady.step`` takes it.
         args, kwargs: passed on to the base.
 
     Raises:
@@ -126,13 +127,13 @@ def cost(steady: Steady, example: Any, *args: Any, **kwargs: Any) -> Cost:
     """
     height, width = frame_size_of(example)
     # A multiply-accumulate is two operations.
-    each = 2 * int(example.shape[0]) * height * width
+    each = 2 * shape_of(example, form_of(example))[0] * height * width
     adapters = [steady.adapter(number) for number in range(len(steady.adapters))]
     cells = [cell for adapter in adapters for cell in adapter.cells.values()]
     with torch.inference_mode(False), torch.no_grad():
         # Copies: a base may write into its input.
-        with FlopCounter() as alone:
-            steady.network(copied(example), *args, **kwargs)
+        with FlopCounter() as alone, steady.disabled():
+            steady.step(copied(example), None, *args, **kwargs)
         _, state = steady.step(copied(example), None, *args, **kwargs)
         with plain_formulas(), FlopCounter() as counter, counting_calls(cells, counter) as calls:
             _, state = steady.step(copied(example), state, *args, **kwargs)
@@ -150,7 +151,7 @@ def cost(steady: Steady, example: Any, *args: Any, **kwargs: Any) -> Cost:
             points.append(PointCost(name, _size(own), flops / each, kept))
     elsewhere = _size(steady.parameters()) - sum(point.parameters for point in points)
     frame = 0 if state.frame is None else _bytes(state.frame) // state.streams
-    parameters = _size(steady.base.parameters()) if isinstance(steady.base, nn.Module) else 0
+    parameters = _size(p for _, p in named_parameters(steady.base)) if isinstance(steady.base, nn.Module) else 0
     shared = PointCost("shared", elsewhere, outside / each, frame)
     return Cost(alone.total / each, parameters, tuple(points), shared)
 

@@ -1,11 +1,60 @@
-"""A second module tree over the same weights, so that nothing of the base is ever edited."""
+"""A second module tree over the same weights, so that nothing of the base is ever edited.
+
+Networks may have attributes named ``modules``, ``parameters`` or ``children``: what is asked of a module here is asked
+of its own dicts, and no method of it is called.
+"""
 
 import copy
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from holdsteady.errors import ModelError
+
+
+def can_mirror(model: Any) -> bool:
+    """Whether points inside a model can be reached: it is a module in Python, not a compiled or scripted one."""
+    return isinstance(model, nn.Module) and not isinstance(model, torch.jit.ScriptModule)
+
+
+def named_modules(model: nn.Module) -> Iterator[tuple[str, nn.Module]]:
+    """A module and all that it registered, each once, by name, as ``model.named_modules()``."""
+    seen: set[int] = set()
+    waiting: list[tuple[str, nn.Module]] = [("", model)]
+    while waiting:
+        name, module = waiting.pop()
+        if id(module) in seen:
+            continue
+        seen.add(id(module))
+        yield name, module
+        if can_mirror(module):
+            prefix = f"{name}." if name else ""
+            inner = [(prefix + key, child) for key, child in module._modules.items() if child is not None]
+            waiting.extend(reversed(inner))
+
+
+def named_parameters(model: nn.Module) -> Iterator[tuple[str, nn.Parameter]]:
+    """All parameters of a module, each once, by name, as ``model.named_parameters()``."""
+    seen: set[int] = set()
+    for name, module in named_modules(model):
+        prefix = f"{name}." if name else ""
+        own = module._parameters.items() if can_mirror(module) else module.named_parameters()  # of a script: all
+        for key, parameter in own:
+            if parameter is not None and id(parameter) not in seen:
+                seen.add(id(parameter))
+                yield prefix + key, parameter
+
+
+def apply(model: nn.Module, change: Callable[[Tensor], Tensor]) -> None:
+    """Change all tensors of a module, as ``model.to()`` does."""
+    modules = [module for _, module in named_modules(model)]
+    if not any("children" in vars(module) for module in modules):
+        model._apply(change)  # which some classes extend
+        return
+    for module in modules:
+        nn.Module._apply(module, change, recurse=False)
 
 
 def mirror(model: Any) -> nn.Module:
@@ -19,16 +68,77 @@ def mirror(model: Any) -> nn.Module:
         ModelError: the model holds something that can't be copied.
     """
     shared: dict[int, Any] = {}
-    for module in model.modules():
+    for module in _all_modules(model):
+        if isinstance(module, torch.jit.ScriptModule):
+            if not module.training:
+                shared[id(module)] = module  # a copy would have weights of its own
+            continue
         # The dicts themselves are shared: `base.to(device)` puts new buffers into them.
         for tensors in (module._parameters, module._buffers):
             shared[id(tensors)] = tensors
             shared.update((id(t), t) for t in tensors.values() if t is not None)
         shared.update((id(v), v) for v in vars(module).values() if isinstance(v, Tensor))
     try:
-        return copy.deepcopy(model, shared).eval()
+        copied = copy.deepcopy(model, shared)
     except (TypeError, RuntimeError) as error:
         raise ModelError(
             f"can't attach inside {type(model).__name__}, part of it can't be copied ({error}); "
             "to stabilize its output alone, pass a function that calls it"
         ) from error
+    for module in _all_modules(copied):
+        if module.training:
+            # Not by `eval()`, which in some classes merges weights that the base has too.
+            module.training = False
+    return copied
+
+
+class Structure:
+    """What a mirror can't follow by sharing: which modules a base has, of which classes, with which hooks.
+
+    Args:
+        model: the base.
+    """
+
+    def __init__(self, model: nn.Module) -> None:
+        self._modules = [module for _, module in named_modules(model) if can_mirror(module)]
+        self._seen = self._look()
+
+    def _look(self) -> list[list[Any]]:
+        modules = self._modules
+        return [
+            [type(module) for module in modules],
+            [list(module._modules.values()) for module in modules],
+            [list(module._forward_pre_hooks) for module in modules],
+            [list(module._forward_hooks) for module in modules],
+            [vars(module).get("forward") for module in modules],
+        ]
+
+    @property
+    def changed(self) -> bool:
+        """Whether a module was replaced, added, taken away or wrapped since; tensors are shared and may change."""
+        # Modules compare by identity, so that this takes a fraction of a microsecond for each.
+        return self._look() != self._seen
+
+
+def _all_modules(model: nn.Module) -> Iterator[nn.Module]:
+    """The modules that a model registered, and those in its lists, tuples and dicts, which it did not."""
+    seen: set[int] = set()
+    waiting: list[Any] = [model]
+    while waiting:
+        thing = waiting.pop()
+        if id(thing) in seen:
+            continue
+        seen.add(id(thing))
+        if isinstance(thing, nn.Module):
+            yield thing
+            if can_mirror(thing):
+                waiting.extend(thing._modules.values())
+                waiting.extend(v for k, v in vars(thing).items() if k not in _OWN)
+        elif isinstance(thing, Mapping):
+            waiting.extend(thing.values())
+        elif isinstance(thing, list | tuple | set):
+            waiting.extend(thing)
+
+
+#: What torch itself keeps in a module.
+_OWN = frozenset(vars(nn.Module()))

@@ -88,8 +88,12 @@ def set_leaf(value: Any, path: Path, leaf: Any) -> Any:
 
 
 def as_tensor(leaf: Any) -> Tensor:
-    """A leaf as a tensor; an array shares its memory."""
-    return torch.from_numpy(leaf) if isinstance(leaf, np.ndarray) else leaf
+    """A leaf as a tensor; an array shares its memory, unless it is reversed, read-only or of foreign byte order."""
+    if not isinstance(leaf, np.ndarray):
+        return leaf
+    if not leaf.flags.writeable or min(leaf.strides, default=0) < 0 or not leaf.dtype.isnative:
+        leaf = leaf.astype(leaf.dtype.newbyteorder("="), order="C")
+    return torch.from_numpy(leaf)
 
 
 def like(leaf: Any, tensor: Tensor) -> Any:

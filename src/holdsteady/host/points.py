@@ -1,6 +1,5 @@
 """List, choose and describe the points of a model."""
 
-import hashlib
 import weakref
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
@@ -16,7 +15,9 @@ from holdsteady.adapters.adapter import Point, resolve_layout
 from holdsteady.adapters.config import AdapterConfig, make_config
 from holdsteady.errors import LayoutError, PointError, near
 from holdsteady.host.flops import FlopCounter, counting_calls
-from holdsteady.host.mirror import mirror
+from holdsteady.host.frame import Border, Takes, frame_size_of, on_maps
+from holdsteady.host.identity import digest
+from holdsteady.host.mirror import can_mirror, mirror, named_modules
 from holdsteady.host.outputs import as_tensor, copied, find_leaf, get_leaf
 
 _CONTAINERS = (nn.Sequential, nn.ModuleList, nn.ModuleDict)
@@ -58,9 +59,10 @@ class PointTable(tuple[PointInfo, ...]):
 
 def points(
     model: Any,
-    example: Tensor,
+    example: Any,
     *args: Any,
     config: AdapterConfig | None = None,
+    takes: Takes = "auto",
     count_work: bool = True,
     **kwargs: Any,
 ) -> PointTable:
@@ -70,13 +72,14 @@ def points(
 
     Args:
         model: any nn.Module; of another callable, only ``input`` and ``output``.
-        example: a frame (B, C, H, W) or (B, H, W, C).
+        example: a frame: (B, C, H, W), or in any other form.
         args, kwargs: passed on to the model behind the frame.
         config: states layouts where shapes don't tell them.
+        takes: what the model is given, as of :func:`stabilize`.
         count_work: whether to count each point's share of the work.
     """
     config = config or make_config("simple-fixed")
-    frame_size, batch = frame_size_of(example), example.shape[0]
+    frame_size = frame_size_of(example)
     calls: Counter[str] = Counter()
     found: dict[str, PointInfo] = {}
     leaves: dict[str, weakref.ref[Tensor]] = {}
@@ -92,7 +95,7 @@ def points(
         point = replace(point, shape=tuple(leaf.shape[1:]))
         if isinstance(get_leaf(value, path), Tensor):
             leaves[name] = weakref.ref(leaf)
-        if leaf.shape[0] != batch:
+        if leaf.shape[0] != frame.shape[0]:
             found[name] = PointInfo(point, 0.0, f"first axis is {leaf.shape[0]}, not the batch")
             return
         try:
@@ -109,14 +112,17 @@ def points(
     run, inner = model, {}
     if can_mirror(model):
         run = mirror(model)
-        inner = {name: module for name, module in run.named_modules() if name}
+        inner = {name: module for name, module in named_modules(run) if name}
         for name, module in inner.items():
             module.register_forward_hook(listen(name, module))
-    describe("input", "", example, "")
+    with torch.no_grad():
+        frame, call = on_maps(Border(model, takes), run, copied(example))
+    calls.clear()  # a model may have been tried
+    describe("input", "", frame, "")
     counter = FlopCounter()
     counting = counter if count_work else nullcontext()
     with torch.inference_mode(False), torch.no_grad(), counting_calls(inner.values(), counter) as work, counting:
-        output = run(copied(example), *args, **kwargs)
+        output = call(copied(frame), *args, **kwargs)
     describe("output", "", output, "")
 
     total = max(1, counter.total)
@@ -178,35 +184,6 @@ def auto_points(table: PointTable) -> list[PointInfo]:
         blocks = [i for i in table if i.point.name not in parents and i.point.parameters]
     chosen = [i for i in blocks if not i.obstacle and not i.is_output]
     return [*chosen, by_name["output"]]
-
-
-def digest(module: nn.Module) -> str:
-    """A short digest of the names and shapes of a module's own and inner parameters; empty without any."""
-    lines = [f"{name} {tuple(parameter.shape)}" for name, parameter in module.named_parameters()]
-    return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16] if lines else ""
-
-
-def can_mirror(model: Any) -> bool:
-    """Whether points inside a model can be reached: it is a module in Python, not a compiled or scripted one."""
-    return isinstance(model, nn.Module) and not isinstance(model, torch.jit.ScriptModule)
-
-
-def frame_size_of(frame: Any) -> tuple[int, int]:
-    """(H, W) of a batch of frames (B, C, H, W), or (B, H, W, C) where the last axis is at most 4.
-
-    Raises:
-        LayoutError: it is no batch of frames.
-    """
-    shape = tuple(getattr(frame, "shape", ()))
-    if len(shape) != 4:
-        hint = "; add the batch axis: frame[None]" if len(shape) == 3 else ""
-        raise LayoutError(f"a frame is a batch (B, C, H, W) or (B, H, W, C); this one has shape {shape}{hint}")
-    return (shape[1], shape[2]) if is_channels_last(shape) else (shape[2], shape[3])
-
-
-def is_channels_last(shape: tuple[int, ...]) -> bool:
-    """Whether frames of this shape are (B, H, W, C)."""
-    return shape[1] > 4 >= shape[-1]
 
 
 def _match(table: Iterable[PointInfo], pattern: str) -> list[PointInfo]:

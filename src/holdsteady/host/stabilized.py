@@ -1,62 +1,28 @@
 """StabilizedModel: a frame-wise model that remembers."""
 
-import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from contextvars import ContextVar
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
 from holdsteady.adapters.adapter import Adapter
-from holdsteady.adapters.cell import Context
 from holdsteady.adapters.files import save_adapter
-from holdsteady.adapters.missing import Memory, where_finite
-from holdsteady.errors import AdapterError, ConfigError, PointError, StateError
+from holdsteady.errors import AdapterError, ConfigError
+from holdsteady.host import stream
 from holdsteady.host.cost import Cost, cost
-from holdsteady.host.mirror import mirror
-from holdsteady.host.outputs import as_tensor, find_leaf, get_leaf, like, set_leaf
-from holdsteady.host.points import can_mirror, frame_size_of, is_channels_last
+from holdsteady.host.engine import Engine, Held
+from holdsteady.host.frame import Takes
+from holdsteady.host.hooked import Cells
+from holdsteady.host.mirror import apply
 from holdsteady.host.state import StreamState
 
-
-class _Pass:
-    """One frame on its way through the model: what was remembered, and what will be.
-
-    It lets go of the old memory of a point as soon as there is a new one.
-    """
-
-    def __init__(
-        self,
-        host: "StabilizedModel",
-        contexts: list[Context],
-        memories: dict[str, Memory],
-        size: tuple[int, int],
-    ) -> None:
-        self.host, self.contexts, self.memories, self.size = host, contexts, memories, size
-        self.after: dict[str, Memory] = {}
-        self.left_out: list[Tensor] = []
-
-    def visit(self, name: str, value: Any) -> Any:
-        """What goes on from a point: the stabilized value of every adapter that has a cell there, in turn."""
-        for number, index in self.host.cells_at.get(name, ()):
-            key = f"{number}:{name}"
-            if key in self.after:
-                raise PointError(f"point '{name}' was reached twice in one frame; choose a point around or inside it")
-            path = find_leaf(value)
-            if path is None:
-                raise PointError(f"point '{name}' gave no float tensor with space in it, but {type(value).__name__}")
-            leaf = get_leaf(value, path)
-            stabilized, self.after[key], left_out = self.host.adapter(number).stabilize(
-                index, as_tensor(leaf), self.memories.get(key), self.contexts[number], self.size
-            )
-            self.left_out.append(left_out)
-            self.memories.pop(key, None)
-            value = set_leaf(value, path, like(leaf, stabilized))
-        return value
+#: Models that are switched off in this thread or task.
+_disabled: ContextVar[tuple["StabilizedModel", ...]] = ContextVar("disabled", default=())
 
 
 class StabilizedModel(nn.Module):
@@ -64,44 +30,41 @@ class StabilizedModel(nn.Module):
 
     The base is never edited: points inside it are reached in a mirror of its module tree that shares its
     weights and runs in eval mode. ``parameters()`` and ``state_dict()`` are the adapters' alone; ``to()`` moves the
-    base too. Use one StabilizedModel a thread; several over one base don't see each other.
+    base too. Weights of the base that change are followed, and so are modules that are replaced. Several
+    StabilizedModels over one base don't see each other.
+
+    Frames are tensors (B, C, H, W) or (B, H, W, C), NumPy arrays of these or of one picture (H, W, C) or (H, W), in
+    floats, uint8 or uint16, or PIL images; outputs are held as the frame was. What the base is given, see
+    :class:`holdsteady.host.frame.Border`.
 
     Args:
-        base: any callable that maps a batch of frames to outputs.
+        base: any callable that maps frames to outputs.
         adapters: applied at each point in this order (composition).
         strength: how much of the stabilization is shown, from 0 (the base) to 1 (the adapters).
+        takes: what the base is given: ``tensors``, ``frames`` as they are, or ``auto``, whichever it takes.
     """
 
     base: Any
-    _run: Any
 
-    def __init__(self, base: Callable[..., Any], adapters: Sequence[Adapter], strength: float = 1.0) -> None:
+    def __init__(
+        self, base: Callable[..., Any], adapters: Sequence[Adapter], strength: float = 1.0, takes: Takes = "auto"
+    ) -> None:
         super().__init__()
         # Not registered as a submodule, so that an optimizer over `parameters()` can't move the base.
         object.__setattr__(self, "base", base)
-        object.__setattr__(self, "_run", mirror(base) if can_mirror(base) else base)
-        self.adapters = nn.ModuleList(adapters)
-        self.cells_at: dict[str, list[tuple[int, int]]] = {}
-        for number, adapter in enumerate(adapters):
-            for index, point in enumerate(adapter.points):
-                self.cells_at.setdefault(point.name, []).append((number, index))
-        self._pass: _Pass | None = None
-        self._state: StreamState | None = None
+        self._attach(adapters, takes)
         self.strength = strength
-        self._attach()
         self.eval()
 
-    def _attach(self) -> None:
-        inner = [name for name in self.cells_at if name not in ("input", "output")]
-        modules = dict(self._run.named_modules()) if can_mirror(self._run) else {}
-        for name in inner:
-            if name not in modules:
-                raise PointError(f"the model has no module '{name}'; see holdsteady.points(model, example)")
-            # Before hooks that came with the base, by which transformers collects what its heads see.
-            modules[name].register_forward_hook(partial(self._visit, name), prepend=True)
+    def _attach(self, adapters: Sequence[Adapter], takes: Takes) -> None:
+        self.adapters = nn.ModuleList(adapters)
+        self._engine = Engine(self.base, adapters, takes)
+        self._held: Held = [None]
 
-    def _visit(self, name: str, _module: nn.Module, _inputs: Any, value: Any) -> Any:
-        return value if self._pass is None else self._pass.visit(name, value)
+    @property
+    def cells_at(self) -> Cells:
+        """The cells of each point: the adapters' numbers, and which of their points it is."""
+        return self._engine.cells_at
 
     def adapter(self, number: int) -> Adapter:
         """One of the adapters, in the order in which they are applied."""
@@ -121,79 +84,55 @@ class StabilizedModel(nn.Module):
     @property
     def network(self) -> Any:
         """What runs: the mirror of the base that has the adapters' hooks, or the base where there is none."""
-        return self._run
-
-    @property
-    def _keys(self) -> set[str]:
-        """Where each cell's memory stands in a state."""
-        return {f"{number}:{name}" for name, cells in self.cells_at.items() for number, _ in cells}
+        return self._engine.network
 
     @property
     def state(self) -> StreamState | None:
         """What ``forward`` remembers; None before the first frame."""
-        return self._state
+        return self._held[0]
 
     def step(self, frame: Any, state: StreamState | None = None, *args: Any, **kwargs: Any) -> tuple[Any, StreamState]:
-        """One frame with the state in the caller's hands. Gradients flow through the state unless it is detached.
+        """One frame with the state in the caller's hands; several threads may step through one model.
+
+        Gradients flow through the state until it is detached, in training mode or where it brings one; otherwise
+        outputs carry none.
 
         Args:
-            frame: (B, C, H, W) or (B, H, W, C); B independent streams.
+            frame: of B independent streams, or one picture.
             state: what the last step returned, or None at the start of a video.
             args, kwargs: passed on to the base.
 
         Returns:
-            The base's output, of the same type and shape, stabilized; and the state for the next frame.
+            The base's output, stabilized, and the state for the next frame.
 
         Raises:
             StateError: the frame has another shape than the state.
             PointError: a point was not reached, or twice, or gave no image.
+            LayoutError: it is no frame.
         """
-        current, kept = self._begin(frame, state)
-        output = self._through(current, frame, args, kwargs)
-        return output, self._end(current, frame, kept, None if state is None else state.non_finite)
+        held = [state]
+        output = self._advance(frame, held, args, kwargs)
+        return output, cast(StreamState, held[0])
 
-    def _begin(self, frame: Any, state: StreamState | None) -> tuple[_Pass, Tensor | None]:
-        """A frame before the first point, and the frame to remember."""
-        size, shape = frame_size_of(frame), tuple(frame.shape)
-        if state is not None and set(state.memories) != self._keys:
-            raise StateError(
-                f"the state is of other adapters: it has the points {', '.join(state.memories)}; start with state=None"
-            )
-        if state is not None and state.frame_shape != shape:
-            raise StateError(
-                f"the frame is {shape} and the state is of frames {state.frame_shape}: call reset(), "
-                "or start with state=None, when the size or the number of streams changes"
-            )
-        present, previous, kept = self._frames(frame, state)
-        memories = {} if state is None else dict(state.memories)
-        contexts = [
-            self.adapter(number).context(present, previous, self._strength, memories.get(f"{number}:input"))
-            for number in range(len(self.adapters))
-        ]
-        return _Pass(self, contexts, memories, size), kept
+    def forward(self, frame: Any, *args: Any, **kwargs: Any) -> Any:
+        """One frame, remembered here. In training mode gradients flow back through all frames since ``reset``.
 
-    def _through(self, current: _Pass, frame: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        """The output of a frame that goes through all points."""
-        value = current.visit("input", frame)
-        self._pass = current
-        try:
-            output = self._run(value, *args, **kwargs)
-        finally:
-            self._pass = None
-        output = current.visit("output", output)
-        missed = self._keys - current.after.keys()
-        if missed:
-            names = sorted(key.partition(":")[2] for key in missed)
-            raise PointError(f"the model did not reach its points {', '.join(names)} in this frame")
+        Each point's old memory is given up for its new one, where ``step`` has to keep them all until it returns. A
+        frame that fails inside the network is forgotten by the points that it did not reach.
+        """
+        output = self._advance(frame, self._held, args, kwargs)
+        if not self.training and self._held[0] is not None:
+            self._held[0] = self._held[0].detach()
         return output
 
-    @staticmethod
-    def _end(current: _Pass, frame: Any, kept: Tensor | None, non_finite: Tensor | None) -> StreamState:
-        """The state after a frame, or after the part of it that came to pass."""
-        shape = tuple(frame.shape)
-        counts = [*current.left_out, *([] if non_finite is None else [non_finite])]
-        counted = torch.stack(counts).sum(dim=0) if counts else torch.zeros(shape[0], dtype=torch.long)
-        return StreamState(current.memories | current.after, kept, counted, shape)
+    def _advance(self, frame: Any, held: Held, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None) -> Any:
+        state = held[0]
+        keeps_graph = self.training or (state is not None and state.requires_grad)
+        del state  # see Engine.advance
+        with nullcontext() if keeps_graph else torch.no_grad():
+            if any(model is self for model in _disabled.get()):
+                return self._engine.alone(frame, held, args, kwargs or {})
+            return self._engine.advance(frame, held, self._strength, args, kwargs or {})
 
     def new_state(self, frame: Any, *args: Any, **kwargs: Any) -> StreamState:
         """The state of streams that have seen nothing, for frames like this one; it takes the time of a frame.
@@ -205,56 +144,51 @@ class StabilizedModel(nn.Module):
             _, state = self.step(frame, None, *args, **kwargs)
         return state.reset([True] * state.streams)
 
-    def _frames(self, frame: Any, state: StreamState | None) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
-        """x_t, x_{t−1} (None at the start), (B, C, H, W), and the frame to remember; None where none is needed."""
-        floating = isinstance(frame, Tensor | np.ndarray) and find_leaf(frame) is not None
-        needed = any(self.adapter(number).needs_frames for number in range(len(self.adapters)))
-        if not floating or not needed:
-            return None, None, None
-        x = as_tensor(frame)
-        x = x.permute(0, 3, 1, 2) if is_channels_last(tuple(x.shape)) else x
-        memory = torch.full_like(x, math.nan) if state is None or state.frame is None else state.frame
-        finite = where_finite(x)
-        present = torch.where(finite, x, memory.nan_to_num(0.0))
-        previous = None if state is None else torch.where(memory.isnan(), present, memory)
-        return present, previous, torch.where(finite, x, memory)
+    def stream(self, frames: Iterable[Any], cuts: str = "off") -> Iterator[Any]:
+        """The outputs of a video's frames, one by one, as they are asked for; what ``forward`` remembers stays.
 
-    def forward(self, frame: Any, *args: Any, **kwargs: Any) -> Any:
-        """One frame, remembered here. In training mode gradients flow back through all frames since ``reset``.
+        >>> for output in steady.stream(frames): ...
 
-        Each point's old memory is given up for its new one, where ``step`` has to keep them all until it returns. A
-        frame that fails inside the network is forgotten by the points that it did not reach.
+        Args:
+            frames: of one size, as ``step`` takes them, from any iterable.
+            cuts: where shots begin, which clears the memory: ``auto`` looks for them, which takes the extra
+                ``holdsteady[video]``; ``off``; or a file with the number of a frame on each line.
         """
-        state = self._state
-        current, kept = self._begin(frame, state)
-        non_finite = None if state is None else state.non_finite
-        self._state = state = None  # with the last name for it, an old memory goes when the new one is there
-        try:
-            output = self._through(current, frame, args, kwargs)
-        except BaseException:
-            if non_finite is not None:
-                self._remember(self._end(current, frame, kept, non_finite))
-            raise
-        self._remember(self._end(current, frame, kept, non_finite))
-        return output
+        return stream.outputs(self._advance, frames, cuts, keeps_graph=self.training)
 
-    def _remember(self, state: StreamState) -> None:
-        self._state = state if self.training else state.detach()
+    def clip(self, clip: Any, time_axis: int = 1) -> Any:
+        """A whole clip at once, from a new start, as a tensor or array: what ``stream`` gives, stacked.
+
+        Args:
+            clip: (B, T, C, H, W), or other frames with an axis of time, as (T, H, W, 3).
+            time_axis: which axis that is, also of the result.
+
+        Raises:
+            LayoutError: the outputs are no tensors or arrays; take ``stream``.
+        """
+        return stream.stacked(self.stream, clip, time_axis)
+
+    @contextmanager
+    def disabled(self) -> Iterator[None]:
+        """The base alone, while entered, in this thread: its outputs as they are; what is remembered stays."""
+        token = _disabled.set((*_disabled.get(), self))
+        try:
+            yield
+        finally:
+            _disabled.reset(token)
 
     def reset(self, mask: Tensor | Sequence[bool] | None = None) -> None:
         """Forget: all streams, or those that the mask (B,) names."""
-        self._state = None if mask is None or self._state is None else self._state.reset(mask)
+        state = self._held[0]
+        self._held[0] = None if mask is None or state is None else state.reset(mask)
 
     def cost(self, example: Any, *args: Any, **kwargs: Any) -> Cost:
         """Parameters, work and memory by point, counted on a batch of frames (B, C, H, W); see :func:`cost.cost`."""
         return cost(self, example, *args, **kwargs)
 
-    def detach(self) -> Any:
+    def remove(self) -> Any:
         """Take the adapters off and return the base, which was never edited. From now on this too is the base."""
-        self.adapters = nn.ModuleList()
-        self.cells_at = {}
-        object.__setattr__(self, "_run", self.base)
-        self._state = None
+        self._attach((), self._engine.takes)
         return self.base
 
     def save(self, folder: str | Path) -> Path:
@@ -272,7 +206,8 @@ class StabilizedModel(nn.Module):
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> "StabilizedModel":
         super()._apply(fn, recurse)
         if isinstance(self.base, nn.Module):
-            self.base._apply(fn, recurse)
-        if self._state is not None:
-            self._state = replace(self._state._map(fn), non_finite=fn(self._state.non_finite))
+            apply(self.base, fn)
+        state = self._held[0]
+        if state is not None:
+            self._held[0] = replace(state._map(fn), non_finite=fn(state.non_finite))
         return self

@@ -73,7 +73,8 @@ class StreamState:
         """One state of all the streams of several, in order.
 
         Raises:
-            StateError: there is none, or their frame sizes, points or what is remembered there differ.
+            StateError: there is none, or their frame sizes, points or what is remembered there differ, be it in dtype
+                or device.
         """
         if not states:
             raise StateError("no states to merge")
@@ -81,8 +82,7 @@ class StreamState:
         for other in states[1:]:
             if other._form() != first._form():
                 raise StateError(
-                    f"states of frames {first.frame_shape} and {other.frame_shape} with points "
-                    f"{list(first.memories)} and {list(other.memories)} don't go together"
+                    f"states don't go together: one is of {first._described()}, another of {other._described()}"
                 )
         memories = {
             point: {name: torch.cat([s.memories[point][name] for s in states]) for name in memory}
@@ -99,10 +99,22 @@ class StreamState:
     def _form(self) -> tuple[object, ...]:
         """What has to be equal for states to be merged."""
         memories = {
-            point: {name: tensor.shape[1:] for name, tensor in memory.items()}
+            point: {name: _kind(tensor) for name, tensor in memory.items()} for point, memory in self.memories.items()
+        }
+        return self.frame_shape[1:], None if self.frame is None else _kind(self.frame), memories
+
+    def _described(self) -> str:
+        points = {
+            point: ", ".join(f"{name} {tensor.dtype} on {tensor.device}" for name, tensor in memory.items())
             for point, memory in self.memories.items()
         }
-        return self.frame_shape[1:], self.frame is None, memories
+        return f"frames {self.frame_shape} with {'; '.join(f'{point}: {text}' for point, text in points.items())}"
+
+    @property
+    def requires_grad(self) -> bool:
+        """Whether gradients flow through it."""
+        tensors = [tensor for memory in self.memories.values() for tensor in memory.values()]
+        return any(tensor.requires_grad for tensor in tensors)
 
     @property
     def streams(self) -> int:
@@ -116,3 +128,12 @@ class StreamState:
         if self.frame is not None:
             tensors.append(self.frame)
         return sum(tensor.nbytes for tensor in tensors) + self.non_finite.nbytes
+
+
+def new_state(frame_shape: tuple[int, ...]) -> StreamState:
+    """The state of streams of which nothing was remembered yet, for frames of a shape (B, …)."""
+    return StreamState({}, None, torch.zeros(frame_shape[0], dtype=torch.long), frame_shape)
+
+
+def _kind(tensor: Tensor) -> tuple[object, ...]:
+    return tensor.shape[1:], tensor.dtype, tensor.device

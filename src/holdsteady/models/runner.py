@@ -9,8 +9,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from holdsteady.errors import HoldsteadyError, ModelError, in_one_line
-from holdsteady.host.attach import AdapterLike, stabilize
+from holdsteady.host.attach import stabilize
 from holdsteady.host.outputs import as_tensor, get_leaf
+from holdsteady.host.resolve import AdapterLike
 from holdsteady.host.stabilized import StabilizedModel
 from holdsteady.host.state import StreamState
 from holdsteady.models.card import Kind, ModelCard

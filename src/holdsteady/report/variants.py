@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from holdsteady.loading import resolve_adapters
+from holdsteady.host.resolve import resolve_ready
 from holdsteady.models.runner import FrameRunner
 from holdsteady.report.compare import even_times, to_picture
 from holdsteady.video import RunOptions, VideoFrame, VideoInfo, open_writer
@@ -29,7 +29,7 @@ def run_variant(
     progress: Callable[[int], None] | None = None,
 ) -> tuple[list[Tensor], float]:
     """All frames (1, 3, H, W) through a model and an adapter: the outputs on the CPU, and the median ms per frame."""
-    runner = FrameRunner(model, resolve_adapters(adapter), device=device)
+    runner = FrameRunner(model, resolve_ready(adapter), device=device)
     outputs, seconds = [], []
     with torch.inference_mode():
         for number, frame in enumerate(frames, start=1):

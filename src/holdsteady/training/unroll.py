@@ -8,9 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from holdsteady.errors import ConfigError, PointError
-from holdsteady.host.mirror import mirror
+from holdsteady.host.mirror import can_mirror, mirror, named_modules
 from holdsteady.host.outputs import as_tensor, find_leaf, get_leaf
-from holdsteady.host.points import can_mirror
 from holdsteady.host.stabilized import StabilizedModel
 from holdsteady.models.values import image_of
 from holdsteady.objective.distances import IGNORED_CLASS
@@ -68,7 +67,7 @@ class Unroll(nn.Module):
         self, steady: StabilizedModel, objective: Objective, teacher: Callable[..., Any], *, trains_base: bool = False
     ) -> None:
         super().__init__()
-        self.steady, self.objective = steady, objective
+        self.steady, self.objective = steady.train(), objective  # else outputs would carry no gradient
         self.base = steady.base if trains_base else None
         points = [name for name, _ in objective.features]
         # Not registered: its weights are the base's, and are none of this module's.
@@ -138,7 +137,7 @@ class Capture:
     """
 
     def __init__(self, network: Any, names: Sequence[str]) -> None:
-        modules = dict(network.named_modules()) if isinstance(network, nn.Module) else {}
+        modules = dict(named_modules(network)) if isinstance(network, nn.Module) else {}
         missing = [name for name in names if name not in modules]
         if missing:
             raise PointError(f"features: the model has no module {', '.join(missing)}; see holdsteady points")

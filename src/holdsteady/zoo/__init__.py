@@ -20,11 +20,6 @@ _BUILDERS: dict[str, Callable[[], nn.Module]] = {
 #: The names that :func:`load` takes.
 NAMES = tuple(_BUILDERS)
 
-_ADAPTERS = ("nafnet16-light", "nafnet16-noise-motion", "nafnet16-patchdrop-input")
-
-#: Trained adapters, by name, and their folders. They are made by the recipes of the same name.
-ADAPTERS = {name: _FOLDER / name for name in _ADAPTERS}
-
 
 def load(name: str) -> nn.Module:
     """A model that ships here, in eval mode on the CPU: frames (B, 3, H, W) in [0, 1] → the same.

@@ -1,0 +1,76 @@
+"""What the commands do, as functions; what they need beyond the core is imported when they are called."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from holdsteady.device import pick_device
+from holdsteady.errors import ConfigError, extra, near
+from holdsteady.host.resolve import AdapterLike, resolve_ready
+from holdsteady.loading import load
+from holdsteady.models.weights import load_weights
+
+if TYPE_CHECKING:
+    from holdsteady.video import Summary
+
+
+def run(
+    source: str | Path,
+    sink: str | Path,
+    model: str | Callable[..., Any],
+    adapter: AdapterLike | Sequence[AdapterLike] = "motion-fixed",
+    *,
+    weights: Path | None = None,
+    strength: float = 1.0,
+    compile: bool = False,
+    device: str = "auto",
+    progress: Callable[[int, int | None], None] | None = None,
+    **options: Any,
+) -> "Summary":
+    """Run an image model over a video, frame by frame, held steady by an adapter; the command ``holdsteady run``.
+
+    >>> hs.run("noisy.mp4", "clean.mp4", model, "nafnet16-light", start=10, duration=5)
+
+    Takes the extra ``holdsteady[video]``.
+
+    Args:
+        source: a video file, a folder or glob of images, a camera's number, a URL, or ``-``.
+        sink: a video file, a folder for PNG images, or ``-``.
+        model: a name as :func:`holdsteady.load` takes it, or any callable from frames (1, 3, H, W) in [0, 1] to images.
+        adapter: as of :func:`holdsteady.stabilize`, ready to run; ``none`` for the model alone.
+        weights: safetensors for the model.
+        strength: from 0 (the base) to 1 (the adapter).
+        compile: whether to compile the model with its adapter first.
+        device: ``auto`` for the first accelerator, ``cpu``, ``cuda``, ….
+        progress: called after each frame with the frames done and how many there are, or None.
+        options: fields of :class:`holdsteady.video.RunOptions`: ``start``, ``duration``, ``cuts``, ``codec``, ``crf``,
+            ``side_by_side``, ``overwrite``, ``dtype``.
+
+    Returns:
+        How many frames there were, the seconds they took, the cuts, and whether Ctrl-C ended it early.
+
+    Raises:
+        ConfigError, ModelError, AdapterError, VideoError: what was wrong, and where.
+        MissingExtraError: something is not installed; the text gives the pip line.
+    """
+    with extra("video", "reading and writing videos"):
+        from holdsteady import video
+        from holdsteady.models.runner import FrameRunner
+
+    unknown = sorted(options.keys() - video.RunOptions.__dataclass_fields__.keys())
+    if unknown:
+        known = [name for name in video.RunOptions.__dataclass_fields__ if name != "device"]
+        hint = near(unknown[0], [*known, "device", "weights", "strength", "compile"])
+        raise ConfigError(f"run has no option {', '.join(unknown)}{hint}; there is {', '.join(known)}")
+    how = video.RunOptions(device=pick_device(device), **options)
+    source, sink = str(source), str(sink)
+    # What can be told at once is told before a model is loaded.
+    video.check_sink(source, sink, how.overwrite)
+    video.check_codec(sink, how.codec, how.crf)
+    video.open_cuts(how.cuts)
+    adapters = resolve_ready(adapter)
+    loaded = load(model, weights) if isinstance(model, str) else model
+    if weights is not None and not isinstance(model, str):
+        load_weights(model, weights)
+    runner = FrameRunner(loaded, adapters, strength=strength, device=how.device, dtype=how.dtype, compile=compile)
+    return video.run(source, sink, runner.step, how, on_cut=runner.reset, progress=progress)
