@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from holdsteady.allocator import keep_freed_memory
-from holdsteady.cli import compare, corrupt, demo, evaluate, fix, points, run, theory, train
+from holdsteady.cli import compare, corrupt, demo, evaluate, fix, points, probe, run, theory, train
 from holdsteady.errors import HoldsteadyError
 
 app = typer.Typer(
@@ -23,6 +23,7 @@ app.command()(run.run)
 app.command()(fix.fix)
 app.command()(compare.compare)
 app.command()(points.points)
+app.command()(probe.probe)
 app.command()(corrupt.corrupt)
 app.command()(train.train)
 app.command("eval")(evaluate.evaluate)

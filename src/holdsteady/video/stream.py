@@ -62,11 +62,7 @@ class StreamReader:
                 )
             if frame.interlaced_frame and not warned:
                 warned = True
-                warnings.warn(
-                    f"{info.name}: is interlaced: each frame holds two moments, which a model takes for one; "
-                    "give --deinterlace",
-                    stacklevel=2,
-                )
+                warnings.warn(interlaced_warning(info.name), stacklevel=2)
             pixels = to_rgb(frame, info.colorspace, info.color_range)
             alpha = to_alpha(frame) if info.has_alpha else None
             yield VideoFrame(pixels, frame.pts, info.time_base, alpha)
@@ -84,3 +80,8 @@ class StreamReader:
             if time >= begin:
                 self.concealed += frame.is_corrupt
                 yield frame
+
+
+def interlaced_warning(name: str) -> str:
+    """What to tell of a source that is interlaced."""
+    return f"{name}: is interlaced: each frame holds two moments, which a model takes for one; give --deinterlace"

@@ -60,7 +60,7 @@ class VideoWriter(Writer):
         self._part = None if to_stdout else PartFile(Path(sink))
         self._tags = output_tags(info, encoding.pix_fmt, height)
         self._pix_fmt, self._keeps_alpha = encoding.pix_fmt, has_alpha(encoding.pix_fmt)
-        warn_about(sink, self._plans, _left_out(info, encoding))
+        warn_about(sink, self._plans, left_out(info, encoding))
         constant = encoding.codec in _CONSTANT_RATE or suffix in _CONSTANT_RATE
         # MPEG-4 has 16 bits for the denominator.
         self._base = (1 / info.rate).limit_denominator(65535) if constant else info.time_base
@@ -211,7 +211,7 @@ class VideoWriter(Writer):
             raise VideoError(f"{self.sink}: {what}: {reason(error)}") from error
 
 
-def _left_out(info: VideoInfo, encoding: Encoding) -> list[str]:
+def left_out(info: VideoInfo, encoding: Encoding) -> list[str]:
     """What an encoding can't hold of the pictures of a source, in words."""
     lost = []
     if info.has_alpha and not has_alpha(encoding.pix_fmt):
