@@ -74,8 +74,8 @@ def resolve_ready(wanted: AdapterLike | Sequence[AdapterLike]) -> list[AdapterLi
         if _is_kind(part) and str(part).partition(":")[0] in LEARNED_KINDS:
             ready = ", ".join(name for name in KINDS if name not in LEARNED_KINDS)
             raise ConfigError(
-                f"'{part}' has to be trained first: give the folder of a trained adapter, its name on the hub, one that "
-                f"ships here ({', '.join(SHIPPED)}), or a kind without weights ({ready})"
+                f"'{part}' has to be trained first: give the folder of a trained adapter, its name on the hub, "
+                f"one that ships here ({', '.join(SHIPPED)}), or a kind without weights ({ready})"
             )
     return resolve(wanted)
 
