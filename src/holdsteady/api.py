@@ -7,10 +7,13 @@ from typing import TYPE_CHECKING, Any
 from holdsteady.device import pick_device
 from holdsteady.errors import ConfigError, extra, near
 from holdsteady.host.resolve import AdapterLike, resolve_ready
-from holdsteady.loading import load
+from holdsteady.loading import card_of_adapters, load
+from holdsteady.models.card import ModelCard
+from holdsteady.models.model import with_card
 from holdsteady.models.weights import load_weights
 
 if TYPE_CHECKING:
+    from holdsteady.models.display import Style
     from holdsteady.video import Summary
 
 
@@ -20,7 +23,14 @@ def run(
     model: str | Callable[..., Any],
     adapter: AdapterLike | Sequence[AdapterLike] = "motion-fixed",
     *,
-    weights: Path | None = None,
+    weights: str | Path | None = None,
+    card: ModelCard | None = None,
+    trust: bool = False,
+    inside: bool = False,
+    style: Style | None = None,
+    values: str | Path | None = None,
+    values_as: str = "npy",
+    note: Callable[[str], None] | None = None,
     strength: float = 1.0,
     compile: bool = False,
     device: str = "auto",
@@ -38,7 +48,11 @@ def run(
         sink: a video file, a folder for PNG images, or ``-``.
         model: a name as :func:`holdsteady.load` takes it, or any callable from frames (1, 3, H, W) in [0, 1] to images.
         adapter: as of :func:`holdsteady.stabilize`, ready to run; ``none`` for the model alone.
-        weights: safetensors for the model.
+        weights, card, trust, inside: see :func:`holdsteady.load`. What the card does not say is taken from the adapter,
+            which keeps the card that it was trained with.
+        style: how depth, classes and masks are shown.
+        values: a folder for the values themselves, one file a frame, written as ``values_as``: npy, png or exr.
+        note: is told in one line what the model's output was taken for, where no card says it.
         strength: from 0 (the base) to 1 (the adapter).
         compile: whether to compile the model with its adapter first.
         device: ``auto`` for the first accelerator, ``cpu``, ``cuda``, ….
@@ -56,6 +70,7 @@ def run(
     with extra("video", "reading and writing videos"):
         from holdsteady import video
         from holdsteady.models.runner import FrameRunner
+        from holdsteady.models.value_files import ValueWriter
 
     unknown = sorted(options.keys() - video.RunOptions.__dataclass_fields__.keys())
     if unknown:
@@ -69,8 +84,23 @@ def run(
     video.check_codec(sink, how.codec, how.crf)
     video.open_cuts(how.cuts)
     adapters = resolve_ready(adapter)
-    loaded = load(model, weights) if isinstance(model, str) else model
-    if weights is not None and not isinstance(model, str):
-        load_weights(model, weights)
-    runner = FrameRunner(loaded, adapters, strength=strength, device=how.device, dtype=how.dtype, compile=compile)
+    kept = card_of_adapters(adapters)
+    card = (card or ModelCard()).over(kept or ModelCard())
+    if isinstance(model, str):
+        loaded = load(model, weights, card=card, trust=trust, inside=inside)
+    else:
+        loaded = with_card(model, card)
+        if weights is not None:
+            load_weights(loaded, Path(weights), trust)
+    runner = FrameRunner(
+        loaded,
+        adapters,
+        strength=strength,
+        device=how.device,
+        dtype=how.dtype,
+        compile=compile,
+        style=style,
+        values=None if values is None else ValueWriter(Path(values), values_as, how.overwrite),
+        note=note,
+    )
     return video.run(source, sink, runner.step, how, on_cut=runner.reset, progress=progress)

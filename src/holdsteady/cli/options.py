@@ -60,35 +60,57 @@ _RUN_OPTIONS: dict[str, Any] = {
 }
 
 
+#: The annotation of a flag, and its default.
+Flag = tuple[Any, Any]
+
+
+def takes_flags(
+    command: Callable[..., None], parameter: str, flags: dict[str, Flag], build: Callable[..., Any]
+) -> Callable[..., None]:
+    """A command whose one parameter is made of many flags.
+
+    Args:
+        command: is called with ``parameter=build(**values of the flags)``.
+        flags: by name.
+    """
+
+    @functools.wraps(command)
+    def wrapped(**given: Any) -> None:
+        fields = {name: given.pop(name) for name in flags}
+        command(**given, **{parameter: build(**fields)})
+
+    signature = inspect.signature(command)
+    kept = [one for one in signature.parameters.values() if one.name != parameter]
+    kept += [
+        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
+        for name, (annotation, default) in flags.items()
+    ]
+    wrapped.__signature__ = signature.replace(parameters=kept)  # type: ignore[attr-defined]
+    wrapped.__annotations__ = {one.name: one.annotation for one in kept}
+    return wrapped
+
+
 def takes_run_options(*, without: tuple[str, ...] = ()) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Decorator: a command with a parameter ``how: RunOptions`` gets a flag for each of its fields.
 
     Args:
         without: Fields that the command leaves at their defaults.
     """
-    flags = {name: flag for name, flag in _RUN_OPTIONS.items() if name not in without}
     defaults = {"device": "auto", "dtype": DType.FLOAT32}
+    flags = {
+        name: (flag, defaults.get(name, getattr(RunOptions, name)))
+        for name, flag in _RUN_OPTIONS.items()
+        if name not in without
+    }
 
-    def decorate(command: Callable[..., None]) -> Callable[..., None]:
-        @functools.wraps(command)
-        def wrapped(**given: Any) -> None:
-            fields = {name: given.pop(name) for name in flags}
-            if "device" in fields:
-                fields["device"] = pick_device(fields["device"])
-            if "dtype" in fields:
-                fields["dtype"] = fields["dtype"].torch
-            command(**given, how=RunOptions(**fields))
+    def build(**fields: Any) -> RunOptions:
+        if "device" in fields:
+            fields["device"] = pick_device(fields["device"])
+        if "dtype" in fields:
+            fields["dtype"] = fields["dtype"].torch
+        return RunOptions(**fields)
 
-        signature = inspect.signature(command)
-        parameters = [parameter for parameter in signature.parameters.values() if parameter.name != "how"]
-        for name, flag in flags.items():
-            default = defaults.get(name, getattr(RunOptions, name))
-            parameters.append(inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=flag))
-        wrapped.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
-        wrapped.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
-        return wrapped
-
-    return decorate
+    return lambda command: takes_flags(command, "how", flags, build)
 
 
 def make_folder(folder: Path) -> None:

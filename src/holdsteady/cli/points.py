@@ -1,6 +1,5 @@
 """``holdsteady points``: where a model can be stabilized, and what it costs."""
 
-from pathlib import Path
 from typing import Annotated, Any
 
 import torch
@@ -12,6 +11,7 @@ from rich.table import Table
 from holdsteady.adapters.config import make_config
 from holdsteady.adapters.presets import DEFAULT_KIND
 from holdsteady.cli import options
+from holdsteady.cli.model_options import ModelOptions, takes_model_options
 from holdsteady.device import pick_device
 from holdsteady.errors import ConfigError, HoldsteadyError, ModelError, in_one_line
 from holdsteady.host.attach import stabilize
@@ -19,12 +19,11 @@ from holdsteady.host.cost import COLUMNS
 from holdsteady.host.points import points as list_points
 from holdsteady.host.points import select_points
 from holdsteady.host.resolve import AdapterLike, resolve_ready
-from holdsteady.loading import load
 
 
+@takes_model_options(without=("kind",))
 def points(
-    model: Annotated[str, typer.Argument(metavar="MODEL", help="Shipped model, file.py:name, or torchvision model.")],
-    weights: Annotated[Path | None, typer.Option(help="Safetensors for the model.", show_default=False)] = None,
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="As in holdsteady run --model.")],
     size: Annotated[str, typer.Option(help="Width × height of the frame that is tried.")] = "256x256",
     select: Annotated[
         list[str] | None,
@@ -45,6 +44,8 @@ def points(
         str | None, typer.Option(help="With --cost: adapters as in holdsteady run, instead.", show_default=False)
     ] = None,
     device: options.Device = "cpu",
+    *,
+    given: ModelOptions,
 ) -> None:
     """List the points of a model: name, type, shape, layout, share of the model's work.
 
@@ -66,7 +67,7 @@ def points(
     picked = pick_device(device)
     height, width = _size(size)
     adapters = _adapters(cost, kind, preset, adapter, select)
-    loaded = load(model, weights)
+    loaded = given.load(model, adapters or ())
     if isinstance(loaded, torch.nn.Module):
         loaded = loaded.to(picked)
     frame = torch.rand(1, 3, height, width, device=picked)

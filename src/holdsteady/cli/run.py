@@ -4,19 +4,29 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.console import Console
+from rich.markup import escape
 
 from holdsteady import api, video
 from holdsteady.cli import options
+from holdsteady.cli.model_options import ModelOptions, ShownOptions, takes_model_options, takes_shown_options
 
 
 @options.takes_run_options()
+@takes_model_options()
+@takes_shown_options
 def run(
     source: Annotated[
         str, typer.Argument(metavar="IN", help="Video, folder or glob of images, camera number, URL, or -.")
     ],
     sink: Annotated[str, typer.Argument(metavar="OUT", help="Video file, folder for PNG images, or -.")],
-    model: Annotated[str, typer.Option(help="Name of a shipped model, file.py:name, or a torchvision model.")],
-    weights: Annotated[Path | None, typer.Option(help="Safetensors for the model.", show_default=False)] = None,
+    model: Annotated[
+        str,
+        typer.Option(
+            help="Name of a shipped model; file.py:name; a file .pt, .pt2, .onnx, .pth or .safetensors; hf:NAME, "
+            "smp:NAME, timm:NAME, or torchvision's name."
+        ),
+    ],
     adapter: Annotated[
         str,
         typer.Option(
@@ -28,11 +38,14 @@ def run(
     compile: options.CompileFlag = False,
     *,
     how: video.RunOptions,
+    given: ModelOptions,
+    shown: ShownOptions,
 ) -> None:
     """Run an image model over a video, frame by frame, held steady by an adapter.
 
-    The model's output is shown as it is where it is a picture; depth in grey, by the range of its first frame; class
-    logits (four channels or more) in a colour for each class.
+    What the model wants and gives is said by flags (--range, --kind, …), kept by adapters, or known for models of
+    libraries; else it is guessed, and said in one line. Pictures are shown as they are; depth in grey, by a range that
+    follows slowly; classes in a colour for each.
 
     Audio, subtitles, times, shape and colour tags are kept. Ctrl-C ends early and keeps what was done.
 
@@ -47,17 +60,24 @@ def run(
         holdsteady run 'frames/*.png' out/ --model nafnet16-denoise --adapter output-fixed:0.8
 
         holdsteady run in.mov out.mov --model nafnet16-denoise --start 10 --duration 5 --side-by-side
+
+        holdsteady run in.mp4 depth.mp4 --model hf:depth-anything/Depth-Anything-V2-Small-hf --colormap inferno
+
+        holdsteady run in.mp4 out.mp4 --model net.onnx --range 0..255 --channels bgr --kind classes --overlay 0.5
     """
+    console = Console(stderr=True, soft_wrap=True)
     with options.frame_progress(Path(source).name or source) as progress:
         summary = api.run(
             source,
             sink,
             model,
             adapter,
-            weights=weights,
             strength=strength,
             compile=compile,
             progress=progress,
+            note=lambda line: console.print(escape(line)),
+            **vars(given),
+            **vars(shown),
             **vars(how),
         )
     options.report(summary, sink)

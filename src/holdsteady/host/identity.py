@@ -5,6 +5,7 @@ import warnings
 from typing import Any
 
 import torch
+from pydantic import BaseModel
 from torch import Tensor, nn
 
 from holdsteady.adapters.adapter import Adapter
@@ -17,10 +18,15 @@ _SAMPLES = 64  # values of each parameter
 def base_of(model: Any) -> dict[str, str]:
     """What an adapter remembers of its base.
 
-    ``class``, ``parameters``, a digest of the parameters' names and shapes, and ``weights``, one of their values.
+    ``class``, ``parameters``, a digest of the parameters' names and shapes, ``weights``, one of their values, and the
+    ``card`` of a model that has one.
     """
-    kind = type(model)
+    card = getattr(model, "card", None)
+    has_card = isinstance(card, BaseModel)  # a Model, of which hosts know nothing more
+    kind = type(model.fn if has_card else model)
     base = {"class": f"{kind.__module__}.{kind.__qualname__}", "parameters": ""}
+    if has_card:
+        base["card"] = card.model_dump_json(exclude_unset=True)
     if isinstance(model, nn.Module):
         base |= {"parameters": digest(model), "weights": weights_digest(model)}
     return base

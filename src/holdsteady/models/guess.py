@@ -1,7 +1,6 @@
 """What a result is taken for where no card says it, in words, and where that is doubtful."""
 
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -9,6 +8,7 @@ from torch import Tensor
 from holdsteady.errors import ModelError
 from holdsteady.host.outputs import as_tensor, dotted, get_leaf, leaves
 from holdsteady.models.card import Kind, ModelCard
+from holdsteady.models.sizes import Trial
 from holdsteady.models.values import describe, image_path
 
 # Room beyond [0, 1] that restored pictures use without harm.
@@ -34,22 +34,28 @@ class Guess:
     doubts: tuple[str, ...]
 
 
-def guess(output: Any, frame: Tensor, card: ModelCard) -> Guess:
+def guess(trial: Trial, frame: Tensor, card: ModelCard) -> Guess:
     """What the image in an output is, from its shape, type and values.
 
     Args:
-        output: of a model that was run on ``frame`` (B, C, H, W).
+        trial: of the model, on a part of the frame.
+        frame: as the model will get it (B, C, H, W).
         card: what it states is not guessed, and not doubted.
 
     Raises:
         ModelError: there is no image in the output.
     """
+    output = trial.output
     path = image_path(output)
     if path is None:
         raise ModelError(f"the model gives {describe(output)}, not an image (B, C, H, W) or (B, H, W)")
     leaf = as_tensor(get_leaf(output, path))
     image = leaf.unsqueeze(1) if leaf.ndim == 3 else leaf
     channels, height, width = image.shape[1:]
+    if not trial.stretched:
+        height, width = (
+            round(side * frame.shape[axis] / trial.example.shape[axis]) for side, axis in ((height, -2), (width, -1))
+        )
     values = image[image.isfinite()] if image.is_floating_point() else image.flatten()
     low, high = (float(values.min()), float(values.max())) if values.numel() else (0.0, 0.0)
     kind = card.kind or _kind(image, low, high)

@@ -14,6 +14,7 @@ from holdsteady.host.outputs import as_tensor, get_leaf
 from holdsteady.host.resolve import AdapterLike
 from holdsteady.host.stabilized import StabilizedModel
 from holdsteady.host.state import StreamState
+from holdsteady.models.advice import advice
 from holdsteady.models.card import Kind, ModelCard
 from holdsteady.models.display import Display, Style
 from holdsteady.models.guess import guess
@@ -101,7 +102,7 @@ class FrameRunner:
             raise
         except Exception as error:
             raise ModelError(
-                f"the model failed at frame {self._frames}: {in_one_line(error)}{_advice(error)}"
+                f"the model failed at frame {self._frames}: {in_one_line(error)}{advice(error)}"
             ) from error
         values = self._values(output, fitted, frame)
         if self.values is not None:
@@ -124,7 +125,7 @@ class FrameRunner:
             trial = try_model(self.model, frame, card)
             self._stretched = trial.stretched
             self._fitting = ModelCard(multiple=trial.multiple, size=card.size)
-            found = guess(trial.output, trial.example, card)
+            found = guess(trial, self._fit(frame), card)
             if self.note is not None and card.kind is None:
                 self.note(found.line)
             for doubt in found.doubts:
@@ -182,12 +183,3 @@ def largest(logits: Tensor, size: tuple[int, int]) -> Tensor:
             best, number = torch.where(wins, value, best), torch.where(wins, index + start, number)
     assert number is not None
     return number
-
-
-def _advice(error: Exception) -> str:
-    """What to do about an error that precision may have caused."""
-    text = str(error)
-    for name, dtype in (("BFloat16", "bfloat16"), ("Half", "float16")):
-        if name in text or f"c10::{name}" in text:
-            return f"; it computes in {dtype}: try --dtype {dtype}"
-    return ""

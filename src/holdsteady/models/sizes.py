@@ -10,6 +10,7 @@ from torch.nn import functional as F
 
 from holdsteady.errors import ModelError, in_one_line
 from holdsteady.host.outputs import as_tensor, copied, get_leaf
+from holdsteady.models.advice import advice
 from holdsteady.models.card import ModelCard
 from holdsteady.models.values import describe, image_path
 
@@ -126,8 +127,8 @@ def try_model(model: Callable[..., Any], frame: Tensor, card: ModelCard | None =
             output = model(frame.clone())
         except Exception as error:
             raise ModelError(
-                f"the model fails on a frame {tuple(frame.shape)} at any padding up to 64: {in_one_line(error)}; "
-                "if it takes frames of one size, state it (--model-size WIDTHxHEIGHT)"
+                f"the model fails on a frame {tuple(frame.shape)} at any padding up to 64: {in_one_line(error)}"
+                + (advice(error) or "; if it takes frames of one size, state it (--model-size WIDTHxHEIGHT)")
             ) from error
         if not has_proportions(size_of(output), frame):
             raise ModelError(
