@@ -27,7 +27,7 @@ def run(
     card: ModelCard | None = None,
     trust: bool = False,
     inside: bool = False,
-    style: Style | None = None,
+    style: "Style | None" = None,
     values: str | Path | None = None,
     values_as: str = "npy",
     note: Callable[[str], None] | None = None,

@@ -2,6 +2,7 @@
 
 import copy
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from torch import Tensor, nn
 
 import holdsteady as hs
 from holdsteady.errors import ConfigError, ModelError
+from holdsteady.loading import card_of_adapters
 from holdsteady.models.card import ModelCard, make_card, read_card
 
 
@@ -209,3 +211,24 @@ def test_a_card_that_makes_no_sense(fields: dict[str, Any], words: str) -> None:
         make_card(**fields)
     with pytest.raises(ConfigError, match="model card"):
         hs.Model(lambda x: x, **fields)
+
+
+@pytest.mark.parametrize("make", [lambda: torch.jit.trace(nn.Conv2d(3, 3, 1).eval(), FRAME), lambda: lambda x: 1 - x])
+def test_around_a_black_box_points_are_input_and_output(make: Callable[[], Callable[[Tensor], Tensor]]) -> None:
+    box = make()
+    model = hs.Model(box, range=(0, 255))
+    assert [info.point.name for info in hs.points(model, FRAME)] == ["input", "output"]
+    steady = hs.stabilize(model, "output-fixed:0.5").double()
+    with torch.no_grad():
+        first, second = steady(FRAME.double()), steady(1 - FRAME.double())
+        torch.testing.assert_close(first, model(FRAME.double()))
+        torch.testing.assert_close(second, (first + model(1 - FRAME.double())) / 2)
+
+
+def test_an_adapter_keeps_the_card(tmp_path: Path) -> None:
+    model = hs.Model(Net(), range=(0, 255), channels="bgr", kind="image")
+    hs.stabilize(model, "simple-learned", example=FRAME, points=["conv"]).save(tmp_path / "adapter")
+    adapter = hs.load_adapter(tmp_path / "adapter")
+    assert adapter.base["class"].endswith("Net")
+    assert card_of_adapters([adapter]) == model.card
+    assert card_of_adapters(["motion-fixed"]) is None

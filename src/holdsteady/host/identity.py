@@ -22,10 +22,10 @@ def base_of(model: Any) -> dict[str, str]:
     ``card`` of a model that has one.
     """
     card = getattr(model, "card", None)
-    has_card = isinstance(card, BaseModel)  # a Model, of which hosts know nothing more
-    kind = type(model.fn if has_card else model)
+    # A Model stands around another; hosts know nothing more of it than that.
+    kind = type(model.fn if isinstance(card, BaseModel) else model)
     base = {"class": f"{kind.__module__}.{kind.__qualname__}", "parameters": ""}
-    if has_card:
+    if isinstance(card, BaseModel):
         base["card"] = card.model_dump_json(exclude_unset=True)
     if isinstance(model, nn.Module):
         base |= {"parameters": digest(model), "weights": weights_digest(model)}

@@ -15,8 +15,12 @@ from holdsteady.errors import ModelError
 
 
 def can_mirror(model: Any) -> bool:
-    """Whether points inside a model can be reached: it is a module in Python, not a compiled or scripted one."""
-    return isinstance(model, nn.Module) and not isinstance(model, torch.jit.ScriptModule)
+    """Whether points inside a model can be reached: it is a module in Python, not a compiled or scripted one.
+
+    What stands around another model, as a :class:`Model` does, says so by ``has_points``.
+    """
+    is_python = isinstance(model, nn.Module) and not isinstance(model, torch.jit.ScriptModule)
+    return is_python and bool(getattr(model, "has_points", True))
 
 
 def named_modules(model: nn.Module) -> Iterator[tuple[str, nn.Module]]:
