@@ -66,7 +66,7 @@ def help_text(name: str) -> str:
 
 def flags(param: Any) -> str:
     """The names of an option, and the values that it takes if they are few."""
-    names = ", ".join(f"`{name}`" for name in sorted(param.opts, key=len, reverse=True))
+    names = ", ".join(f"`{name}`" for name in [*sorted(param.opts, key=len, reverse=True), *param.secondary_opts])
     if isinstance(param.default, Enum):
         return names + " " + in_a_cell("|".join(str(member.value) for member in type(param.default)))
     return names
