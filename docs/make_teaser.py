@@ -53,7 +53,7 @@ def main() -> None:
     generator = torch.Generator().manual_seed(0)
     noisy = [(frame + SIGMA * torch.randn(frame.shape, generator=generator)).clamp(0, 1) for frame in clean]
     model = zoo.load("nafnet16-denoise")
-    steady = hs.stabilize(model, zoo.ADAPTERS["nafnet16-light"])
+    steady = hs.stabilize(model, "nafnet16-light")
     rows = [
         beside([panel(frame, "noisy"), panel(model(frame), "frame by frame"), panel(steady(frame), "holdsteady")])
         for frame in noisy
