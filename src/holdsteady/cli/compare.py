@@ -60,7 +60,7 @@ def compare(
     console.print(f"{result.frames} frames; pictures, video and scores are in {escape(str(out))}/", soft_wrap=True)
     if result.longer:
         longer = escape(", ".join(result.longer))
-        console.print(f"only the first {result.frames} frames were compared: {longer} is longer", soft_wrap=True)
+        console.print(f"only the first {result.frames} frames were compared; longer: {longer}", soft_wrap=True)
 
 
 def _labelled(sources: list[str]) -> dict[str, str]:

@@ -50,8 +50,8 @@ def evaluate(
         holdsteady eval --model nafnet16-denoise --adapter A --clips a.mp4 --frames 1000 --bounce
     """
     # Here, not above: torchmetrics and matplotlib take seconds to load, and the other commands don't need them.
-    from holdsteady.report.evaluation import FIGURES, save_results
-    from holdsteady.report.table import rich_table
+    from holdsteady.report.evaluation import save_results
+    from holdsteady.report.table import FIGURES, rich_table
 
     try:
         from holdsteady.evaluation import contenders

@@ -11,24 +11,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from holdsteady.evaluation.evaluate import Row, drift, summarise
+from holdsteady.report.table import FIGURES, number
+from holdsteady.report.table import markdown as markdown_lines
 from holdsteady.training.folder import write_json
-
-#: Name, unit or factor, and digits of every figure, in the order of the tables.
-FIGURES = {
-    "psnr": ("PSNR dB ↑", 1, 2),
-    "ssim": ("SSIM ↑", 1, 4),
-    "miou": ("mIoU ↑", 1, 3),
-    "pixel_accuracy": ("accuracy ↑", 1, 3),
-    "abs_rel": ("AbsRel ↓", 1, 4),
-    "delta_accuracy": ("δ<1.25 ↑", 1, 3),
-    "flicker_error": ("flicker error ×100 ↓", 100, 2),
-    "instability": ("instability L2 ↓", 1, 2),
-    "instability_rms": ("instability RMS ×100 ↓", 100, 2),
-    "categorical_instability": ("changed classes % ↓", 100, 2),
-    "warp_error": ("warp error ×1e4 ↓", 1e4, 2),
-    "ms_per_frame": ("ms per frame", 1, 1),
-    "overhead": ("overhead %", 100, 0),
-}
 
 
 def save_results(rows: Sequence[Row], folder: Path, facts: dict[str, Any]) -> None:
@@ -52,12 +37,17 @@ def markdown(rows: Sequence[Row], summary: Sequence[dict[str, Any]], facts: dict
     parts = ["\n".join(f"* {name}: {value}" for name, value in facts.items())]
     for corruption in dict.fromkeys(entry["corruption"] for entry in summary):
         entries = [entry for entry in summary if entry["corruption"] == corruption]
-        cells = [(e["label"], {name: _with_interval(name, e) for name in e["means"]}) for e in entries]
+        cells = [
+            (e["label"], {name: _with_interval(name, e) for name in FIGURES if name in e["means"]}) for e in entries
+        ]
         parts.append(f"## {corruption}, mean of {entries[0]['clips']} clip(s)\n\n{_table(cells)}")
         for clip in dict.fromkeys(row.clip for row in rows):
             mine = [row for row in rows if (row.clip, row.corruption) == (clip, corruption)]
             base = mine[0]
-            cells = [(row.label, {name: _number(name, value) for name, value in row.figures.items()}) for row in mine]
+            cells = [
+                (row.label, {name: number(name, row.figures[name]) for name in FIGURES if name in row.figures})
+                for row in mine
+            ]
             if "psnr" in base.series:
                 for row, (_, values) in zip(mine, cells, strict=True):
                     values["drift dB"] = f"{drift(row, base):+.2f}"
@@ -79,20 +69,13 @@ def _truth(row: Row) -> str:
 def _table(rows: Sequence[tuple[str, dict[str, str]]]) -> str:
     used = [name for name in (*FIGURES, "drift dB") if any(name in values for _, values in rows)]
     heads = ["", *(FIGURES[name][0] if name in FIGURES else name for name in used)]
-    lines = [heads, ["---", *["---:"] * len(used)]]
-    lines += [[label, *(values.get(name, "–") for name in used)] for label, values in rows]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
-
-
-def _number(name: str, value: float) -> str:
-    _, factor, digits = FIGURES.get(name, ("", 1, 3))
-    return f"{value * factor:.{digits}f}"
+    return markdown_lines(heads, [[label, *(values.get(name, "–") for name in used)] for label, values in rows])
 
 
 def _with_interval(name: str, entry: dict[str, Any]) -> str:
-    text = _number(name, entry["means"][name])
+    text = number(name, entry["means"][name])
     low, high = entry["intervals"].get(name, (math.nan, math.nan))
-    return text if math.isnan(low) else f"{text} ({_number(name, low)}…{_number(name, high)})"
+    return text if math.isnan(low) else f"{text} ({number(name, low)}…{number(name, high)})"
 
 
 def _save_json(rows: Sequence[Row], summary: Sequence[dict[str, Any]], folder: Path, facts: dict[str, Any]) -> None:
