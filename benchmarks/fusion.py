@@ -2,7 +2,7 @@
 
     python benchmarks/fusion.py [--channels 32] [--size 480x640] [--repeats 5]
 
-Time of the fusion, and of fusion and way back together; the most memory that is held at once on top of the arguments,
+Time of the fusion, and of forward and backward together; the most memory that is held at once on top of the arguments,
 as torch's profiler counts its allocations. Ratios of medians; both ways are checked to give the same.
 """
 
@@ -49,7 +49,7 @@ def main() -> None:
     for name, order in (("contiguous", torch.contiguous_format), ("channels-last", torch.channels_last)):
         maps = [value.contiguous(memory_format=order) for value in values]
         torch.testing.assert_close(forward("ours", maps), forward("straightforward", maps), rtol=1e-5, atol=1e-5)
-        for what, work in (("fusion", forward), ("fusion and way back", both)):
+        for what, work in (("fusion", forward), ("forward and backward", both)):
             print(f"| {what}, {name} | {' | '.join(compare(work, maps, args.repeats))} |", flush=True)
 
 
@@ -60,7 +60,7 @@ def forward(way: str, maps: list[Tensor]) -> Tensor:
 
 
 def both(way: str, maps: list[Tensor]) -> Tensor:
-    """The fusion and the way back."""
+    """Forward and backward pass of the fusion."""
     leaves = [value.detach().requires_grad_() for value in maps]
     total = WAYS[way](*leaves, 3).sum()
     total.backward()

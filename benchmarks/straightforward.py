@@ -127,8 +127,8 @@ def compare(kind: str, recompute: bool) -> tuple[float, float]:
             output, state = model.step(frame, state)
             shown.append(output)
         outputs.append(torch.stack(shown))
-        slopes = torch.autograd.grad(outputs[-1].square().mean(), list(model.parameters()))
-        gradients.append(torch.cat([slope.flatten() for slope in slopes]))
+        parts = torch.autograd.grad(outputs[-1].square().mean(), list(model.parameters()))
+        gradients.append(torch.cat([part.flatten() for part in parts]))
     off = (gradients[0] - gradients[1]).abs().max() / gradients[0].abs().max()
     return (outputs[0] - outputs[1]).abs().max().item(), off.item()
 
