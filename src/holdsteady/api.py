@@ -1,6 +1,7 @@
 """What the commands do, as functions; what they need beyond the core is imported when they are called."""
 
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,8 @@ from holdsteady.models.model import with_card
 from holdsteady.models.weights import load_weights
 
 if TYPE_CHECKING:
+    import threading
+
     from holdsteady.models.display import Style
     from holdsteady.video import Summary
 
@@ -35,6 +38,7 @@ def run(
     compile: bool = False,
     device: str = "auto",
     progress: Callable[[int, int | None], None] | None = None,
+    stop: "threading.Event | None" = None,
     **options: Any,
 ) -> "Summary":
     """Run an image model over a video, frame by frame, held steady by an adapter; the command ``holdsteady run``.
@@ -57,8 +61,9 @@ def run(
         compile: whether to compile the model with its adapter first.
         device: ``auto`` for the first accelerator, ``cpu``, ``cuda``, ….
         progress: called after each frame with the frames done and how many there are, or None.
-        options: fields of :class:`holdsteady.video.RunOptions`: ``start``, ``duration``, ``cuts``, ``codec``, ``crf``,
-            ``side_by_side``, ``overwrite``, ``dtype``.
+        stop: set it to end the run after the current frame, as Ctrl-C does.
+        options: fields of :class:`holdsteady.video.RunOptions`: ``start``, ``duration``, ``deinterlace``, ``cuts``,
+            ``codec``, ``crf``, ``side_by_side``, ``overwrite``, ``dtype``.
 
     Returns:
         How many frames there were, the seconds they took, the cuts, and whether Ctrl-C ended it early.
@@ -83,15 +88,16 @@ def run(
     video.check_sink(source, sink, how.overwrite)
     video.check_codec(sink, how.codec, how.crf)
     video.open_cuts(how.cuts)
-    adapters = resolve_ready(adapter)
-    kept = card_of_adapters(adapters)
-    card = (card or ModelCard()).over(kept or ModelCard())
-    if isinstance(model, str):
-        loaded = load(model, weights, card=card, trust=trust, inside=inside)
-    else:
-        loaded = with_card(model, card)
-        if weights is not None:
-            load_weights(loaded, Path(weights), trust)
+    with video.own_stdout() if sink == "-" else nullcontext():  # models may print as they are made
+        adapters = resolve_ready(adapter)
+        kept = card_of_adapters(adapters)
+        card = (card or ModelCard()).over(kept or ModelCard())
+        if isinstance(model, str):
+            loaded = load(model, weights, card=card, trust=trust, inside=inside)
+        else:
+            loaded = with_card(model, card)
+            if weights is not None:
+                load_weights(loaded, Path(weights), trust)
     runner = FrameRunner(
         loaded,
         adapters,
@@ -103,4 +109,4 @@ def run(
         values=None if values is None else ValueWriter(Path(values), values_as, how.overwrite),
         note=note,
     )
-    return video.run(source, sink, runner.step, how, on_cut=runner.reset, progress=progress)
+    return video.run(source, sink, runner.step, how, on_cut=runner.reset, progress=progress, stop=stop)

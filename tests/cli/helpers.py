@@ -192,22 +192,23 @@ def write_clip(
     rotation: int = 0,
     options: dict[str, str] | None = None,
     faststart: bool = False,
+    rate: int = 25,
 ) -> str:
-    """A video at 25 frames per second by plain PyAV, without holdsteady's writer."""
+    """A video by plain PyAV, without holdsteady's writer."""
     stream = None
     with av.open(str(path), "w", container_options={"movflags": "faststart"} if faststart else {}) as container:
         for number, picture in enumerate(pictures):
             if stream is None:
                 height, width = picture.shape[:2]
                 options = {"crf": "4"} if options is None else options
-                stream = container.add_stream(codec, rate=25, width=width, height=height, options=options)
+                stream = container.add_stream(codec, rate=rate, width=width, height=height, options=options)
                 stream.pix_fmt = pix_fmt
-                stream.codec_context.time_base = Fraction(1, 25)
+                stream.codec_context.time_base = Fraction(1, rate)
                 if rotation:
                     stream.set_display_rotation(rotation)
             form = "rgb24" if picture.dtype == np.uint8 else "rgb48le"
             frame = av.VideoFrame.from_ndarray(picture, format=form).reformat(format=pix_fmt)
-            frame.pts, frame.time_base = times[number] if times else number, Fraction(1, 25)
+            frame.pts, frame.time_base = times[number] if times else number, Fraction(1, rate)
             container.mux(stream.encode(frame))
         assert stream is not None
         container.mux(stream.encode())

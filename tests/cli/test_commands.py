@@ -81,9 +81,22 @@ def test_fix_keeps_what_was_done_when_the_original_ends(cli: Cli, flickering: st
     short = write_clip(tmp_path / "short.mkv", texture(5))
     done = cli("fix", flickering, "out.mkv", "--original", short)
     assert done.code == 1
-    assert "short.mkv has fewer frames than " in done.error
-    assert "the 5 frames before it are in out.mkv" in done.error
-    assert len(frames_of("out.mkv")) == 5
+    assert "short.mkv is shorter than " in done.error
+    assert "the 7 frames before it are in out.mkv" in done.error, "the last one serves for two more"
+    assert len(frames_of("out.mkv")) == 7
+
+
+def test_fix_pairs_by_time_and_says_where_rates_differ(cli: Cli, flickering: str, smooth: str, tmp_path: Path) -> None:
+    """An original of twice the rate gives, by time, what one of the same rate gives."""
+    double = write_clip(tmp_path / "double.mkv", [frame for frame in texture(8) for _ in range(2)], rate=50)
+    right, wrong = tmp_path / "right", tmp_path / "double"
+    done = cli("fix", flickering, f"{right}/", "--original", smooth)
+    assert "paired by their times" not in done.err
+    done = cli("fix", flickering, f"{wrong}/", "--original", double)
+    assert "flickering.mkv has 25 frames per second, " in done.err
+    assert "double.mkv 50: frames are paired by their times" in done.err
+    for a, b in zip(frames_of(right), frames_of(wrong), strict=True):
+        assert np.abs(a.astype(int) - b).mean() < 0.5
 
 
 def test_fix_refuses(cli: Cli, flickering: str, smooth: str) -> None:

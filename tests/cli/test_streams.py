@@ -15,11 +15,24 @@ COMMAND = [sys.executable, "-c", "from holdsteady.cli import main; main()"]
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "NO_COLOR": "1"}
 
 
-def test_y4m_from_stdin_to_stdout(model: Model, tmp_path: Path) -> None:
+CHATTY = """
+import os
+print("I am being imported", flush=True)
+
+def invert(frame):
+    print("a frame", flush=True)
+    os.write(1, b"and from below\\n")
+    return 1 - frame
+"""
+
+
+def test_y4m_from_stdin_to_stdout(tmp_path: Path) -> None:
+    """What a model prints does not get between the pictures."""
+    (tmp_path / "chatty.py").write_text(CHATTY)
     pictures = texture(4)
     source = Path(write_clip(tmp_path / "in.y4m", pictures, codec="wrapped_avframe", options={}))
     done = subprocess.run(
-        [*COMMAND, "run", "-", "-", "--model", model("invert"), "--adapter", "none"],
+        [*COMMAND, "run", "-", "-", "--model", f"{tmp_path}/chatty.py:invert", "--adapter", "none"],
         input=source.read_bytes(),
         capture_output=True,
         env=ENVIRONMENT,
@@ -27,6 +40,9 @@ def test_y4m_from_stdin_to_stdout(model: Model, tmp_path: Path) -> None:
     )
     assert done.returncode == 0, done.stderr.decode()
     assert b"4 frames" in done.stderr
+    for words in (b"I am being imported", b"a frame", b"and from below"):
+        assert words in done.stderr
+        assert words not in done.stdout
     (tmp_path / "out.y4m").write_bytes(done.stdout)
     shown = frames_of(tmp_path / "out.y4m")
     assert len(shown) == 4
@@ -41,12 +57,13 @@ def test_ctrl_c_keeps_a_playable_file(model: Model, bikes: str, tmp_path: Path) 
         env=ENVIRONMENT,
         cwd=tmp_path,
         text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_IGN),
     )
     try:
         # The encoder holds frames back, but its file appears with the first one.
         while process.poll() is None and not list(tmp_path.glob(".out.part-*")):
             signal.sigtimedwait([], 0.05)
-        process.send_signal(signal.SIGINT)
+        process.send_signal(signal.SIGINT)  # which a shell's background job has ignored so far
         _, err = process.communicate(timeout=120)
     finally:
         process.kill()

@@ -4,6 +4,7 @@ import _thread
 import contextlib
 import itertools
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -34,6 +35,14 @@ def run(source, sink, step, *, on_cut=ignore, progress=None, **options):
 def read(source):
     with open_video(str(source)) as reader:
         return reader.info, [frame.pixels for frame in reader]
+
+
+@pytest.fixture(autouse=True)
+def ctrl_c():
+    """As in a shell, also where the tests run in its background."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture(autouse=True)
@@ -271,6 +280,34 @@ def test_interrupt_while_waiting_for_a_frame(slow_source, tmp_path):
     summary = run(slow_source(before), str(tmp_path / "b.mp4"), lambda frame: frame, on_cut=ignore)
     assert summary.interrupted
     assert 0 < len(read(tmp_path / "b.mp4")[1]) == summary.frames <= 100
+
+
+def test_stop_keeps_what_was_done(bunny, slow_source, tmp_path):
+    stop = threading.Event()
+    steps = itertools.count()
+
+    def step(frame):
+        if next(steps) == 9:
+            stop.set()
+        return frame
+
+    summary = run_video(bunny, str(tmp_path / "b.mp4"), step, on_cut=ignore, stop=stop)
+    assert summary.interrupted
+    assert len(read(tmp_path / "b.mp4")[1]) == summary.frames == 10
+    with av.open(str(tmp_path / "b.mp4")) as container:
+        assert 0.3 < float(container.streams.audio[0].duration * container.streams.audio[0].time_base) < 0.5
+
+    stop.clear()
+
+    def before(number):
+        if number == 100:
+            time.sleep(0.3)  # now the main thread waits
+            stop.set()
+            time.sleep(0.5)
+
+    summary = run_video(slow_source(before), str(tmp_path / "c.mp4"), lambda frame: frame, on_cut=ignore, stop=stop)
+    assert summary.interrupted
+    assert 0 < len(read(tmp_path / "c.mp4")[1]) == summary.frames <= 100
 
 
 def test_interrupt_before_the_first_frame(carphone, tmp_path):

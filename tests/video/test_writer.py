@@ -1,5 +1,6 @@
 """Writing video files, folders of images and streams."""
 
+import contextlib
 import warnings
 from fractions import Fraction
 
@@ -8,7 +9,7 @@ import numpy as np
 import pytest
 
 from holdsteady.errors import ConfigError, VideoError
-from holdsteady.video import RunOptions, open_video, open_writer
+from holdsteady.video import RunOptions, VideoFrame, open_video, open_writer
 
 
 def copy(source, sink, *, copy_from=None, **options):
@@ -321,3 +322,60 @@ def test_full_disk(carphone, tmp_path, small_files, name):
     if name == "b.mkv":
         assert (tmp_path / name).read_text() == "precious"
     assert [item.name for item in tmp_path.iterdir()] == (["b.mkv"] if name == "b.mkv" else [])
+
+
+@pytest.mark.parametrize("name", ["b.mp4", "b.mov", "b.mkv", "b.avi"])
+@pytest.mark.parametrize("is_there", [False, True])
+def test_full_disk_keeps_what_there_was_room_for(carphone, tmp_path, small_files, name, is_there):
+    sink = tmp_path / name
+    if is_there:
+        sink.write_text("precious")
+    with (
+        small_files(900_000),
+        pytest.raises(
+            VideoError, match=r"(File too large|only \d+ of 120 frames could be written); the .* frames that"
+        ) as caught,
+    ):
+        source = {"codec": "libx264", "crf": 0} if name == "b.avi" else {"crf": 0}
+        copy_many(carphone, sink, overwrite=True, **source)
+    (part,) = [item for item in tmp_path.iterdir() if item != sink or not is_there]
+    assert (part.name == name) != is_there
+    assert str(part) in str(caught.value)
+    if is_there:
+        assert sink.read_text() == "precious"
+    with av.open(str(part)) as container:
+        shown = 0
+        with contextlib.suppress(av.error.FFmpegError):
+            for _ in container.decode(video=0):
+                shown += 1
+    assert shown >= 1
+    part.unlink()
+
+
+def copy_many(source, sink, **options):
+    """The frames of a clip six times, with a keyframe every ten."""
+    with (
+        open_video(source) as reader,
+        open_writer(str(sink), reader.info, RunOptions(**options), width=176, height=144) as writer,
+    ):
+        frames = list(reader)
+        tick = frames[1].pts - frames[0].pts
+        for number in range(120):
+            frame = frames[number % 20]
+            writer.write(VideoFrame(frame.pixels, number * tick, frame.time_base))
+
+
+def test_full_disk_keeps_the_images_that_there_was_room_for(carphone, tmp_path, small_files):
+    with (
+        open_video(carphone) as reader,
+        small_files(5000),
+        pytest.raises(
+            VideoError, match=r"image 3 can't be written: File too large; the 3 frames that .* are in .*frames$"
+        ),
+        open_writer(f"{tmp_path}/frames", reader.info, width=176, height=144) as writer,
+    ):
+        for number, frame in enumerate(reader):
+            if number < 3:
+                frame.pixels[:] = 0
+            writer.write(frame)
+    assert sorted(item.name for item in (tmp_path / "frames").iterdir()) == ["000000.png", "000001.png", "000002.png"]

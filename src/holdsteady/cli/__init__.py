@@ -1,7 +1,9 @@
 """The command line: one file a command. ``main`` turns every expected error into one line and an exit code."""
 
 import sys
+import traceback
 import warnings
+from typing import Annotated
 
 import typer
 from rich.console import Console
@@ -9,11 +11,13 @@ from rich.markup import escape
 
 from holdsteady.allocator import keep_freed_memory
 from holdsteady.cli import compare, corrupt, demo, evaluate, fix, points, probe, run, theory, train
-from holdsteady.errors import HoldsteadyError
+from holdsteady.cli.signals import stop_signals
+from holdsteady.errors import HoldsteadyError, in_one_line
+
+_CTRL_C = 130  # what Typer exits with after a KeyboardInterrupt
 
 app = typer.Typer(
     name="holdsteady",
-    help="Turn any frame-wise image model into a steady, robust video model.",
     no_args_is_help=True,
     rich_markup_mode="markdown",
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -31,8 +35,20 @@ app.command()(theory.theory)
 app.command()(demo.demo)
 
 
+@app.callback()
+def common(
+    debug: Annotated[
+        bool, typer.Option("--debug", help="Show the whole traceback of an error; goes anywhere.")
+    ] = False,
+) -> None:
+    """Turn any frame-wise image model into a steady, robust video model."""
+
+
 def main() -> None:
-    """Entry point of the ``holdsteady`` command. Exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted."""
+    """Entry point of the ``holdsteady`` command.
+
+    Exit codes: 0 done, 1 failed, 2 wrong usage, 130, 143 or 129 ended by SIGINT (Ctrl-C), SIGTERM or SIGHUP.
+    """
     errors = Console(stderr=True, soft_wrap=True)
 
     def show_warning(message: Warning | str, *_: object, **__: object) -> None:
@@ -40,11 +56,34 @@ def main() -> None:
 
     warnings.showwarning = show_warning
     keep_freed_memory()
-    try:
-        app()
-    except HoldsteadyError as error:
-        errors.print(f"[red]error:[/] {escape(' '.join(str(error).split()))}")
-        sys.exit(1)
-    except KeyboardInterrupt:
-        errors.print("interrupted")
-        sys.exit(130)
+    arguments, debug = _without_debug(sys.argv[1:])
+    with stop_signals() as stop:
+        try:
+            app(arguments, obj=stop)
+        except Exception as error:
+            if debug:
+                traceback.print_exception(error)
+            errors.print(f"[red]error:[/] {escape(_in_words(error))}")
+            sys.exit(1)
+        except (KeyboardInterrupt, SystemExit) as error:
+            if stop.signal is None or (isinstance(error, SystemExit) and error.code != _CTRL_C):
+                raise
+            if not stop.told:
+                errors.print("interrupted")
+            sys.exit(stop.exit_code)
+
+
+def _without_debug(arguments: list[str]) -> tuple[list[str], bool]:
+    """Arguments without ``--debug``, and whether it was among them; what follows ``--`` are names."""
+    end = arguments.index("--") if "--" in arguments else len(arguments)
+    kept = [argument for argument in arguments[:end] if argument != "--debug"]
+    return kept + arguments[end:], len(kept) < end
+
+
+def _in_words(error: Exception) -> str:
+    """An error in a line: what the user has to know, or where a fault of the program or of a model lies."""
+    if isinstance(error, HoldsteadyError):
+        return " ".join(str(error).split())
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+    return f"{in_one_line(error)}; --debug shows where"

@@ -1,7 +1,7 @@
 """``holdsteady corrupt``: noise, damage and weather on a video, to try models on."""
 
 from dataclasses import replace
-from pathlib import Path
+from functools import partial
 from typing import Annotated
 
 import torch
@@ -11,6 +11,7 @@ from rich.table import Table
 
 from holdsteady import video
 from holdsteady.cli import options
+from holdsteady.cli.signals import Stop
 from holdsteady.corruptions import CORRUPTIONS, make_corruption
 
 
@@ -48,6 +49,7 @@ def corrupt(
     ] = False,
     *,
     how: video.RunOptions,
+    stop: Stop,
 ) -> None:
     """Corrupt a video: noise, drops, distortion, compression, blur, light or weather.
 
@@ -70,7 +72,6 @@ def corrupt(
     video.check_sink(source, sink, how.overwrite)
     video.check_codec(sink, how.codec, how.crf)
     stream = make_corruption(spec).start(torch.Generator().manual_seed(seed))
-    with options.frame_progress(Path(source).name or source) as progress:
-        # A corruption has no shots.
-        summary = video.run(source, sink, stream, replace(how, cuts="off"), on_cut=lambda: None, progress=progress)
-    options.report(summary, sink)
+    # A corruption has no shots.
+    work = partial(video.run, source, sink, stream, replace(how, cuts="off"), on_cut=lambda: None)
+    options.watch(source, sink, stop, work)

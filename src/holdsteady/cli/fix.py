@@ -1,10 +1,12 @@
 """``holdsteady fix``: steady a video that some other tool has processed."""
 
-from collections.abc import Iterator
+import warnings
 from contextlib import ExitStack
-from pathlib import Path
+from fractions import Fraction
+from functools import partial
 from typing import Annotated
 
+import torch
 import typer
 from torch import Tensor
 from torch.nn import functional as F
@@ -13,6 +15,7 @@ from holdsteady import video
 from holdsteady.adapters.adapter import Adapter
 from holdsteady.adapters.config import OUTPUT_KINDS, AdapterConfig
 from holdsteady.cli import options
+from holdsteady.cli.signals import Stop
 from holdsteady.errors import ConfigError, VideoError
 from holdsteady.host.attach import stabilize
 from holdsteady.host.resolve import AdapterLike, resolve_ready
@@ -32,6 +35,7 @@ def fix(
     strength: options.Strength = 1.0,
     *,
     how: video.RunOptions,
+    stop: Stop,
 ) -> None:
     """Steady a video that was processed frame by frame elsewhere. No model is needed.
 
@@ -51,28 +55,52 @@ def fix(
     for one in chosen:
         _refuse_inner(one, adapter)
     with ExitStack() as stack:
-        frames: Iterator[Tensor] | None = None
+        follow = None
         if original is not None:
             chosen = _following_input(chosen)
-            reader = stack.enter_context(video.open_video(original, start=how.start, duration=how.duration))
-            frames = video.upright_tensors(reader, how.device)
+            reader = video.open_video(original, start=how.start, duration=how.duration, deinterlace=how.deinterlace)
+            follow = _Original(stack.enter_context(reader), how.device)
         current: list[Tensor] = []
         steady = stabilize(lambda _frame: current[0], chosen, strength=strength).to(how.device)
 
         def step(frame: Tensor) -> Tensor:
             current[:] = [frame]
-            if frames is None:
-                return steady(frame)
-            before = next(frames, None)
-            if before is None:
-                raise VideoError(f"{original} has fewer frames than {processed}")
-            if before.shape != frame.shape:
-                before = F.interpolate(before, size=frame.shape[-2:], mode="bilinear", antialias=True)
-            return steady(before)
+            return steady(frame if follow is None else follow.like(frame))
 
-        with options.frame_progress(Path(processed).name or processed) as progress:
-            summary = video.run(processed, sink, step, how, on_cut=steady.reset, progress=progress)
-    options.report(summary, sink)
+        on_frame = None if follow is None else follow.move_to
+        work = partial(video.run, processed, sink, step, how, on_cut=steady.reset, on_frame=on_frame)
+        options.watch(processed, sink, stop, work)
+
+
+class _Original:
+    """The video before it was processed, frame by frame at the times of the processed one."""
+
+    def __init__(self, reader: video.Reader, device: str | torch.device) -> None:
+        self._info, self._device = reader.info, device
+        self._pairing = video.Pairing(reader)
+        self._frame: video.VideoFrame | None = None
+
+    def move_to(self, processed: video.VideoInfo, time: Fraction) -> None:
+        """Go to a time of the processed video, in seconds since its first frame.
+
+        Raises:
+            VideoError: the original has ended before.
+        """
+        if self._frame is None:
+            differing = video.mismatch(processed, self._info)
+            if differing is not None:
+                warnings.warn(f"{differing}: frames are paired by their times", stacklevel=2)
+        self._frame = self._pairing.at(time)
+        if self._frame is None:
+            raise VideoError(f"{self._info.name} is shorter than {processed.name}: it ends before {float(time):.2f} s")
+
+    def like(self, frame: Tensor) -> Tensor:
+        """The frame at that time (1, 3, H, W), of the size of `frame`."""
+        assert self._frame is not None
+        before = video.upright_tensor(self._frame, self._info, self._device)
+        if before.shape != frame.shape:
+            before = F.interpolate(before, size=frame.shape[-2:], mode="bilinear", antialias=True)
+        return before
 
 
 def _refuse_inner(chosen: AdapterLike, spec: str) -> None:

@@ -2,11 +2,12 @@
 
 import functools
 import inspect
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Protocol
 
 import torch
 import typer
@@ -15,6 +16,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
+from holdsteady.cli.signals import Stop
 from holdsteady.device import pick_device
 from holdsteady.errors import VideoError
 from holdsteady.video import RunOptions, Summary
@@ -39,6 +41,7 @@ Duration = Annotated[float | None, typer.Option(help="Process this many seconds.
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps, …")]
 Precision = Annotated[DType, typer.Option(help="Precision of the model.")]
 CompileFlag = Annotated[bool, typer.Option("--compile", help="Compile the model first (slow start, then faster).")]
+Deinterlace = Annotated[bool, typer.Option("--deinterlace", help="Make interlaced frames whole first (bwdif).")]
 Codec = Annotated[str | None, typer.Option(help="FFmpeg encoder; default by file type.", show_default=False)]
 Crf = Annotated[int | None, typer.Option(help="Constant rate factor; lower is better.", show_default=False)]
 SideBySide = Annotated[bool, typer.Option("--side-by-side", help="Write input and result beside each other.")]
@@ -51,6 +54,7 @@ _RUN_OPTIONS: dict[str, Any] = {
     "cuts": Cuts,
     "start": Start,
     "duration": Duration,
+    "deinterlace": Deinterlace,
     "device": Device,
     "dtype": Precision,
     "codec": Codec,
@@ -91,7 +95,8 @@ def takes_flags(
 
 
 def takes_run_options(*, without: tuple[str, ...] = ()) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Decorator: a command with a parameter ``how: RunOptions`` gets a flag for each of its fields.
+    """Decorator: a command with parameters ``how: RunOptions`` and ``stop: Stop`` gets a flag for each field of the
+    first, and is told the second.
 
     Args:
         without: Fields that the command leaves at their defaults.
@@ -110,7 +115,22 @@ def takes_run_options(*, without: tuple[str, ...] = ()) -> Callable[[Callable[..
             fields["dtype"] = fields["dtype"].torch
         return RunOptions(**fields)
 
-    return lambda command: takes_flags(command, "how", flags, build)
+    return lambda command: _takes_stop(takes_flags(command, "how", flags, build))
+
+
+def _takes_stop(command: Callable[..., None]) -> Callable[..., None]:
+    """A command whose parameter ``stop`` is what ``main`` gives to all of them."""
+
+    @functools.wraps(command)
+    def wrapped(context: typer.Context, **given: Any) -> None:
+        command(**given, stop=context.find_object(Stop) or Stop())
+
+    signature = inspect.signature(command)
+    own = [one for one in signature.parameters.values() if one.name != "stop"]
+    first = inspect.Parameter("context", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=typer.Context)
+    wrapped.__signature__ = signature.replace(parameters=[first, *own])  # type: ignore[attr-defined]
+    wrapped.__annotations__ = {one.name: one.annotation for one in (first, *own)}
+    return wrapped
 
 
 def make_folder(folder: Path) -> None:
@@ -147,12 +167,42 @@ def frame_progress(label: str) -> Iterator[Callable[[int, int | None], None]]:
         bar.stop()
 
 
-def report(summary: Summary, sink: str) -> None:
-    """One line on stderr about a run; raises typer.Exit(130) if it was interrupted."""
+class Work(Protocol):
+    """A run over a video."""
+
+    def __call__(self, *, progress: Callable[[int, int | None], None], stop: threading.Event) -> Summary: ...
+
+
+def watch(source: str, sink: str, stop: Stop, work: Work) -> None:
+    """Run over a video with a progress bar, and say in a line what was done.
+
+    Raises:
+        typer.Exit: a signal ended it early; with the code that shells expect.
+    """
+    with frame_progress(Path(source).name or source) as progress, stop.gently() as begin:
+
+        def move(done: int, total: int | None) -> None:
+            begin()  # from now on there is something to lose
+            progress(done, total)
+
+        summary = work(progress=move, stop=stop.event)
     console = Console(stderr=True, soft_wrap=True)
-    speed = summary.frames / summary.seconds if summary.seconds else 0.0
-    shots = f", {len(summary.cuts) + 1} shots" if summary.cuts else ""
-    console.print(f"{escape(sink)}: {summary.frames} frames in {summary.seconds:.1f} s, {speed:.1f} frames/s{shots}")
+    console.print(escape(_in_a_line(summary, sink)))
     if summary.interrupted:
+        stop.told = True
         console.print("interrupted: what was done until then is kept")
-        raise typer.Exit(130)
+        raise typer.Exit(stop.exit_code)
+
+
+def _in_a_line(summary: Summary, sink: str) -> str:
+    speed = summary.frames / summary.seconds if summary.seconds else 0.0
+    line = f"{sink}: {summary.frames} frames in {summary.seconds:.1f} s, {speed:.1f} frames/s"
+    for number, what in (
+        (len(summary.cuts) and len(summary.cuts) + 1, "shots"),
+        (summary.nan_pixels, "NaN pixels"),
+        (summary.skipped, "damaged packets skipped"),
+        (summary.concealed, "damaged frames concealed"),
+    ):
+        if number:
+            line += f", {number} {what}"
+    return line

@@ -1,6 +1,6 @@
 """``holdsteady run``: a model over a video, stabilized."""
 
-from pathlib import Path
+from functools import partial
 from typing import Annotated
 
 import typer
@@ -10,6 +10,7 @@ from rich.markup import escape
 from holdsteady import api, video
 from holdsteady.cli import options
 from holdsteady.cli.model_options import ModelOptions, ShownOptions, takes_model_options, takes_shown_options
+from holdsteady.cli.signals import Stop
 
 
 @options.takes_run_options()
@@ -40,6 +41,7 @@ def run(
     how: video.RunOptions,
     given: ModelOptions,
     shown: ShownOptions,
+    stop: Stop,
 ) -> None:
     """Run an image model over a video, frame by frame, held steady by an adapter.
 
@@ -47,7 +49,8 @@ def run(
     libraries; else it is guessed, and said in one line. Pictures are shown as they are; depth in grey, by a range that
     follows slowly; classes in a colour for each.
 
-    Audio, subtitles, times, shape and colour tags are kept. Ctrl-C ends early and keeps what was done.
+    Audio, subtitles, chapters, times, shape, transparency and colour tags are kept where the sink can hold them; what
+    is left out is said. Ctrl-C and SIGTERM end early and keep what was done.
 
     Examples:
 
@@ -66,18 +69,17 @@ def run(
         holdsteady run in.mp4 out.mp4 --model net.onnx --range 0..255 --channels bgr --kind classes --overlay 0.5
     """
     console = Console(stderr=True, soft_wrap=True)
-    with options.frame_progress(Path(source).name or source) as progress:
-        summary = api.run(
-            source,
-            sink,
-            model,
-            adapter,
-            strength=strength,
-            compile=compile,
-            progress=progress,
-            note=lambda line: console.print(escape(line)),
-            **vars(given),
-            **vars(shown),
-            **vars(how),
-        )
-    options.report(summary, sink)
+    work = partial(
+        api.run,
+        source,
+        sink,
+        model,
+        adapter,
+        strength=strength,
+        compile=compile,
+        note=lambda line: console.print(escape(line)),
+        **vars(given),
+        **vars(shown),
+        **vars(how),
+    )
+    options.watch(source, sink, stop, work)

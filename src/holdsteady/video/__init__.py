@@ -4,15 +4,18 @@ from .codecs import check_codec
 from .cuts import CutDetector, open_cuts, read_cuts
 from .frame import Pixels, VideoFrame, VideoInfo
 from .options import RunOptions
+from .pairing import Pairing, mismatch
 from .pipeline import Summary, run
 from .reader import Reader, open_video
 from .sink import check_sink
-from .tensors import upright_tensors
+from .stdout import own_stdout
+from .tensors import upright_tensor, upright_tensors
 from .writer import open_writer
 from .writer_base import Writer
 
 __all__ = [
     "CutDetector",
+    "Pairing",
     "Pixels",
     "Reader",
     "RunOptions",
@@ -22,10 +25,13 @@ __all__ = [
     "Writer",
     "check_codec",
     "check_sink",
+    "mismatch",
     "open_cuts",
     "open_video",
     "open_writer",
+    "own_stdout",
     "read_cuts",
     "run",
+    "upright_tensor",
     "upright_tensors",
 ]

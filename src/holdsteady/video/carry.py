@@ -5,7 +5,6 @@ what the container refuses, in its header, in mid-file or in its trailer, is con
 written again. What is carried costs no time to speak of, for nothing but sound is decoded.
 """
 
-import errno
 import io
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
@@ -21,7 +20,7 @@ from av.stream import AttachmentStream, Discard, Stream
 from av.video.stream import VideoStream
 
 from .clock import Timeline, timed_streams
-from .container import open_container, reason
+from .container import is_full, open_container, reason
 from .copies import FORMATS, add_copy
 from .plan import Fate, StreamPlan, converted, is_written_anew
 from .span import Span
@@ -29,8 +28,6 @@ from .tracks import Track, open_track
 
 # Seconds by which the packets of one stream can lie behind those of another in a file.
 _INTERLEAVING = 5
-# The disk is full, or the file as large as it may be: writing less is no remedy.
-_NO_ROOM = {errno.ENOSPC, errno.EFBIG, errno.EDQUOT}
 
 
 @dataclass(frozen=True)
@@ -38,18 +35,24 @@ class Cargo:
     """What is to be carried beside the pictures.
 
     Attributes:
-        source: Path of the file that it comes from.
+        source: Path of the file that it comes from, or None if nothing is carried.
         suffix: Extension of the result, such as `.mp4`.
+        frames: How many pictures there are.
         rate: Frames per second of the pictures.
         metadata: Tags of the container.
         options: Options of its muxer.
     """
 
-    source: str
+    source: str | None
     suffix: str
+    frames: int
     rate: Fraction
     metadata: Mapping[str, str]
     options: Mapping[str, str]
+
+
+class LostPicturesError(Exception):
+    """Not all pictures are in their file: FFmpeg's muxers don't always tell that a disk was full at the end."""
 
 
 class _TrackError(Exception):
@@ -75,6 +78,7 @@ def carry(pictures: Path, target: Path, plans: list[StreamPlan], cargo: Cargo, s
 
     Raises:
         FFmpegError, OSError, ValueError: The file can't be written even without the streams; the pictures are whole.
+        LostPicturesError: The pictures are not whole.
     """
     while True:
         try:
@@ -84,7 +88,7 @@ def carry(pictures: Path, target: Path, plans: list[StreamPlan], cargo: Cargo, s
             refused = {error.plan.index: str(reason(cast(Exception, error.__cause__)))}
         except (FFmpegError, OSError, ValueError) as error:
             going = [plan for plan in plans if plan.fate is not Fate.LEFT_OUT]
-            if not going or getattr(error, "errno", None) in _NO_ROOM:
+            if not going or is_full(error):
                 raise
             # Which stream it is does not show, for packets wait in the muxer: each is tried alone.
             guilty = [plan for plan in going if _fails_alone(pictures, plan, cargo, span)]
@@ -130,7 +134,6 @@ class _Nowhere(io.RawIOBase):
 def _write(pictures: Path, target: "Path | _Nowhere", plans: list[StreamPlan], cargo: Cargo, span: Span) -> None:
     with ExitStack() as stack:
         film = stack.enter_context(av.open(str(pictures)))
-        source = stack.enter_context(open_container(cargo.source))
         file: Any = str(target) if isinstance(target, Path) else target
         output: OutputContainer = stack.enter_context(
             av.open(file, "w", format=FORMATS[cargo.suffix], container_options=dict(cargo.options))
@@ -139,33 +142,46 @@ def _write(pictures: Path, target: "Path | _Nowhere", plans: list[StreamPlan], c
         stream = film.streams.video[0]
         copy = cast(VideoStream, add_copy(output, stream, cargo.suffix))
         copy.codec_context.framerate = cargo.rate
-        tracks: dict[int, Track] = {}
-        covers: list[av.Packet[Stream]] = []
-        for plan in plans:
-            if plan.fate is Fate.LEFT_OUT:
-                continue
-            try:
-                if plan.kind == "chapters":
-                    output.set_chapters(_chapters(source, span))
-                elif plan.kind == "cover":
-                    covers.extend(_cover(source.streams[plan.index], output, cargo))
-                elif plan.kind == "attachment":
-                    _attach(source.streams[plan.index], output)
-                elif not is_written_anew(source, source.streams[plan.index]):
-                    tracks[plan.index] = open_track(plan, source.streams[plan.index], output, span, cargo.suffix)
-            except (FFmpegError, ValueError) as error:
-                raise _TrackError(plan) from error
-        output.start_encoding()
-        output.mux(covers)
-        beside = _Beside(source, tracks, output, span)
+        going = [plan for plan in plans if plan.fate is not Fate.LEFT_OUT]
+        source = stack.enter_context(open_container(cargo.source)) if cargo.source is not None and going else None
+        beside = None if source is None else _load(source, going, output, cargo, span)
+        written = 0
         for packet in film.demux(stream):
             if packet.size == 0 and packet.dts is None:
                 continue
-            time = (packet.dts if packet.dts is not None else packet.pts or 0) * packet.time_base
-            beside.write_until(time + span.shift)
+            written += 1
+            if beside is not None:
+                time = (packet.dts if packet.dts is not None else packet.pts or 0) * packet.time_base
+                beside.write_until(time + span.shift)
             packet.stream = copy
             output.mux(packet)
-        beside.write_until(None)
+        if beside is not None:
+            beside.write_until(None)
+        if written < cargo.frames:
+            raise LostPicturesError(f"only {written} of {cargo.frames} frames could be written")
+
+
+def _load(
+    source: InputContainer, plans: list[StreamPlan], output: OutputContainer, cargo: Cargo, span: Span
+) -> "_Beside":
+    """Add all that is planned to a container, and write its header."""
+    tracks: dict[int, Track] = {}
+    covers: list[av.Packet[Stream]] = []
+    for plan in plans:
+        try:
+            if plan.kind == "chapters":
+                output.set_chapters(_chapters(source, span))
+            elif plan.kind == "cover":
+                covers.extend(_cover(source.streams[plan.index], output, cargo))
+            elif plan.kind == "attachment":
+                _attach(source.streams[plan.index], output)
+            elif not is_written_anew(source, source.streams[plan.index]):
+                tracks[plan.index] = open_track(plan, source.streams[plan.index], output, span, cargo.suffix)
+        except (FFmpegError, ValueError) as error:
+            raise _TrackError(plan) from error
+    output.start_encoding()
+    output.mux(covers)
+    return _Beside(source, tracks, output, span)
 
 
 def _attach(stream: Stream, output: OutputContainer) -> None:
@@ -178,7 +194,7 @@ def _attach(stream: Stream, output: OutputContainer) -> None:
 
 def _cover(stream: Stream, output: OutputContainer, cargo: Cargo) -> Iterator["av.Packet[Stream]"]:
     """Add a cover picture; gives the packet to write where it is no attachment."""
-    with open_container(cargo.source) as container:
+    with open_container(cargo.source or "") as container:
         packet = next(container.demux(container.streams[stream.index]))
     if cargo.suffix == ".mkv":
         kind = "jpeg" if stream.codec_context.name == "mjpeg" else stream.codec_context.name

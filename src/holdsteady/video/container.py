@@ -1,5 +1,6 @@
 """Opening what FFmpeg reads, and the wording of its errors."""
 
+import errno
 import sys
 from pathlib import Path
 from typing import Any, cast
@@ -79,3 +80,8 @@ def _seconds(text: str) -> float:
     """Seconds of a Matroska duration such as `00:01:02.5`."""
     hours, minutes, seconds = text.split(":")
     return int(hours) * 3600 + int(minutes) * 60 + float(seconds)
+
+
+def is_full(error: BaseException) -> bool:
+    """Whether an error of FFmpeg or of the system means that there is no room for more."""
+    return getattr(error, "errno", None) in (errno.ENOSPC, errno.EFBIG, errno.EDQUOT)

@@ -28,6 +28,7 @@ FORMATS = {
 QUICKTIME = (".mp4", ".m4v", ".mov")
 # Apple's players and televisions take HEVC under this tag only.
 HEVC_TAG = "hvc1"
+_PIECE = 2_000_000  # microseconds
 # Tags that describe the old file rather than its content.
 _STALE_TAGS = {"major_brand", "minor_version", "compatible_brands", "encoder", "duration", "rotate"}
 # What QuickTime and MP4 keep only when told to: names of the kind com.apple.quicktime.make.
@@ -61,9 +62,19 @@ def kept_tags(tags: Mapping[str, str]) -> dict[str, str]:
     return {key: value for key, value in tags.items() if key.lower() not in _STALE_TAGS}
 
 
-def muxer_options(suffix: str, tags: Mapping[str, str]) -> dict[str, str]:
-    """Options for the muxer of a file with these tags."""
-    if suffix in QUICKTIME and any(_FOREIGN_TAG.fullmatch(key) for key in tags):
+def muxer_options(suffix: str, tags: Mapping[str, str], *, in_pieces: bool = False) -> dict[str, str]:
+    """Options for the muxer of a file with these tags.
+
+    Args:
+        suffix: Extension of the file, such as `.mp4`.
+        tags: Its tags.
+        in_pieces: Whether it shall be playable as far as it goes while it is written, should that never end.
+    """
+    if suffix not in QUICKTIME:
+        return {}
+    if in_pieces:
+        return {"movflags": "delay_moov", "frag_duration": str(_PIECE)}
+    if any(_FOREIGN_TAG.fullmatch(key) for key in tags):
         return {"movflags": "use_metadata_tags"}
     return {}
 

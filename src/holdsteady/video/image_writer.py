@@ -7,9 +7,9 @@ import numpy as np
 
 from holdsteady.errors import VideoError
 
-from .container import reason
+from .container import is_full, reason
 from .frame import VideoFrame
-from .part import PartFolder
+from .part import PartFolder, keep_aside
 from .writer_base import Writer
 
 
@@ -22,6 +22,7 @@ class ImageWriter(Writer):
     def __init__(self, sink: str, *, width: int, height: int) -> None:
         super().__init__(sink, width=width, height=height)
         self._names: set[str] = set()
+        self._is_kept = False
         try:
             self._part = PartFolder(Path(sink))
         except OSError as error:
@@ -32,10 +33,14 @@ class ImageWriter(Writer):
         if frame.alpha is not None:
             picture = np.dstack([picture, frame.alpha])
         _, data = cv2.imencode(".png", picture)
+        path = self._part.path / self._name(frame)
         try:
-            (self._part.path / self._name(frame)).write_bytes(data.tobytes())
+            path.write_bytes(data.tobytes())
         except OSError as error:
-            raise VideoError(f"{self.sink}: image {self.count} can't be written: {reason(error)}") from error
+            path.unlink(missing_ok=True)
+            self._is_kept = is_full(error) and self.count > 0
+            kept = keep_aside(self._part, self.count) if self._is_kept else ""
+            raise VideoError(f"{self.sink}: image {self.count} can't be written: {reason(error)}{kept}") from error
 
     def _name(self, frame: VideoFrame) -> str:
         """A name that no image has yet, not even on a disk that ignores case: a.png and A.jpg become a.png, A_2.png."""
@@ -59,4 +64,5 @@ class ImageWriter(Writer):
             ) from error
 
     def discard(self) -> None:
-        self._part.discard()
+        if not self._is_kept:
+            self._part.discard()

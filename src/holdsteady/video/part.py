@@ -16,15 +16,25 @@ _OUR_IMAGE = re.compile(r"\d{6,}\.png")
 
 
 class Part(Protocol):
-    """A result in the making. `path` is where to write it."""
+    """A result in the making. `path` is where to write it, `target` its final name."""
 
     path: Path
+    target: Path
 
     def publish(self) -> None:
         """Give it its final name."""
 
     def discard(self) -> None:
         """Delete it; whatever had the final name before is untouched."""
+
+
+def keep_aside(part: Part, frames: int) -> str:
+    """Keep what there was room for, under its name if that is free, else where it lies; says so, for a message."""
+    place = part.path
+    if not part.target.exists():
+        part.publish()
+        place = part.target
+    return f"; the {frames} frames that there was room for are in {place}"
 
 
 class PartFile:

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from enum import Enum
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +27,7 @@ from .cuts import open_cuts
 from .frame import Pixels, VideoFrame, VideoInfo
 from .options import RunOptions
 from .orientation import as_stored, straightened, upright
+from .pairing import since_first
 from .reader import Reader, open_video
 from .sink import check_sink, keeps_rotation
 from .stdout import own_stdout
@@ -80,6 +82,7 @@ def run(
     options: RunOptions | None = None,
     *,
     on_cut: Callable[[], None],
+    on_frame: Callable[[VideoInfo, Fraction], None] | None = None,
     progress: Callable[[int, int | None], None] | None = None,
     stop: threading.Event | None = None,
 ) -> Summary:
@@ -96,6 +99,7 @@ def run(
             `torch.inference_mode()`.
         options: The part to process, how to write it, and more; None for the defaults.
         on_cut: Called before `step` sees the first frame of a new shot.
+        on_frame: Called before each step with the source's facts and the frame's time in seconds since its first one.
         progress: Called after each step with the frames done and the estimated total, or None if unknown.
         stop: Set it to end the run after the current step, as Ctrl-C does.
 
@@ -143,6 +147,8 @@ def run(
                     if item.cut:
                         on_cut()
                         done.append(count)
+                    if on_frame is not None:
+                        on_frame(info, since_first(item.frame, info, count))
                     with torch.inference_mode():
                         result = step(to_tensor(item.frame.pixels, options.device, options.dtype))
                         size = check_result(result, size)

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from holdsteady.errors import ModelError
 
-from .frame import Pixels
+from .frame import Pixels, VideoFrame, VideoInfo
 from .orientation import Picture, upright
 from .reader import Reader
 
@@ -23,10 +23,15 @@ def to_tensor(pixels: Pixels, device: str | torch.device, dtype: torch.dtype) ->
     return tensor[None].permute(0, 3, 1, 2).to(torch.float32).div_(scale).to(dtype)
 
 
+def upright_tensor(frame: VideoFrame, info: VideoInfo, device: str | torch.device = "cpu") -> Tensor:
+    """A frame of a source as float32 (1, 3, H, W) in [0, 1], turned upright."""
+    return to_tensor(upright(frame.pixels, info), device, torch.float32)
+
+
 def upright_tensors(reader: Reader, device: str | torch.device = "cpu") -> Iterator[Tensor]:
     """The frames of a source as float32 (1, 3, H, W) in [0, 1], turned upright, as they are decoded."""
     for frame in reader:
-        yield to_tensor(upright(frame.pixels, reader.info), device, torch.float32)
+        yield upright_tensor(frame, reader.info, device)
 
 
 def check_result(result: object, size: tuple[int, int] | None) -> tuple[int, int]:

@@ -1,6 +1,7 @@
 """Encoding frames into a video file or a y4m stream."""
 
 import contextlib
+import errno
 import sys
 import warnings
 from collections.abc import Iterator
@@ -15,20 +16,21 @@ from av.video.stream import VideoStream
 
 from holdsteady.errors import ConfigError, VideoError
 
-from .carry import Cargo, carry
+from .carry import Cargo, LostPicturesError, carry
 from .codecs import Encoding, choose_encoding
 from .color import from_rgb, has_alpha, output_tags
-from .container import reason
+from .container import is_full, reason
 from .copies import HEVC_TAG, QUICKTIME, kept_tags, muxer_options
 from .frame import VideoFrame, VideoInfo
 from .hdr import hdr_options
 from .matroska import set_pixel_aspect
 from .options import RunOptions
-from .part import PartFile
+from .part import PartFile, keep_aside
 from .plan import plan_streams, warn_about
 from .span import Span
 from .writer_base import Writer
 
+_HEADER = 1 << 20  # bytes in which lies all that is written anew when a file is closed
 # These only know frames at a constant rate; a finer time base would be refused or padded with empty frames.
 _CONSTANT_RATE = {"mpeg1video", "mpeg2video", "mpeg4", "wrapped_avframe", ".avi"}
 
@@ -78,7 +80,8 @@ class VideoWriter(Writer):
 
     def _open(self) -> OutputContainer:
         if self._part is not None:
-            return av.open(str(self._part.path), "w", container_options=self._options)
+            options = muxer_options(self._suffix, self._info.metadata, in_pieces=True)
+            return av.open(str(self._part.path), "w", container_options=options)
         # More than 8 bits in y4m is an extension that FFmpeg only writes when told to.
         return av.open(
             self._stdout or sys.stdout.buffer, "w", format="yuv4mpegpipe", container_options={"strict": "-1"}
@@ -111,10 +114,6 @@ class VideoWriter(Writer):
         stream.metadata.update(kept_tags(info.stream_metadata))
         self._container.metadata.update(kept_tags(info.metadata))
         return stream
-
-    @property
-    def _options(self) -> dict[str, str]:
-        return muxer_options(self._suffix, self._info.metadata)
 
     def _write(self, frame: VideoFrame) -> None:
         nominal = 1 / self._info.rate
@@ -163,14 +162,17 @@ class VideoWriter(Writer):
         """The finished pictures, and beside them what comes from the source."""
         whole = pictures.sibling()
         try:
-            if self._copy_from is not None and self._plans:
+            if self._plans or self._suffix in QUICKTIME:  # where the pictures lie in pieces
                 tags = kept_tags(self._info.metadata)
-                cargo = Cargo(self._copy_from, self._suffix, self._info.rate, tags, self._options)
+                options = muxer_options(self._suffix, tags)
+                cargo = Cargo(self._copy_from, self._suffix, self.count, self._info.rate, tags, options)
                 span = Span(self._shift, self._first_time if self._trimmed else None, end)
                 became = carry(pictures.path, whole.path, self._plans, cargo, span)
                 warn_about(self.sink, [now for now, then in zip(became, self._plans, strict=True) if now != then])
                 pictures.discard()
                 pictures = whole
+        except LostPicturesError as error:
+            raise OSError(errno.ENOSPC, str(error)) from error
         except Exception as error:  # whatever it is: it must not cost the pictures
             warnings.warn(f"{self.sink}: left out: all but the pictures: {reason(error)}", stacklevel=4)
         finally:
@@ -193,6 +195,26 @@ class VideoWriter(Writer):
         if not done:
             warnings.warn(f"{self.sink}: left out: the shape of its pixels ({aspect})", stacklevel=4)
 
+    def _kept_aside(self) -> str:
+        """Keep what there was room for, if anything, in words."""
+        part, self._part = self._part, None
+        if part is None:
+            return ""
+        # A file that is closed gets an end, for which there is no room either, and half of one does harm.
+        size = part.path.stat().st_size
+        with part.path.open("rb") as file:
+            begin = file.read(_HEADER)
+        with contextlib.suppress(FFmpegError, OSError):
+            self._container.close()
+        with part.path.open("r+b") as file:
+            file.write(begin)
+            file.truncate(size)
+        frames = _count_frames(part.path)
+        if not frames:
+            part.discard()
+            return ""
+        return keep_aside(part, frames)
+
     def discard(self) -> None:
         # Closing writes an end to the file, which may fail for the very reason that led here.
         with contextlib.suppress(FFmpegError, OSError):
@@ -208,7 +230,8 @@ class VideoWriter(Writer):
         except VideoError:
             raise
         except (FFmpegError, OSError) as error:
-            raise VideoError(f"{self.sink}: {what}: {reason(error)}") from error
+            kept = self._kept_aside() if is_full(error) else ""
+            raise VideoError(f"{self.sink}: {what}: {reason(error)}{kept}") from error
 
 
 def left_out(info: VideoInfo, encoding: Encoding) -> list[str]:
@@ -219,6 +242,18 @@ def left_out(info: VideoInfo, encoding: Encoding) -> list[str]:
     if info.side_data and not hdr_options(encoding.codec, info.side_data):
         lost.append(f"mastering display and light levels: {encoding.codec} has no place for them")
     return lost
+
+
+def _count_frames(path: Path) -> int:
+    """Pictures in a file whose end is missing; 0 if it can't be played."""
+    count = 0
+    with contextlib.suppress(FFmpegError, OSError, StopIteration):
+        with av.open(str(path)) as container:
+            next(container.decode(video=0))
+        with av.open(str(path)) as container:
+            for packet in container.demux(video=0):
+                count += packet.size > 0 and not packet.is_corrupt
+    return count
 
 
 def _scaled(matrix: tuple[int, ...], factor: float) -> list[int]:

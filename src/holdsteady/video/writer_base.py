@@ -28,7 +28,8 @@ class Writer(ABC):
         """Append a frame.
 
         Raises:
-            VideoError: Its size is not that of this writer, or it can't be written (disk full, …).
+            VideoError: Its size is not that of this writer, or it can't be written. If the disk is full, what there was
+                room for is kept where the message says, and nothing more can be written.
         """
         height, width = frame.pixels.shape[:2]
         if (width, height) != (self.width, self.height):
