@@ -6,8 +6,9 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
+from video.media import Film, seconds_of_sound
 
-from holdsteady.video import open_video
+from holdsteady.video import open_video, run
 
 
 def times_of(source, **options):
@@ -127,3 +128,20 @@ def test_frames_that_are_repeated_in_an_avi_are_not_counted(make_clip, pictures)
     with open_video(path) as reader:
         assert reader.info.frames == 5
         assert [round(frame.time * 25) for frame in reader] == [0, 1, 2, 10, 30]
+
+
+@pytest.mark.parametrize(("name", "codec", "sound"), [("a.ts", "libx264", "aac"), ("a.vob", "mpeg2video", "ac3")])
+def test_sound_goes_on_with_the_pictures_where_recordings_join(tmp_path, name, codec, sound):
+    path = Path(Film(tmp_path / name, codec=codec).sound(sound).save())
+    alone, _ = seconds_of_sound(path)
+    path.write_bytes(path.read_bytes() * 3)
+    run(str(path), str(tmp_path / "b.mkv"), lambda frame: frame, on_cut=lambda: None)
+    times = times_of(tmp_path / "b.mkv")
+    assert times == even(108, times[0])
+    with av.open(str(tmp_path / "b.mkv")) as container:
+        stream = container.streams.audio[0]
+        heard = [float(packet.pts * packet.time_base) for packet in container.demux(stream) if packet.size]
+    assert np.diff(heard).min() > -0.001
+    assert np.diff(heard).max() < 0.04
+    assert heard[-1] - heard[0] == pytest.approx(3 * alone, abs=0.1)
+    assert heard[0] == pytest.approx(times[0], abs=0.1)

@@ -159,7 +159,8 @@ def frame_progress(label: str) -> Iterator[Callable[[int, int | None], None]]:
 
     def move(done: int, total: int | None) -> None:
         bar.start()
-        bar.update(task, completed=done, total=total)
+        # A file of several recordings states the length of its first.
+        bar.update(task, completed=done, total=None if total is not None and done > total else total)
 
     try:
         yield move
