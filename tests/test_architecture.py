@@ -25,7 +25,7 @@ ALLOWED = {
     "corruptions": ("errors",),
     "data": ("errors", "video"),
     "objective": ("errors", "flow", "metrics.warping"),
-    "models": ("errors", "host.attach", "host.outputs", "host.resolve", "host.stabilized", "host.state"),
+    "models": ("errors", "host.attach", "host.mirror", "host.outputs", "host.resolve", "host.stabilized", "host.state"),
     "zoo": ("models.nafnet",),
     "loading.py": ("adapters", "errors", "host.resolve", "models", "zoo"),
     "training": (

@@ -74,7 +74,7 @@ class ModelCard(BaseModel):
     @property
     def changes_values(self) -> bool:
         """Whether what the model gives has to be changed, beyond its size."""
-        return any(name not in ("scale", "multiple", "size") for name in self.stated)
+        return any(name not in ("mean", "std", "scale", "multiple", "size") for name in self.stated)
 
 
 def make_card(**fields: Any) -> ModelCard:

@@ -3,9 +3,9 @@
 from collections.abc import Callable
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
+from holdsteady.host.mirror import can_mirror
 from holdsteady.host.outputs import as_tensor, get_leaf, set_leaf
 from holdsteady.models.card import ModelCard, make_card
 from holdsteady.models.sizes import fit, unfit
@@ -54,7 +54,7 @@ class Model(nn.Module):
     @property
     def has_points(self) -> bool:
         """Whether points inside the model can be reached."""
-        return isinstance(self.fn, nn.Module) and not isinstance(self.fn, torch.jit.ScriptModule)
+        return can_mirror(self.fn)
 
     def forward(self, frame: Tensor, *args: Any, **kwargs: Any) -> Any:
         """Frames (B, 3, H, W) in [0, 1] → what the model gives, the image in it as the card says.

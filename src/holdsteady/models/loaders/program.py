@@ -8,10 +8,28 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from holdsteady.errors import ModelError, in_one_line
 from holdsteady.models.weights import read_checkpoint
+
+
+class ExportedModel(nn.Module):
+    """A program of torch.export: a black box that stays in the mode in which it was exported."""
+
+    has_points = False
+
+    def __init__(self, program: nn.Module) -> None:
+        super().__init__()
+        self.program = program
+
+    def forward(self, frame: Tensor) -> Any:
+        return self.program(frame)
+
+    def train(self, mode: bool = True) -> "ExportedModel":
+        # Its parts refuse to be switched.
+        self.training = mode
+        return self
 
 
 def from_program(path: Path, trust: bool) -> Callable[..., Any] | None:
@@ -57,7 +75,7 @@ def _exported(path: Path, names: list[str], trust: bool) -> nn.Module:
             "if you trust whoever made it, add --trust"
         )
     try:
-        return torch.export.load(path).module()
+        return ExportedModel(torch.export.load(path).module())
     except Exception as error:  # torch raises what it likes on a damaged archive
         raise ModelError(f"{path} can't be read as a program of torch.export: {in_one_line(error)}") from error
 
