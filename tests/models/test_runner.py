@@ -1,12 +1,17 @@
 """A model and an adapter over frames of any size."""
 
+import warnings
+
 import pytest
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.nn.utils.parametrizations import spectral_norm, weight_norm
+from torchao.quantization import Int8WeightOnlyConfig, quantize_
 
 from holdsteady.errors import ModelError
-from holdsteady.models.runner import FrameRunner
+from holdsteady.models.model import Model
+from holdsteady.models.runner import FrameRunner, largest
 
 
 class Picky(nn.Module):
@@ -70,3 +75,140 @@ def test_a_model_that_fails_on_whole_frames_says_so_before_it_is_compiled() -> N
     runner = FrameRunner(model, "motion-fixed", compile=True)
     with pytest.raises(ModelError, match=r"failed at frame 0: ZeroDivisionError: too large"):
         runner.step(torch.rand(1, 3, 200, 200))
+
+
+def with_warnings(runner: FrameRunner, frame: Tensor) -> tuple[Tensor, list[str]]:
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        shown = runner.step(frame)
+    return shown, [str(one.message) for one in caught]
+
+
+def test_it_says_once_what_the_model_was_taken_for() -> None:
+    lines: list[str] = []
+    runner = FrameRunner(lambda x: (2 * x - 1, x), (), note=lines.append)
+    frame = torch.rand(1, 3, 37, 53)
+    _, said = with_warnings(runner, frame)
+    assert lines == ["output 0 of 2: 3×37×53 in -1.0…1.0, taken for an image"]
+    assert len(said) == 2 and "gives 2 images" in said[0] and "looks like -1…1" in said[1]
+    _, again = with_warnings(runner, frame)
+    assert (len(lines), again) == (1, [])
+    stated = FrameRunner(Model(lambda x: 2 * x - 1, output_range=(-1, 1), kind="image"), (), note=lines.append)
+    shown, said = with_warnings(stated, frame)
+    assert (len(lines), said) == (1, [])
+    torch.testing.assert_close(shown, frame)
+
+
+@pytest.mark.parametrize("adapter", [(), "output-fixed:0.5"])
+def test_class_numbers_are_shown_as_classes_and_held_steady(adapter: str) -> None:
+    def model(x: Tensor) -> dict[str, Tensor]:
+        return {"labels": (x.mean(dim=1) > 0.5).long() * 20}
+
+    runner = FrameRunner(model, adapter)
+    dark, bright = torch.zeros(1, 3, 40, 40), torch.ones(1, 3, 40, 40)
+    first = runner.step(dark)
+    assert first.max() == 0 and first.shape == (1, 3, 40, 40)
+    assert runner.step(0.75 * bright).max() > 0.5 or adapter
+    assert runner.step(0.75 * bright).max() > 0.5
+    late = FrameRunner(lambda x: (x.mean(dim=1) * 40).long(), adapter)
+    late.step(dark)
+    with pytest.raises(ModelError, match="gives class 40, and there are 32 classes, from 0: state how many"):
+        late.step(bright)
+
+
+def test_small_results_are_brought_to_the_frames_size_and_large_ones_kept() -> None:
+    frame = torch.rand(1, 3, 64, 96)
+    assert FrameRunner(Model(lambda x: F.avg_pool2d(x, 4), kind="image", scale=1), ()).step(frame).shape == frame.shape
+    with pytest.warns(UserWarning, match="24x16 for a frame of 96x64: it is enlarged"):
+        assert FrameRunner(lambda x: F.avg_pool2d(x, 4), ()).step(frame).shape == frame.shape
+    assert FrameRunner(lambda x: F.interpolate(x, scale_factor=3), ()).step(frame).shape == (1, 3, 192, 288)
+    halved = FrameRunner(Model(lambda x: F.interpolate(x, scale_factor=4), kind="image", scale=2), ())
+    assert halved.step(frame).shape == (1, 3, 128, 192)
+    pooled = FrameRunner(Model(lambda x: F.adaptive_avg_pool2d(x, (40, 40)), kind="depth"), ())
+    assert pooled.step(frame).shape[-2:] == (64, 96)
+
+
+@pytest.mark.parametrize("fields", [{"size": (64, 64)}, {"multiple": 14}, {"multiple": 48}])
+def test_models_of_one_size_and_of_odd_multiples(fields: dict[str, int]) -> None:
+    ramp = torch.linspace(0, 1, 160).expand(1, 3, 90, 160)
+    runner = FrameRunner(Model(lambda x: x, **fields), "motion-fixed")
+    shown = runner.step(ramp)
+    assert shown.shape == ramp.shape
+    torch.testing.assert_close(shown, ramp, atol=0.02, rtol=0)
+
+
+def test_classes_are_enlarged_as_logits() -> None:
+    logits = torch.randn(1, 21, 9, 12, generator=torch.Generator().manual_seed(0))
+    wanted = F.interpolate(logits, size=(36, 48), mode="bilinear", antialias=True).argmax(dim=1)
+    assert torch.equal(largest(logits, (36, 48)), wanted)
+    assert torch.equal(largest(logits, (9, 12)), logits.argmax(dim=1))
+
+
+@pytest.mark.parametrize("adapter", [(), "motion-fixed"])
+def test_a_model_that_writes_into_its_input(adapter: str) -> None:
+    def writes(x: Tensor) -> Tensor:
+        return x.sub_(0.5).mul_(0.9).add_(0.5)
+
+    ours, theirs = FrameRunner(writes, adapter), FrameRunner(lambda x: (x - 0.5) * 0.9 + 0.5, adapter)
+    with torch.inference_mode():
+        for frame in torch.rand(4, 1, 3, 37, 53):
+            torch.testing.assert_close(ours.step(frame.clone()), theirs.step(frame.clone()))
+
+
+class Strange(nn.Module):
+    """A complex and a whole-number buffer, a complex weight, a kernel of three dimensions, and half precision."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("phases", torch.tensor([1 + 2j, 3 - 4j]))
+        self.register_buffer("order", torch.tensor([2, 1, 0]))
+        self.spectrum = nn.Parameter(torch.tensor([1j]))
+        self.deep = nn.Conv3d(1, 1, (1, 1, 1), bias=False)
+        self.small = nn.Conv2d(3, 3, 1).half()
+
+    def forward(self, frame: Tensor) -> Tensor:
+        out: Tensor = self.deep(self.small(frame)[:, self.order][:, None])[:, 0]
+        return out * (self.phases.abs().sum() * self.spectrum.abs()).to(out)
+
+
+def test_only_floating_tensors_are_cast() -> None:
+    model = Strange()
+    runner = FrameRunner(model, "output-fixed:0.5")
+    with torch.inference_mode():
+        assert runner.step(torch.rand(1, 3, 37, 53)).dtype == torch.float32
+    assert model.phases.tolist() == [1 + 2j, 3 - 4j] and model.spectrum.dtype == torch.complex64
+    assert model.order.dtype == torch.int64 and model.small.weight.dtype == torch.float32
+    bfloat = FrameRunner(Strange(), "output-fixed:0.5", dtype=torch.bfloat16)
+    assert bfloat.step(torch.rand(1, 3, 37, 53).bfloat16()).shape == (1, 3, 37, 53)
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+def test_a_model_that_computes_in_half_says_what_to_do(dtype: str) -> None:
+    layer = nn.Conv2d(3, 3, 1)
+
+    def model(x: Tensor) -> Tensor:
+        return F.conv2d(x.to(getattr(torch, dtype)), layer.weight)
+
+    with pytest.raises(ModelError, match=f"it computes in {dtype}: try --dtype {dtype}"):
+        FrameRunner(model, ()).step(torch.rand(1, 3, 37, 53))
+
+
+class PerPixel(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.linear = nn.Linear(3, 3)
+
+    def forward(self, frame: Tensor) -> Tensor:
+        out: Tensor = self.linear(frame.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
+        return out
+
+
+def test_quantized_and_parametrized_models_run_in_inference_mode() -> None:
+    quantized = PerPixel()
+    quantize_(quantized, Int8WeightOnlyConfig())
+    for model in (weight_norm(nn.Conv2d(3, 3, 3, padding=1)), spectral_norm(nn.Conv2d(3, 3, 3, padding=1)), quantized):
+        runner = FrameRunner(model, "motion-fixed")
+        frame = torch.rand(1, 3, 37, 53)
+        with torch.inference_mode():
+            shown = runner.step(frame)
+        torch.testing.assert_close(shown, model(frame).detach())

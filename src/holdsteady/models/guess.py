@@ -112,6 +112,8 @@ def _doubts(image: Tensor, kind: Kind, values: Tensor, low: float, high: float) 
         return [f"{found}, which looks like -1…1: give --output-range -1..1, or --range -1..1 if it takes that too"]
     if low > -20 and 20 < high < 300:
         return [f"{found}, which looks like 0…255: give --output-range 0..255, or --range 0..255 if it takes that too"]
+    if outside < 0.5:
+        return []
     return [f"{found}, as logits are: if the channels are {channels} classes, give --kind classes"]
 
 
