@@ -203,3 +203,22 @@ def test_adapters_that_can_not_be_had(cli: Cli, model: Model, carphone: str) -> 
     assert (done.code, "function is no nn.Module" in done.error) == (1, True)
     assert not Path("out.mp4").exists()
     assert cli("run", carphone, "out.mp4", "--model", spec, "--adapter", "good", "--duration", 0.1).code == 0
+
+
+def test_debug_shows_where_an_error_comes_from(cli: Cli, model: Model, carphone: str) -> None:
+    for arguments in (("--debug", "run"), ("run", "--debug")):
+        done = cli(*arguments, carphone, "out.mp4", "--model", model("RaisesAt3"))
+        assert done.code == 1
+        assert "Traceback" in done.err
+        assert 'return {}["gone"]' in done.err
+        assert done.err.rstrip().splitlines()[-1].startswith("error: the model failed at frame 3: KeyError: 'gone'")
+    Path("--debug.mp4").write_bytes(Path(carphone).read_bytes())
+    done = cli("run", "--model", model("Identity"), "--duration", 0.1, "--", "--debug.mp4", "-o.mp4")
+    assert done.code == 0, done.err
+    assert len(frames_of("-o.mp4")) == 3
+
+
+def test_errors_of_the_system_are_one_line(cli: Cli, model: Model, carphone: str) -> None:
+    done = cli("run", carphone, "x" * 300 + ".mp4", "--model", model("Identity"))
+    assert done.code == 1
+    assert "File name too long" in done.error

@@ -43,6 +43,7 @@ class Film:
         self.output = av.open(self.path, "w", container_options=muxer)
         self.video = self._add_video(codec, pix_fmt, size, options or {})
         self._packets = []
+        self._more = None
 
     def _add_video(self, codec, pix_fmt, size, options):
         stream = self.output.add_stream(codec, rate=25, width=size[0], height=size[1], options=options)
@@ -127,6 +128,12 @@ class Film:
         self._packets.append(make)
         return self
 
+    def second_video(self):
+        """A copy of the pictures, beside them."""
+        context = self.video.codec_context
+        self._more = self._add_video("libx264", "yuv420p", (context.width, context.height), {})
+        return self
+
     def attachment(self, name, kind, data):
         self.output.add_attachment(name, kind, data)
         return self
@@ -146,8 +153,10 @@ class Film:
                 pixels = np.full((context.height, context.width, 4), 60 + 3 * number, np.uint8)
                 frame = av.VideoFrame.from_ndarray(pixels, format="rgba").reformat(format=context.pix_fmt)
                 frame.pts, frame.time_base = number, Fraction(1, 25)
-                output.mux(self.video.encode(frame))
-            output.mux(self.video.encode(None))
+                for stream in filter(None, (self.video, self._more)):
+                    output.mux(stream.encode(frame))
+            for stream in filter(None, (self.video, self._more)):
+                output.mux(stream.encode(None))
         return self.path
 
 

@@ -227,6 +227,10 @@ def test_attachments_and_covers(tmp_path):
     (line,) = ident(source, tmp_path / "b.webm")
     assert "attachment font.ttf" in line and "cover stream 2 (mjpeg)" in line
 
+    (line,) = ident(source, tmp_path / "b.avi")
+    assert "cover stream 2 (mjpeg)" in line
+    assert streams(tmp_path / "b.avi") == [("video", "mjpeg")]
+
     assert ident(tmp_path / "b.mp4", tmp_path / "c.mkv") == []
     with av.open(str(tmp_path / "c.mkv")) as container:
         cover = container.streams.video[1]

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from video.media import Film
 
+from holdsteady.errors import VideoError
 from holdsteady.video import RunOptions, open_video, run
 from holdsteady.video.matroska import display_size
 
@@ -58,6 +59,12 @@ def test_shape_of_pixels(tmp_path, sink, codec):
         with av.open(str(tmp_path / sink)) as container:  # the index still leads to the right places
             container.seek(0)
             assert sum(1 for packet in container.demux(video=0) if packet.size) == 5
+
+
+def test_a_shape_of_pixels_that_has_no_place_is_named(tmp_path):
+    source = anamorphic(tmp_path / "a.mp4").save()
+    (line,) = ident(source, tmp_path / "frames")
+    assert line.endswith("left out: the shape of its pixels (4/3)")
 
 
 def test_size_of_display():
@@ -206,3 +213,10 @@ def test_names_as_files_are(bunny, tmp_path, monkeypatch, name):
     long = "y" * 240
     ident(bunny, f"{long}/", duration=0.1)
     assert len(list(Path(long).iterdir())) == 3
+
+
+def test_a_name_that_is_too_long_is_told(bunny, tmp_path):
+    for name in ("x" * 252 + ".mp4", "y" * 256 + "/"):
+        with pytest.raises(VideoError, match=r"can't be written: File name too long"):
+            ident(bunny, f"{tmp_path}/{name}")
+    assert list(tmp_path.iterdir()) == []

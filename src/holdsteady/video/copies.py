@@ -9,7 +9,6 @@ from typing import cast
 import av
 from av.audio.codeccontext import AudioCodecContext
 from av.container import OutputContainer
-from av.error import FFmpegError
 from av.stream import Disposition, Stream
 from av.video.codeccontext import VideoCodecContext
 from av.video.stream import VideoStream
@@ -51,7 +50,8 @@ def add_copy(output: OutputContainer, template: Stream, suffix: str) -> Stream:
     elif isinstance(context, VideoCodecContext):
         pictures = cast(VideoStream, template)
         context.framerate = pictures.average_rate or Fraction(25)
-        context.sample_aspect_ratio = pictures.sample_aspect_ratio  # a container can know it where its codec does not
+        if pictures.sample_aspect_ratio is not None:  # a container can know it where its codec does not
+            context.sample_aspect_ratio = pictures.sample_aspect_ratio
         if suffix in QUICKTIME and context.codec.canonical_name == "hevc":
             context.codec_tag = HEVC_TAG
     return copy
@@ -108,7 +108,9 @@ def refusal(suffix: str, template: Stream, packets: Sequence["av.Packet[Stream]"
             with av.open(file) as written:
                 if [stream.type for stream in written.streams] != [template.type]:
                     return "it can't be read from there"
-    except (FFmpegError, ValueError, OSError) as error:
+                if is_cover(template) and not is_cover(written.streams[0]):
+                    return "there it would be a film of one picture"
+    except Exception as error:  # whatever PyAV makes of strangers' streams: nothing is lost yet
         return reason(error)
     return None
 

@@ -55,6 +55,15 @@ def check_sink(source: str | None, sink: str, overwrite: bool) -> None:
         VideoError: It exists (without overwrite), is the source, or its parent folder is missing or
             can't be written.
     """
+    try:
+        _check(source, sink, overwrite)
+    except VideoError:
+        raise
+    except OSError as error:
+        raise VideoError(f"{sink}: can't be written: {error.strerror}") from error
+
+
+def _check(source: str | None, sink: str, overwrite: bool) -> None:
     kind = sink_kind(sink)
     if kind is SinkKind.STDOUT:
         return

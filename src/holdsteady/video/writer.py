@@ -44,7 +44,7 @@ def open_writer(
     check_codec(sink, options.codec, options.crf)
     kind = sink_kind(sink)
     if kind is SinkKind.FOLDER:
-        if copy_from is not None:
-            warn_about(sink, plan_streams(copy_from, ""))
+        plans = [] if copy_from is None else plan_streams(copy_from, "")
+        warn_about(sink, plans, [] if info.pixel_aspect == 1 else [f"the shape of its pixels ({info.pixel_aspect})"])
         return ImageWriter(sink, width=width, height=height)
     return VideoWriter(sink, info, options, width=width, height=height, copy_from=copy_from, stdout=stdout)
