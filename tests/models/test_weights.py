@@ -71,6 +71,14 @@ def test_names_in_front_that_only_the_model_has(tmp_path: Path) -> None:
     assert torch.equal(outer.body.weight, inner.weight)
 
 
+def test_parts_that_the_model_has_none_of_are_left_out_aloud(tmp_path: Path) -> None:
+    torch.save(state(2) | {"critic.weight": torch.zeros(2), "critic.bias": torch.zeros(2)}, tmp_path / "w.pth")
+    model = Net()
+    with pytest.warns(UserWarning, match=r"w\.pth has more in it than Net: critic$"):
+        load_weights(model, tmp_path / "w.pth")
+    assert (model.conv.weight == 2).all()
+
+
 def test_what_is_saved_is_loaded(tmp_path: Path) -> None:
     model, other = Net(), Net()
     save_weights(model, tmp_path / "w.safetensors")
@@ -94,6 +102,7 @@ def test_nothing_but_tensors_is_unpickled_unless_it_is_trusted(tmp_path: Path) -
         ({**state(2), "conv.weight": torch.zeros(4, 3, 3, 3)}, r"conv.weight is \(4, 3, 3, 3\), not \(4, 3, 1, 1\)"),
         ({"state_dict": {"conv.weight": torch.zeros(4, 3, 1, 1)}}, "does not fit Net: conv.bias is missing; .* and "),
         (state(2) | {"extra": torch.zeros(1)}, "extra is not in it"),
+        (state(2) | {"conv.2.weight": torch.zeros(1)}, "conv.2.weight is not in it"),
         ({"epoch": 3}, "holds no weights by name"),
     ],
 )

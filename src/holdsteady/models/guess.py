@@ -68,7 +68,7 @@ def guess(trial: Trial, frame: Tensor, card: ModelCard) -> Guess:
         "mask": "a mask",
         "labels": "class numbers",
     }
-    line = f"{which}: {channels}×{height}×{width} in {_number(low)}…{_number(high)}, taken for {taken[kind]}"
+    line = f"{which}: {channels}×{height}×{width} in {_ends(low, high)}, taken for {taken[kind]}"
     doubts = []
     if len(images) > 1 and card.output is None:
         doubts.append(f"the model gives {len(images)} images ({', '.join(images)}): to take another, --output NAME")
@@ -122,5 +122,8 @@ def _list(names: list[str]) -> str:
     return str(len(names)) if names == numbers else ", ".join(names)
 
 
-def _number(value: float) -> str:
-    return f"{value:.1f}" if abs(value) < 100 else f"{value:.4g}"
+def _ends(low: float, high: float) -> str:
+    """A range, as precisely as it takes to see where its values lie."""
+    largest = max(abs(low), abs(high))
+    form = ".0f" if largest >= 100 else ".1f" if largest >= 0.1 or not largest else ".2g"
+    return f"{low:{form}}…{high:{form}}"

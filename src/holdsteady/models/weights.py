@@ -1,6 +1,7 @@
 """Weights from a file into a model: safetensors, and PyTorch's own checkpoints without unpickling what is no tensor."""
 
 import pickle
+import warnings
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -50,6 +51,9 @@ def load_weights(model: Any, weights: Path, trust: bool = False) -> None:
         faults = _faults(closest, target)
         more = f" and {len(faults) - 3} more" if len(faults) > 3 else ""
         raise ModelError(f"{weights} does not fit {type(model).__name__}: {'; '.join(faults[:3])}{more}")
+    unused = sorted({name.partition(".")[0] for name in fitting[0] if name not in target and not _is_ignored(name)})
+    if unused:
+        warnings.warn(f"{weights} has more in it than {type(model).__name__}: {', '.join(unused)}", stacklevel=2)
     model.load_state_dict({name: fitting[0][name] for name in target if name in fitting[0]}, strict=False)
 
 
@@ -110,17 +114,23 @@ def _renamed(state: State, target: Mapping[str, Any]) -> State:
     return best
 
 
+def _is_ignored(name: str) -> bool:
+    return name.endswith(_IGNORED)
+
+
 def _faults(state: State, target: Mapping[str, Any]) -> list[str]:
     """Why a state dict can't be loaded; empty if it can. Names that share their memory are saved once."""
     there = {value.data_ptr() for name, value in target.items() if name in state and isinstance(value, Tensor)}
     missing = [
         name
         for name, value in target.items()
-        if name not in state
-        and not name.endswith(_IGNORED)
-        and not (isinstance(value, Tensor) and value.data_ptr() in there)
+        if name not in state and not _is_ignored(name) and not (isinstance(value, Tensor) and value.data_ptr() in there)
     ]
-    extra = [name for name in state if name not in target and not name.endswith(_IGNORED)]
+    # Parts that the model has none of are left out; more of a part that it has tells that it was built otherwise.
+    parts = {name.partition(".")[0] for name in target}
+    extra = [
+        n for n in state if n not in target and not _is_ignored(n) and ("." not in n or n.partition(".")[0] in parts)
+    ]
     shapes = [
         f"{name} is {tuple(value.shape)}, not {tuple(target[name].shape)}"
         for name, value in state.items()
