@@ -70,12 +70,104 @@ def box_mean(values: Tensor) -> Tensor:
     return mean
 
 
-def motion_fixed_weight(present: Tensor, warped: Tensor, a: float, c: float) -> Tensor:
-    """a·exp(−(d/s)²/2), d = 5×5 mean of |z − w| averaged over channels, s = c·median(d) over what differs."""
-    d = box_mean((present - warped).abs().mean(dim=1, keepdim=True))
-    weights = []
-    for one in d:
-        ordered = sorted(value for value in one.flatten().tolist() if value > 1e-4 * one.max().item())
-        s = c * ordered[(len(ordered) - 1) // 2]
-        weights.append(a * torch.exp(-((one / s) ** 2) / 2))
-    return torch.stack(weights)
+def cell_mean(value: Tensor, side: int) -> Tensor:
+    """Means of cells of side×side pixels of one stream (C, H, W), then of the 3×3 cells around."""
+    rows, columns = -(-value.shape[1] // side), -(-value.shape[2] // side)
+    cells = torch.zeros(len(value), rows, columns)
+    for i in range(rows):
+        for j in range(columns):
+            cells[:, i, j] = value[:, i * side : (i + 1) * side, j * side : (j + 1) * side].mean(dim=(1, 2))
+    smooth = torch.zeros_like(cells)
+    for i in range(rows):
+        for j in range(columns):
+            smooth[:, i, j] = cells[:, max(0, i - 1) : i + 2, max(0, j - 1) : j + 2].mean(dim=(1, 2))
+    return smooth
+
+
+def enlarge(cells: Tensor, like: Tensor) -> Tensor:
+    return torch.nn.functional.interpolate(cells[None], size=like.shape[-2:], mode="bilinear")[0]
+
+
+class MotionFixed:
+    """(10) to (16) of docs/method.md for one stream, the flow given; frames and outputs (C, H, W)."""
+
+    def __init__(self, first: Tensor) -> None:
+        self.stable, self.removed = first, torch.zeros_like(first[0])
+        self.noise: Tensor | None = None
+        self.returned: Tensor | None = None
+        self.average: Tensor | None = None
+        self.deviation = torch.zeros(())
+        self.evidence: Tensor | None = None
+        self.frames = 0
+
+    def step(self, z: Tensor, x: Tensor, flow: Tensor) -> Tensor:
+        span = float(z.max() - z.min())
+        z = self.without_wide_flicker(z, x, flow)
+        channels = len(z)
+        still = torch.cat((self.stable, self.removed[None]))
+        moved = warp(still[None], flow[None])[0]
+        in_favour, against = (self.energy((z - memory[:channels]) / span) ** 2 for memory in (moved, still))
+        share = enlarge(1.1 * in_favour / (1.1 * in_favour + against), z)
+        memory = moved + share * (still - moved)
+        w, u = memory[:channels], memory[channels]
+        r = z - w
+        squared = cell_mean((r**2).mean(dim=0, keepdim=True), 8)
+        low, high = (0.004 * span) ** 2, (0.05 * span) ** 2
+        before = squared.clamp(low, high) if self.noise is None else self.noise
+        self.noise = (before + 0.25 * (torch.minimum(squared, 2 * before) - before)).clamp(low, high)
+        now = cell_mean(torch.stack((u * r.mean(dim=0), u * u)), 8)
+        self.returned = now if self.returned is None else self.returned + 0.3 * (now - self.returned)
+        share_returned = self.returned[:1] / (self.returned[1:] + 1e-3 * self.noise)
+        distrust = ((share_returned - 0.15) / 0.85).clamp(0, 1)
+        mismatch = (box_mean(r[None])[0] ** 2).mean(dim=0) + 0.25 * box_mean((r**2).mean(dim=0)[None, None])[0, 0]
+        weight = 0.9 * (1 - mismatch / (6 * 1.5**2 * enlarge(self.noise, z))).clamp_min(0) ** 2
+        self.stable = z - weight * (1 - enlarge(distrust, z)) * r
+        self.removed = (z - self.stable).mean(dim=0)
+        return self.stable
+
+    @staticmethod
+    def energy(r: Tensor) -> Tensor:
+        means = torch.nn.functional.avg_pool2d(r[None], 4, ceil_mode=True, count_include_pad=False)[0]
+        signed = cell_mean((means**2).mean(dim=0, keepdim=True), 1)
+        return signed + 0.25 * cell_mean((r**2).mean(dim=0, keepdim=True), 4)
+
+    def without_wide_flicker(self, z: Tensor, x: Tensor, flow: Tensor) -> Tensor:
+        self.frames += 1
+        mz, mx = cell_mean(z, 8), cell_mean(x, 8)
+        variance, covariance = cell_mean(x * x, 8) - mx * mx, cell_mean(x * z, 8) - mx * mz
+        ridge = 1e-2 * float(x.max() - x.min()) ** 2
+        whole = covariance.mean(dim=(1, 2), keepdim=True) / variance.mean(dim=(1, 2), keepdim=True)
+        slope = (covariance + ridge * whole) / (variance + ridge)
+        now = torch.stack((slope, mz - slope * mx))
+        if self.average is None:
+            self.average, self.deviation = now, torch.zeros_like(mz)
+            return z
+        old, last = self.moved(self.average, flow), self.moved(self.deviation[None], flow)[0]
+        self.deviation = mz - (old[0] * mx + old[1])
+        engaged = 0.0
+        if self.frames > 2:
+            products = torch.stack([(self.deviation * last).mean(), (self.deviation**2).mean(), (last**2).mean()])
+            self.evidence = products if self.evidence is None else self.evidence + 0.15 * (products - self.evidence)
+            persists = float(self.evidence[0] / (0.5 * (self.evidence[1] + self.evidence[2])))
+            engaged = min(1.0, max(0.0, (0.9 - persists) / 0.4))
+        self.average = old + max(1 / self.frames, 0.05) * (now - old)
+        change = [enlarge(engaged * part, z) for part in self.average - now]
+        low, high = z.amin(dim=(1, 2), keepdim=True), z.amax(dim=(1, 2), keepdim=True)
+        return (z + change[0] * x + change[1]).clamp(low, high)
+
+    @staticmethod
+    def moved(cells: Tensor, flow: Tensor) -> Tensor:
+        """Cells (…, C, h, w) sampled along the flow (2, H, W), bilinear, the border repeated."""
+        height, width = cells.shape[-2:]
+        move = torch.nn.functional.avg_pool2d(flow[None], 8, ceil_mode=True, count_include_pad=False)[0] / 8
+        out = torch.zeros_like(cells)
+        for i in range(height):
+            for j in range(width):
+                y = min(max(i + float(move[1, i, j]), 0.0), height - 1.0)
+                x = min(max(j + float(move[0, i, j]), 0.0), width - 1.0)
+                top, left = math.floor(y), math.floor(x)
+                bottom, right = min(top + 1, height - 1), min(left + 1, width - 1)
+                dy, dx = y - top, x - left
+                out[..., i, j] = (1 - dy) * ((1 - dx) * cells[..., top, left] + dx * cells[..., top, right])
+                out[..., i, j] += dy * ((1 - dx) * cells[..., bottom, left] + dx * cells[..., bottom, right])
+        return out

@@ -134,25 +134,47 @@ def test_the_memory_that_is_nearer_around_a_place_is_taken() -> None:
     assert not torch.equal(taken, second)
 
 
-def test_motion_fixed_weight_is_the_formula() -> None:
-    present, warped = maps(0, 2, (2, 3, 7, 8))
-    present[1] = 5 * present[1]  # each stream has a median of its own
-    torch.testing.assert_close(
-        method.motion_fixed_weight(present, warped, 0.6, 2.0), formulas.motion_fixed_weight(present, warped, 0.6, 2.0)
-    )
+def test_mismatch_and_its_parts_are_the_formulas() -> None:
+    r, still, moved = maps(0, 3, (1, 3, 13, 18))
+    expected = formulas.box_mean(r).square().mean(dim=1, keepdim=True)
+    expected = expected + 0.25 * formulas.box_mean(r.square().mean(dim=1, keepdim=True))
+    torch.testing.assert_close(method.mismatch(r), expected)
+    energies = [formulas.MotionFixed.energy(value[0]) ** 2 for value in (moved, still)]
+    share = formulas.enlarge(1.1 * energies[0] / (1.1 * energies[0] + energies[1]), r)
+    torch.testing.assert_close(method.standing_share(still, moved)[0], share)
 
 
-def test_motion_fixed_weight_of_equal_pictures_is_the_largest() -> None:
-    (present,) = maps(0, 1, (1, 3, 7, 8))
-    torch.testing.assert_close(method.motion_fixed_weight(present, present, 0.6, 2.0), torch.full((1, 1, 7, 8), 0.6))
+def test_noise_cancels_in_signed_means_and_mismatch_does_not() -> None:
+    (noise,) = maps(0, 1, (1, 3, 64, 64))
+    same = 1.0 * torch.ones(1, 3, 64, 64)
+    assert method.mismatch(noise).mean() < 0.35  # 1/25 + 1/4, of the same energy
+    assert method.mismatch(same).mean() == pytest.approx(1.25)
 
 
-def test_motion_fixed_tolerates_noise_where_most_of_the_image_stands_still() -> None:
-    """Bars above and below, a mask, a fixed camera: what differs decides on what is tolerated."""
-    moving, noise = maps(0, 2, (1, 3, 16, 16))
-    alone = method.motion_fixed_weight(moving, moving + 0.1 * noise, 0.6, 2.0)[..., 4:12, :]
-    present, warped = torch.zeros(2, 1, 3, 64, 16)
-    present[..., 24:40, :], warped[..., 24:40, :] = moving, moving + 0.1 * noise
-    barred = method.motion_fixed_weight(present, warped, 0.6, 2.0)[..., 28:36, :]
-    assert alone.mean() > 0.45
-    assert barred.mean() > 0.4
+def test_what_fits_as_well_is_taken_from_where_it_stands() -> None:
+    (noise,) = maps(0, 1, (1, 3, 32, 32))
+    assert method.standing_share(noise, noise).mean() == pytest.approx(1.1 / 2.1, abs=1e-6)
+    assert method.standing_share(3 * noise, noise).max() < 0.05
+    assert method.standing_share(noise, 3 * noise).min() > 0.95
+    assert method.standing_share(0 * noise, 0 * noise).isfinite().all()
+
+
+def test_the_noise_level_follows_noise_at_once_and_mismatch_slowly() -> None:
+    span, none = torch.ones(1, 1, 1, 1), torch.full((1, 1, 4, 4), math.nan)
+    (noise,) = 0.02 * maps(0, 1, (1, 3, 32, 32))[0][None]
+    level = method.noise_level(none, noise, span)
+    assert level.sqrt().mean() == pytest.approx(0.02, rel=0.1)
+    switched = method.noise_level(level, torch.ones_like(noise), span)
+    torch.testing.assert_close(switched, 1.25 * level)  # drawn to twice itself, by a quarter
+    assert method.noise_level(level, 0 * noise, span).sqrt().min() >= 0.004
+    assert method.noise_level(none, torch.ones_like(noise), span).sqrt().max() <= 0.05 + 1e-6
+
+
+def test_detail_that_comes_back_is_told_from_noise() -> None:
+    none = torch.full((1, 2, 4, 4), math.nan)
+    removed, noise = maps(0, 2, (1, 1, 32, 32))
+    detail, chance = (method.returned_detail(none, removed, r.expand(1, 3, 32, 32)) for r in (removed, noise))
+    torch.testing.assert_close(detail[:, 0], detail[:, 1])
+    assert (chance[:, 0] / chance[:, 1]).abs().mean() < 0.15
+    later = method.returned_detail(detail, removed, noise.expand(1, 3, 32, 32))
+    torch.testing.assert_close(later, 0.7 * detail + 0.3 * chance)

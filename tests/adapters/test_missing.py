@@ -129,7 +129,7 @@ def test_strength_shows_a_part_and_remembers_all(kind: str) -> None:
             context = replace(context, strength=0.25)
             part, memory = step(cell, value, nothing(cell, value) if memory is None else memory, context)
             torch.testing.assert_close(part, 0.75 * value + 0.25 * full[t])
-            assert all(torch.equal(memory[name], memories[t][name]) for name in memory)
+            torch.testing.assert_close(memory, memories[t], rtol=0, atol=0, equal_nan=True)
 
 
 @pytest.mark.filterwarnings("ignore:invalid value encountered in cast")

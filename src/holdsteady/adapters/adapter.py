@@ -8,7 +8,7 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from holdsteady.adapters.cell import Cell, Context
+from holdsteady.adapters.cell import Cell, Context, Memory
 from holdsteady.adapters.choose import formulas_for
 from holdsteady.adapters.config import HEAD_KINDS, AdapterConfig
 from holdsteady.adapters.controller import Backbone
@@ -23,7 +23,7 @@ from holdsteady.adapters.method import (
     MotionCell,
     MotionFixed,
 )
-from holdsteady.adapters.missing import Memory, begin, count_non_finite, remembers, step
+from holdsteady.adapters.missing import begin, count_non_finite, remembers, step
 from holdsteady.errors import AdapterError, StateError
 from holdsteady.flow.dis import FLOWS
 

@@ -1,10 +1,13 @@
 """What a stabilizer's cell is: what it sees of a point of the network at time t, and what it remembers."""
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
-from typing import Protocol
+from dataclasses import dataclass, field
+from typing import NamedTuple, Protocol
 
 from torch import Tensor, nn
+
+#: What is remembered between frames, by name; the first axis of each tensor is the stream.
+Memory = dict[str, Tensor]
 
 
 class Head(Protocol):
@@ -30,12 +33,14 @@ class Moment:
         memory: z̃_{t−1}.
         raw: z_{t−1}, z_{t−2}, … (B, N, C, H, W), as many as the cell asks for.
         known: where ``raw`` is remembered rather than filled in from the present, boolean.
+        more: what else the cell remembers, NaN where a stream is new.
     """
 
     present: Tensor
     memory: Tensor
     raw: Tensor
     known: Tensor
+    more: Memory = field(default_factory=dict)
 
     @property
     def size(self) -> tuple[int, int]:
@@ -64,6 +69,20 @@ class Context:
     strength: float = 1.0
 
 
+class Fused(NamedTuple):
+    """What a cell makes of a moment.
+
+    Attributes:
+        value: z̃_t (B, C, H, W).
+        memory: z̃_{t−1} as it stands at time t: moved, for the kinds that follow the motion.
+        more: what else it remembers of this frame.
+    """
+
+    value: Tensor
+    memory: Tensor
+    more: Memory = {}  # noqa: RUF012 – never written to
+
+
 class Cell(nn.Module, ABC):
     """One kind at one point. ``fuse`` is all there is to a kind."""
 
@@ -74,9 +93,13 @@ class Cell(nn.Module, ABC):
     #: How many raw values z_{t−1}, z_{t−2}, … it remembers.
     keeps_raw = 0
 
-    def forward(self, moment: Moment, context: Context) -> tuple[Tensor, Tensor]:
+    def more(self, z: Tensor) -> Memory:
+        """What else it remembers, for values like z_t (B, C, H, W), before it has seen any: NaN of those shapes."""
+        return {}
+
+    def forward(self, moment: Moment, context: Context) -> Fused:
         return self.fuse(moment, context)
 
     @abstractmethod
-    def fuse(self, moment: Moment, context: Context) -> tuple[Tensor, Tensor]:
-        """z̃_t, and the memory as it stands at time t (moved, for the kinds that follow the motion)."""
+    def fuse(self, moment: Moment, context: Context) -> Fused:
+        """z̃_t and what is remembered of it."""

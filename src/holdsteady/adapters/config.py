@@ -47,7 +47,7 @@ _FIELDS: dict[str, set[str]] = {
     "simple-learned": {"initial_a"},
     "controlled": _HEADS,
     "spatial": _HEADS | {"kernel", "initial_centre"},
-    "motion-fixed": _FLOW | {"memory_weight", "tolerance"},
+    "motion-fixed": _FLOW | {"memory_weight", "tolerance", "deflicker"},
     "motion": _FLOW | {"kernel", "motion_width", "initial_logit", "initial_centre"},
 }
 
@@ -106,8 +106,9 @@ class AdapterConfig(BaseModel):
         "output is a picture like the frame its own in the motion kinds, the better of both in the others; else the "
         "frames'",
     )
-    memory_weight: float = Field(0.6, ge=0, le=1, description="a, the largest weight of the memory")
-    tolerance: float = Field(2.0, gt=0, description="c, difference that is tolerated, in medians")
+    memory_weight: float = Field(0.9, ge=0, le=1, description="a, the largest weight of the memory")
+    tolerance: float = Field(1.5, gt=0, description="c, tolerated mismatch, in standard deviations of the noise")
+    deflicker: bool = Field(True, description="take wide flicker out of outputs like the frame, by evidence")
     motion_width: int = Field(24, ge=1, description="channels of the head of motion")
 
     @field_validator("kernel")

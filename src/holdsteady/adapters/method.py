@@ -1,7 +1,7 @@
 """The method: how a present value and what is remembered become the stabilized value. All of it is in this file.
 
 First the formulas, pure functions; then the cells, one a kind, which are a few lines around them. The equations are
-numbered as in docs/method.md; (1) to (6) are the paper's (Instant Video Models, arXiv 2512.03014), (7) to (11) ours.
+numbered as in docs/method.md; (1) to (6) are the paper's (Instant Video Models, arXiv 2512.03014), (7) to (17) ours.
 
 Names: z_t is the value at a point of the network, ``present``; z̃_{t−1} is what it was stabilized to in the last frame,
 ``memory``; both are maps (B, C, H, W), finite. What NaN and first frames mean is in ``missing.py``, what heads are made
@@ -10,16 +10,24 @@ values (and of zero, where a window leaves the image), so it never leaves the ra
 """
 
 import math
+from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from holdsteady.adapters.cell import Cell, Context, Head, Moment
+from holdsteady.adapters.cell import Cell, Context, Fused, Head, Memory, Moment
 from holdsteady.adapters.config import AdapterConfig
 from holdsteady.adapters.controller import MotionHead, initial_logits, make_head
+from holdsteady.adapters.relation import CELL, cell_mean, enlarge, new_relation, steady_relation, value_range
 from holdsteady.flow.dis import FLOWS
 from holdsteady.flow.warp import resize_flow, warp
+
+# Of *motion fixed*, chosen on recorded outputs of five networks (docs/design.md).
+ROUGH = 0.25  # part of the unsigned energy in a mismatch
+BIAS = 1.1  # in favour of no motion
+ADAPTS, LOWEST, HIGHEST = 0.25, 0.004, 0.05  # how fast the noise level follows; its limits in ranges of the values
+CHANCE, REMEMBERS = 0.15, 0.3  # share of returned detail that chance explains; how fast that evidence follows
 
 # --- The formulas ---
 
@@ -97,22 +105,52 @@ def nearer(present: Tensor, first: Tensor, second: Tensor) -> Tensor:
     return torch.where(chosen, first, second)
 
 
-def motion_fixed_weight(present: Tensor, warped: Tensor, memory_weight: float, tolerance: float) -> Tensor:
-    """(10) Weight of the memory of *motion fixed*, a·exp(−(d/s)²/2) with s = c·median(d), (B, 1, H, W).
+def mismatch(r: Tensor, box_mean: Callable[[Tensor], Tensor] = box_mean) -> Tensor:
+    """(10) D(r) = mean_c box(r)² + ¼ box(mean_c r²), (B, 1, H, W): noise cancels in the means of signed differences."""
+    energy = r.square().mean(dim=1, keepdim=True)
+    return box_mean(r).square().mean(dim=1, keepdim=True) + ROUGH * box_mean(energy)
 
-    The median is over the pixels that differ at all: where more than half of an image stands still (bars, masks), it
-    would be zero, and nothing be tolerated.
+
+def standing_share(still: Tensor, moved: Tensor) -> Tensor:
+    """(11) How much of the memory is taken from where it is, not along the motion: 1.1 e_m² / (1.1 e_m² + e_s²).
 
     Args:
-        present, warped: z_t and w_t, (B, C, H, W).
-        memory_weight: a, the largest weight of the memory, in [0, 1].
-        tolerance: c, how many medians a difference may be, > 0.
+        still, moved: differences of the present to the two memories, in ranges of its values, (B, C, H, W). Their
+            energies e are as (10), in cells of 4×4 pixels.
     """
-    d = local_difference(present, warped).float()
-    differs = d > 1e-4 * d.amax(dim=(2, 3), keepdim=True)
-    median = torch.where(differs, d, math.nan).flatten(1).nanmedian(dim=1).values[:, None, None, None]
-    scale = (tolerance * median.nan_to_num(0.0)).clamp_min(1e-6)
-    return (memory_weight * torch.exp(-0.5 * (d / scale) ** 2)).to(present.dtype)
+    side = 4
+
+    def energy(r: Tensor) -> Tensor:
+        signed = F.avg_pool2d(r, side, ceil_mode=True, count_include_pad=False).square().mean(dim=1, keepdim=True)
+        near = F.avg_pool2d(signed, 3, stride=1, padding=1, count_include_pad=False)
+        return (near + ROUGH * cell_mean(r.square().mean(dim=1, keepdim=True), side)).square()
+
+    in_favour, against = BIAS * energy(moved), energy(still)
+    return enlarge(in_favour / (in_favour + against + 1e-24), (still.shape[2], still.shape[3]))
+
+
+def noise_level(before: Tensor, difference: Tensor, span: Tensor) -> Tensor:
+    """(12) N in cells: drawn to the mean squared difference, but to at most twice itself, so as not to learn mismatch.
+
+    Args:
+        before: N of the last frame, (B, 1, h, w); NaN at the start.
+        difference: r (B, C, H, W).
+        span: range of the values of z_t, (B, 1, 1, 1); √N stays within 0.4 % and 5 % of it.
+    """
+    low, high = ((limit * span).square().clamp_min(1e-30) for limit in (LOWEST, HIGHEST))
+    squared = cell_mean(difference.square().mean(dim=1, keepdim=True))
+    before = torch.where(before.isnan(), squared.clamp(low, high), before)
+    return torch.lerp(before, torch.minimum(squared, 2 * before), ADAPTS).clamp(low, high)
+
+
+def returned_detail(before: Tensor, removed: Tensor, difference: Tensor) -> Tensor:
+    """(13) Averages of u·r and u² over cells and time, (B, 2, h, w).
+
+    What was removed from the last output, u, and comes back in the difference r was detail, not noise.
+    """
+    r = difference.mean(dim=1, keepdim=True)
+    now = cell_mean(torch.cat((removed * r, removed.square()), dim=1))
+    return torch.where(before.isnan(), now, torch.lerp(before, now, REMEMBERS))
 
 
 class Formulas:
@@ -132,8 +170,8 @@ class FixedEMA(Cell):
         super().__init__()
         self.beta = beta
 
-    def fuse(self, moment: Moment, context: Context) -> tuple[Tensor, Tensor]:
-        return ema(moment.present, moment.memory, self.beta), moment.memory
+    def fuse(self, moment: Moment, context: Context) -> Fused:
+        return Fused(ema(moment.present, moment.memory, self.beta), moment.memory)
 
 
 class GaussianWindow(Cell):
@@ -147,10 +185,10 @@ class GaussianWindow(Cell):
         self.register_buffer("weights", gaussian_weights(sigma), persistent=False)
         self.keeps_raw = len(self.weights) - 1
 
-    def fuse(self, moment: Moment, context: Context) -> tuple[Tensor, Tensor]:
+    def fuse(self, moment: Moment, context: Context) -> Fused:
         seen = torch.cat((moment.present.unsqueeze(1), moment.raw), dim=1)
         known = torch.cat((torch.ones_like(moment.known[:, :1]), moment.known), dim=1)
-        return gaussian_window(seen, known, self.weights), moment.memory
+        return Fused(gaussian_window(seen, known, self.weights), moment.memory)
 
 
 class LearnedEMA(Cell):
@@ -160,8 +198,8 @@ class LearnedEMA(Cell):
         super().__init__()
         self.a = nn.Parameter(torch.full((channels,), float(initial_a)))
 
-    def fuse(self, moment: Moment, context: Context) -> tuple[Tensor, Tensor]:
-        return ema(moment.present, moment.memory, torch.sigmoid(self.a)[:, None, None]), moment.memory
+    def fuse(self, moment: Moment, context: Context) -> Fused:
+        return Fused(ema(moment.present, moment.memory, torch.sigmoid(self.a)[:, None, None]), moment.memory)
 
 
 class HeadFusion(Cell):
@@ -188,13 +226,13 @@ class HeadFusion(Cell):
         self.flow = FLOWS[config.flow]() if self.aligned and is_picture and config.flow_from == "auto" else None
         self.head = make_head(channels, has_space, config)
 
-    def fuse(self, moment: Moment, context: Context) -> tuple[Tensor, Tensor]:
+    def fuse(self, moment: Moment, context: Context) -> Fused:
         assert context.features is not None
         memory = self.align(moment, context) if self.aligned else moment.memory
         values = self.head.seen(context.features, self.values(moment, memory, context), moment.size)
         if self.kernel:
-            return context.formulas.spatial_by(self.head, values, moment.present, memory, self.kernel), memory
-        return controlled(moment.present, memory, self.head(values, moment.size)), memory
+            return Fused(context.formulas.spatial_by(self.head, values, moment.present, memory, self.kernel), memory)
+        return Fused(controlled(moment.present, memory, self.head(values, moment.size)), memory)
 
     def align(self, moment: Moment, context: Context) -> Tensor:
         """The memory brought to the present."""
@@ -230,12 +268,12 @@ class MotionCell(Cell):
             self.flow_from = "output" if channels == frame_channels else "input"
         self.needs_frames = self.flow_from != "output"
 
-    def align(self, moment: Moment, context: Context) -> Tensor:
-        """(7) w_t (B, C, H, W), the memory brought to the present."""
+    def motion(self, moment: Moment, context: Context) -> Tensor:
+        """F_t (B, 2, H, W)."""
         if self.follows_output(moment.present, context.frame):
-            return warp(moment.memory, self.flow(moment.present, moment.memory))
+            return self.flow(moment.present, moment.memory)
         assert context.frame is not None and context.previous_frame is not None
-        return warp(moment.memory, resize_flow(self.flow(context.frame, context.previous_frame), moment.size))
+        return resize_flow(self.flow(context.frame, context.previous_frame), moment.size)
 
     def follows_output(self, z: Tensor, frame: Tensor | None) -> bool:
         """Whether the flow is taken from the output; a frame of as many channels makes it a picture."""
@@ -245,20 +283,54 @@ class MotionCell(Cell):
 
 
 class MotionFixed(MotionCell):
-    """*motion fixed*: (1) of z_t and w_t with the weights (10), which fall where the two differ. Nothing is learned."""
+    """*motion fixed*: (1) with a weight of the memory that falls where mismatch exceeds the noise. Nothing is learned.
+
+    r = z_t − w_t, where w_t is the memory moved and not, mixed by (11); its weight is
+    a (1 − D/(6 c² N))₊² (1 − Q), with the returned share Q = (⟨u r⟩/⟨u²⟩ − 0.15)/0.85 of (13), within 0 and 1.
+    Before, wide flicker is taken out of z_t (``relation.py``).
+    """
 
     def __init__(self, channels: int, frame_channels: int, config: AdapterConfig) -> None:
         super().__init__(channels, frame_channels, config)
         self.memory_weight, self.tolerance = config.memory_weight, config.tolerance
+        self.deflickers = config.deflicker and self.flow_from != "input"
+        self.needs_frames = self.needs_frames or self.deflickers
+        self.flow = FLOWS[config.flow](smooth=1.0)
 
-    def fuse(self, moment: Moment, context: Context) -> tuple[Tensor, Tensor]:
-        warped = self.align(moment, context)
-        weight = motion_fixed_weight(moment.present, warped, self.memory_weight, self.tolerance)
-        return ema(moment.present, warped, 1 - weight), warped
+    def more(self, z: Tensor) -> Memory:
+        cells = (-(-z.shape[2] // CELL), -(-z.shape[3] // CELL))
+        shapes = {"removed": z.shape[2:], "noise": cells}
+        nan = torch.full((), math.nan, device=z.device)
+        more = {name: nan.repeat(len(z), 1, *size) for name, size in shapes.items()}
+        more["returned"] = nan.repeat(len(z), 2, *cells)
+        return more | (new_relation(z) if self.deflickers else {})
+
+    def fuse(self, moment: Moment, context: Context) -> Fused:
+        z, memory = moment.present.float(), moment.memory.float()
+        kept = {name: value.float() for name, value in moment.more.items()}
+        flow, span = self.motion(moment, context), value_range(z).clamp_min(1e-15)
+        more: Memory = {name: kept[name] for name in ("relation", "evidence") if name in kept}
+        if more and context.frame is not None and context.frame.shape[1] == z.shape[1]:
+            frame = F.interpolate(context.frame, size=moment.size, mode="bilinear", antialias=True)
+            z, more = steady_relation(z, frame, flow, more)
+        still = torch.cat((memory, kept["removed"].nan_to_num(0.0)), dim=1)
+        moved = warp(still, flow)
+        share = standing_share((z - still[:, :-1]) / span, (z - moved[:, :-1]) / span)
+        memory, removed = torch.lerp(moved, still, share).split((z.shape[1], 1), dim=1)
+        r = z - memory
+        noise = noise_level(kept["noise"], r, span)
+        returned = returned_detail(kept["returned"], removed, r)
+        detail = returned[:, :1] / (returned[:, 1:] + 1e-3 * noise)
+        trust = 1 - ((detail - CHANCE) / (1 - CHANCE)).clamp(0, 1)
+        scale = 6 * self.tolerance**2 * enlarge(noise, moment.size)
+        weight = self.memory_weight * (1 - mismatch(r, context.formulas.box_mean) / scale).clamp_min(0) ** 2
+        value = ema(z, memory, 1 - weight * enlarge(trust, moment.size))
+        more |= {"noise": noise, "returned": returned, "removed": (z - value).mean(dim=1, keepdim=True)}
+        return Fused(value, memory, more)
 
 
 class Motion(MotionCell):
-    """*motion*: (11), that is (4) of z_t and w_t with weights that a small head gives, shared by all channels."""
+    """*motion*: (17), that is (4) of z_t and w_t with weights that a small head gives, shared by all channels."""
 
     def __init__(self, channels: int, frame_channels: int, config: AdapterConfig) -> None:
         super().__init__(channels, frame_channels, config)
@@ -267,11 +339,12 @@ class Motion(MotionCell):
         logits = initial_logits(config, 1, has_window=True)
         self.head = MotionHead(frame_channels + 4 * channels, config.motion_width, logits)
 
-    def fuse(self, moment: Moment, context: Context) -> tuple[Tensor, Tensor]:
+    def fuse(self, moment: Moment, context: Context) -> Fused:
         assert context.frame is not None
-        frame, present, warped = context.frame, moment.present, self.align(moment, context)
+        frame, present = context.frame, moment.present
+        warped = warp(moment.memory, self.motion(moment, context))
         if frame.shape[-2:] != present.shape[-2:]:
             frame = F.interpolate(frame, size=moment.size, mode="bilinear", antialias=True)
         difference = (present - warped).abs()
         values = [frame, present, warped, difference, context.formulas.box_mean(difference)]
-        return context.formulas.spatial_by(self.head, values, present, warped, self.kernel), warped
+        return Fused(context.formulas.spatial_by(self.head, values, present, warped, self.kernel), warped)

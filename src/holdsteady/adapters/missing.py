@@ -2,7 +2,8 @@
 
 *NaN in a memory means that nothing is remembered there*: so a new stream, a stream that was reset and a value that was
 never finite are one case. Values that are not finite pass through for that frame and leave the memory as it was; where
-nothing is remembered, the present stands in for the past, so that the first value is the base's.
+nothing is remembered, the present stands in for the past, so that the first value is the base's. A cell remembers
+``stabilized`` z̃_{t−1} (B, C, H, W), ``raw`` z_{t−1}, z_{t−2}, … (B, N, C, H, W), and more of its own.
 
 A mask is None where it is certain that all of it holds: ``_where`` then takes no pass over the map.
 """
@@ -12,16 +13,14 @@ import math
 import torch
 from torch import Tensor
 
-from holdsteady.adapters.cell import Cell, Context, Moment
+from holdsteady.adapters.cell import Cell, Context, Memory, Moment
 from holdsteady.eager import can_look
-
-#: What a cell remembers: ``stabilized`` z̃_{t−1} (B, C, H, W) and ``raw`` z_{t−1}, z_{t−2}, … (B, N, C, H, W).
-Memory = dict[str, Tensor]
 
 
 def remembers(cell: Cell) -> tuple[str, ...]:
     """The names in a cell's memory."""
-    return (*(("stabilized",) if cell.keeps_memory else ()), *(("raw",) if cell.keeps_raw else ()))
+    own = cell.more(torch.empty(0, 1, 1, 1))
+    return (*(("stabilized",) if cell.keeps_memory else ()), *(("raw",) if cell.keeps_raw else ()), *own)
 
 
 def begin(cell: Cell, z: Tensor, *, check_finite: bool = True) -> tuple[Tensor, Memory]:
@@ -32,7 +31,7 @@ def begin(cell: Cell, z: Tensor, *, check_finite: bool = True) -> tuple[Tensor, 
     if cell.keeps_raw:
         older = z.new_full((len(z), cell.keeps_raw - 1, *z.shape[1:]), math.nan)
         memory["raw"] = _history(kept, older, z)
-    return _like(z, z), memory
+    return _like(z, z), memory | cell.more(z)
 
 
 def step(
@@ -61,8 +60,9 @@ def step(
         present if before is None else _where(known, before, present),
         past,
         everywhere if known_raw is None else known_raw,
+        {name: kept for name, kept in memory.items() if name not in ("stabilized", "raw")},
     )
-    fused, carried = cell(moment, context)
+    fused, carried, more = cell(moment, context)
     fused = _where(known, fused.to(z.dtype), present)
     shown = fused if context.strength == 1.0 else torch.lerp(present, fused, context.strength)
     after = {}
@@ -70,6 +70,12 @@ def step(
         after["stabilized"] = _like(_where(finite, fused, _where(known, carried.to(z.dtype), math.nan)), z)
     if raw is not None:
         after["raw"] = _history(_where(finite, z, raw[:, 0]), raw[:, :-1], z)
+    if known is not None:  # a stream that is new learns nothing from comparing the present with itself
+        begun = known.flatten(1).any(dim=1)
+        more = {
+            name: torch.where(begun.reshape(-1, *(1,) * (kept.ndim - 1)), kept, math.nan) for name, kept in more.items()
+        }
+    after |= more
     return _like(_where(finite, shown, z), z), after
 
 
@@ -104,6 +110,11 @@ def _history(last: Tensor, older: Tensor, z: Tensor) -> Tensor:
     """Raw values (B, N, C, H, W), newest first."""
     newest = _like(last, z).unsqueeze(1)
     return newest if older.shape[1] == 0 else torch.cat((newest, older), dim=1)
+
+
+def _along(streams: Tensor, value: Tensor) -> Tensor:
+    """One value for each stream (B,), with as many axes as another value has."""
+    return streams.reshape(-1, *(1,) * (value.ndim - 1))
 
 
 def _like(value: Tensor, z: Tensor) -> Tensor:

@@ -39,10 +39,13 @@ class DISFlow:
         mend: for present pictures that are noisy or have holes, as frames may where outputs do not: the present is
             blurred a little, and where no value near its place in the previous picture explains it (dropped
             patches, dirt) the previous picture stands in.
+        smooth: standard deviation of a Gaussian, in pixels as searched, over both pictures: between noisy ones a
+            search invents motion.
     """
 
     max_height: int = 240
     mend: bool = False
+    smooth: float = 0.0
 
     def __call__(self, present: Tensor, previous: Tensor) -> Tensor:
         height, width = present.shape[-2:]
@@ -53,7 +56,7 @@ class DISFlow:
         pair = torch.stack((present.detach().float().mean(dim=1), previous.detach().float().mean(dim=1)))
         if small != (height, width):
             pair = F.interpolate(pair, size=small, mode="bilinear", antialias=True)
-        flow = _dis(pair[0], pair[1], self.mend, *searched)
+        flow = _dis(pair[0], pair[1], self.mend, self.smooth, *searched)
         return resize_flow(flow, (height, width)).to(present.dtype)
 
 
@@ -64,13 +67,15 @@ def _size_within(size: tuple[int, int], height: int) -> tuple[int, int]:
 
 
 @torch.library.custom_op("holdsteady::dis_flow", mutates_args=())
-def _dis(present: Tensor, previous: Tensor, mend: bool, height: int, width: int) -> Tensor:
+def _dis(present: Tensor, previous: Tensor, mend: bool, smooth: float, height: int, width: int) -> Tensor:
     """DIS flow (B, 2, h, w) between grey pictures (B, H, W); their joint range is what eight bits are spread over."""
     with extra("cv", "optical flow"):
         import cv2
 
     flows = []
     for now, before in zip(present.cpu().numpy(), previous.cpu().numpy(), strict=True):
+        if smooth:
+            now, before = (cv2.GaussianBlur(picture, (0, 0), smooth) for picture in (now, before))
         low = min(now.min(), before.min())
         span = max(max(now.max(), before.max()) - low, 1e-12)
         grey = [((g - low) * (255 / span)).astype(np.uint8) for g in (now, before)]
@@ -87,7 +92,7 @@ def _dis(present: Tensor, previous: Tensor, mend: bool, height: int, width: int)
 
 
 @_dis.register_fake
-def _(present: Tensor, _previous: Tensor, _mend: bool, height: int, width: int) -> Tensor:
+def _(present: Tensor, _previous: Tensor, _mend: bool, _smooth: float, height: int, width: int) -> Tensor:
     return present.new_empty((present.shape[0], 2, height, width))
 
 

@@ -8,8 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from holdsteady.adapters.adapter import Adapter
-from holdsteady.adapters.cell import Context
-from holdsteady.adapters.missing import Memory
+from holdsteady.adapters.cell import Context, Memory
 from holdsteady.errors import PointError, StateError
 from holdsteady.host.mirror import Structure, can_mirror, mirror, named_modules
 from holdsteady.host.outputs import as_tensor, find_leaf, get_leaf, like, set_leaf

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from holdsteady.adapters.missing import Memory
+from holdsteady.adapters.cell import Memory
 from holdsteady.errors import StateError
 
 

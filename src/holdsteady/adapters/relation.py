@@ -1,0 +1,114 @@
+"""Wide flicker: exposure, white balance, tone and colour of whole regions.
+
+What separates it from a true change of light is the input. So the *relation* of output to input is held steady, in
+cells of 8×8 pixels: z ≈ A x + b for each channel. It is averaged over time along the motion, and the output is moved to
+the average, as far as its deviation from it is new in every frame: where the deviation persists, the relation itself
+has changed, and nothing is corrected (docs/method.md, (14) to (16)).
+"""
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from holdsteady.adapters.cell import Memory
+
+CELL = 8
+_RIDGE = 1e-2  # of the squared range of the input
+_SLOWEST = 0.05  # the least weight of the present in the average
+_FULL, _NONE = 0.5, 0.9  # correlation of one frame's deviation with the last one's: all is corrected, nothing is
+_EVIDENCE = 0.15  # weight of the present in the average of that correlation
+
+
+def cell_mean(value: Tensor, side: int = CELL) -> Tensor:
+    """Means over cells of side×side pixels and the 3×3 cells around, (B, C, H, W) → (B, C, ⌈H/side⌉, ⌈W/side⌉)."""
+    cells = F.avg_pool2d(value, side, ceil_mode=True, count_include_pad=False)
+    return F.avg_pool2d(cells, 3, stride=1, padding=1, count_include_pad=False)
+
+
+def enlarge(cells: Tensor, size: tuple[int, int]) -> Tensor:
+    """Cells (B, C, h, w) brought to the size (H, W) of the map, bilinear."""
+    return F.interpolate(cells, size=size, mode="bilinear", align_corners=False)
+
+
+def value_range(value: Tensor) -> Tensor:
+    """Largest minus smallest value of each stream, (B, 1, 1, 1)."""
+    low, high = torch.aminmax(value.flatten(1), dim=1)
+    return (high - low)[:, None, None, None]
+
+
+def new_relation(z: Tensor) -> Memory:
+    """The memory of :func:`steady_relation` before it has seen a frame."""
+    height, width = -(-z.shape[2] // CELL), -(-z.shape[3] // CELL)
+    nan = torch.full((), torch.nan, device=z.device)
+    return {"relation": nan.repeat(len(z), 3 * z.shape[1], height, width), "evidence": nan.repeat(len(z), 4)}
+
+
+def relation(z: Tensor, x: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """(14) A and b of z ≈ A x + b, and the means of z and x, each (B, C, h, w) in cells.
+
+    Where the input is flat, A is that of the whole image.
+
+    Args:
+        z: the output (B, C, H, W).
+        x: the input, likewise.
+    """
+    mean_z, mean_x = cell_mean(z), cell_mean(x)
+    variance, covariance = cell_mean(x * x) - mean_x * mean_x, cell_mean(x * z) - mean_x * mean_z
+    ridge = _RIDGE * value_range(x) ** 2 + 1e-30
+    whole = covariance.mean(dim=(2, 3), keepdim=True) / variance.mean(dim=(2, 3), keepdim=True).clamp_min(1e-30)
+    slope = (covariance + ridge * whole) / (variance + ridge)
+    return slope, mean_z - slope * mean_x, mean_z, mean_x
+
+
+def steady_relation(z: Tensor, x: Tensor, flow: Tensor, memory: Memory) -> tuple[Tensor, Memory]:
+    """(15), (16): z without its wide flicker, within its own range, and the memory for the next frame.
+
+    Args:
+        z: z_t (B, C, H, W).
+        x: x_t, likewise.
+        flow: from t back to t−1 (B, 2, H, W) in pixels.
+        memory: from the last frame or from :func:`new_relation`: ``relation``, the average of A and b and the last
+            deviation (B, 3·C, h, w); ``evidence`` (B, 4), three averages of products of deviations, and how many
+            frames were seen.
+    """
+    channels = z.shape[1]
+    slope, offset, mean_z, mean_x = relation(z, x)
+    now = torch.cat((slope, offset), dim=1)
+    is_new = memory["evidence"][:, 3:, None, None].isnan()
+    old = torch.where(is_new, torch.cat((now, torch.zeros_like(mean_z)), dim=1), _moved(memory["relation"], flow))
+    age = torch.where(is_new, 1.0, memory["evidence"][:, 3:, None, None])
+
+    # (15) Is the deviation from the average new in this frame, or as it was in the last one?
+    deviation = mean_z - (old[:, :channels] * mean_x + old[:, channels : 2 * channels])
+    last = old[:, 2 * channels :]
+    products = torch.stack(
+        [(deviation * last).mean((1, 2, 3)), deviation.square().mean((1, 2, 3)), last.square().mean((1, 2, 3))], dim=1
+    )
+    before = memory["evidence"][:, :3]
+    evidence = torch.where(before.isnan(), products, torch.lerp(before, products, _EVIDENCE))
+    persists = evidence[:, 0] / (0.5 * (evidence[:, 1] + evidence[:, 2]) + 1e-30)
+    engaged = ((_NONE - persists) / (_NONE - _FULL)).clamp(0, 1)[:, None, None, None]
+
+    # (16) The average moves on, and the output to it.
+    average = torch.lerp(old[:, : 2 * channels], now, (1 / age).clamp_min(_SLOWEST))
+    change = enlarge(torch.where(age > 2, engaged, 0.0) * (average - now), (z.shape[2], z.shape[3]))
+    # The first deviation has none before it, and is no evidence.
+    evidence = torch.where(age[:, :, 0, 0] > 2, evidence, torch.nan)
+    after = {
+        "relation": torch.cat((average, deviation), dim=1),
+        "evidence": torch.cat((evidence, age[:, :, 0, 0] + 1), dim=1),
+    }
+    low, high = torch.aminmax(z.flatten(2), dim=2, keepdim=True)
+    corrected = z + change[:, :channels] * x + change[:, channels:]
+    # No value leaves the range of what was seen.
+    return corrected.clamp(low[..., None], high[..., None]), after
+
+
+def _moved(cells: Tensor, flow: Tensor) -> Tensor:
+    """Cells (B, C, h, w) brought to the present along a flow (B, 2, H, W) in pixels, bilinear, border padding."""
+    height, width = cells.shape[-2:]
+    move = F.avg_pool2d(flow, CELL, ceil_mode=True, count_include_pad=False) / CELL
+    x = torch.arange(width, device=flow.device, dtype=flow.dtype) + move[:, 0]
+    y = torch.arange(height, device=flow.device, dtype=flow.dtype)[:, None] + move[:, 1]
+    grid = torch.stack(((2 * x + 1) / width - 1, (2 * y + 1) / height - 1), dim=-1)
+    return F.grid_sample(cells, grid.to(cells.dtype), mode="bilinear", padding_mode="border", align_corners=False)
