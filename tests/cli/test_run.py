@@ -233,6 +233,7 @@ def test_nan_is_told_and_gone_in_the_next_frame(cli: Cli, model: Model, carphone
     done = cli("run", carphone, "out/", "--model", model("NanAt2"), "--adapter", "output-fixed:0.5", "--duration", 0.2)
     assert done.code == 0
     assert "warning: the model returned NaN for 100 pixels; they were written as 0" in done.err
+    assert done.err.rstrip().endswith(" frames/s, 100 NaN pixels")
     frames, result = frames_of(carphone), frames_of("out")
     assert result[2][:10, :10].max() == 0
     assert difference(result[2][12:], frames[2][12:]) < 5

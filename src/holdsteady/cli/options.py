@@ -199,11 +199,11 @@ def _in_a_line(summary: Summary, sink: str) -> str:
     speed = summary.frames / summary.seconds if summary.seconds else 0.0
     line = f"{sink}: {summary.frames} frames in {summary.seconds:.1f} s, {speed:.1f} frames/s"
     for number, what in (
-        (len(summary.cuts) and len(summary.cuts) + 1, "shots"),
-        (summary.nan_pixels, "NaN pixels"),
-        (summary.skipped, "damaged packets skipped"),
-        (summary.concealed, "damaged frames concealed"),
+        (len(summary.cuts) and len(summary.cuts) + 1, "shot"),
+        (summary.nan_pixels, "NaN pixel"),
+        (summary.skipped, "skipped packet"),
+        (summary.concealed, "concealed frame"),
     ):
         if number:
-            line += f", {number} {what}"
+            line += f", {number} {what}{'s' if number > 1 else ''}"
     return line
