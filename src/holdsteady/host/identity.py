@@ -101,7 +101,7 @@ def check_base(adapter: Adapter, model: Any) -> None:
         warnings.warn(
             f"this adapter was trained on other weights of {type(model).__name__} than these; train it on these, "
             "or load the weights that it was trained on",
-            stacklevel=4,
+            stacklevel=3,
         )
 
 

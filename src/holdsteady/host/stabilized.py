@@ -18,6 +18,7 @@ from holdsteady.host.cost import Cost, cost
 from holdsteady.host.engine import Engine, Held
 from holdsteady.host.frame import Takes
 from holdsteady.host.hooked import Cells
+from holdsteady.host.identity import base_of
 from holdsteady.host.mirror import apply
 from holdsteady.host.state import StreamState
 
@@ -201,7 +202,9 @@ class StabilizedModel(nn.Module):
             raise AdapterError(
                 f"{len(self.adapters)} adapters are attached; save each of them: steady.adapter(0) and so on"
             )
-        return save_adapter(self.adapter(0), folder)
+        adapter = self.adapter(0)
+        adapter.base = adapter.base | base_of(self.base)  # as it is now: it may have been trained too
+        return save_adapter(adapter, folder)
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> "StabilizedModel":
         super()._apply(fn, recurse)

@@ -11,7 +11,6 @@ from lightning_fabric import Fabric
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from holdsteady.adapters.files import save_adapter
 from holdsteady.errors import ConfigError, TrainingError
 from holdsteady.loading import load
 from holdsteady.models.weights import save_weights
@@ -312,7 +311,7 @@ class _Loop:
             adapter = self.steady.adapter(0)
             origin = {"model": recipe.model, "corruption": recipe.corruption}
             adapter.provenance = {**origin, "steps": str(outcome.steps), "seed": str(recipe.seed)}
-            save_adapter(adapter, self.out)
+            self.steady.save(self.out)
         if recipe.train != "adapter":
             part = self.out / f"{BASE_NAME}.part"
             save_weights(self.steady.base, part)

@@ -1,0 +1,61 @@
+"""hs.run and hs.load: what the commands do, from Python."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from networks import cnn
+from torch import nn
+from typer.testing import CliRunner
+
+import holdsteady as hs
+from holdsteady.cli import app
+from holdsteady.errors import ConfigError, VideoError
+from holdsteady.video import open_video
+
+MODEL = "import torch\n\ndef blur(frame):\n    return torch.nn.functional.avg_pool2d(frame, 3, 1, 1)\n"
+
+
+def pixels(path: Path) -> np.ndarray:
+    with open_video(str(path)) as reader:
+        return np.stack([frame.pixels for frame in reader])
+
+
+def test_run_is_what_the_command_does(carphone: str, tmp_path: Path) -> None:
+    (tmp_path / "model.py").write_text(MODEL)
+    spec = f"{tmp_path / 'model.py'}:blur"
+    done: list[int] = []
+    summary = hs.run(
+        carphone, tmp_path / "a.mkv", spec, "nafnet16-light+output-fixed:0.5", duration=0.25, codec="ffv1",
+        progress=lambda count, _total: done.append(count),
+    )  # fmt: skip
+    given = hs.run(carphone, tmp_path / "b.mkv", hs.load(spec), hs.load_adapter("nafnet16-light"), duration=0.25,
+                   codec="ffv1")  # fmt: skip
+    flags = ["--model", spec, "--adapter", "nafnet16-light+output-fixed:0.5", "--duration", "0.25", "--codec", "ffv1"]
+    assert CliRunner().invoke(app, ["run", carphone, str(tmp_path / "c.mkv"), *flags]).exit_code == 0
+    assert summary.frames == given.frames == len(done) == 8
+    assert np.array_equal(pixels(tmp_path / "a.mkv"), pixels(tmp_path / "c.mkv"))
+    assert not np.array_equal(pixels(tmp_path / "a.mkv"), pixels(tmp_path / "b.mkv"))
+
+
+def test_run_takes_a_network_and_leaves_it(carphone: str, tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    model = nn.Sequential(cnn(), nn.Sigmoid())
+    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    hs.run(carphone, tmp_path / "out.mkv", model, "none", duration=0.1, device="cpu", cuts="off")
+    assert all(torch.equal(tensor, before[name]) for name, tensor in model.state_dict().items())
+    assert len(pixels(tmp_path / "out.mkv")) == 3
+
+
+def test_what_run_refuses(carphone: str, tmp_path: Path) -> None:
+    out = tmp_path / "out.mkv"
+    with pytest.raises(ConfigError, match=r"run has no option strat \(did you mean start or strength\?\); there is .*duration"):
+        hs.run(carphone, out, cnn(), strat=3)
+    with pytest.raises(ConfigError, match="device 'cudda' can't be used here"):
+        hs.run(carphone, out, cnn(), device="cudda")
+    with pytest.raises(ConfigError, match="has to be trained first"):
+        hs.run(carphone, out, cnn(), "spatial")
+    with pytest.raises(VideoError):
+        hs.run(tmp_path / "none.mp4", out, cnn())
+    assert not out.exists()
