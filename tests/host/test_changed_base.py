@@ -1,4 +1,4 @@
-"""A base that changes after it was stabilized, or has other weights than the adapter knows; attributes of torch's names."""
+"""A base that changes after it was stabilized, or has other weights than the adapter knows; torch's names as attributes."""
 
 import warnings
 from collections.abc import Callable
