@@ -1,4 +1,4 @@
-"""A base that changes after it was stabilized, or has other weights than the adapter knows; torch's names as attributes."""
+"""A base that changes once it is stabilized, or has other weights than the adapter knows; shadowed names."""
 
 import warnings
 from collections.abc import Callable

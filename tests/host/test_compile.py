@@ -17,8 +17,8 @@ CASES = [("cnn", kind) for kind in EVERY_KIND] + [("nafnet", kind) for kind in (
 def test_a_compiled_step_is_the_same(name: str, kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
     # A compiler can't look at values. Where both don't, they round alike: a flow is searched for on 8 bits, and is
     # another one where the last digit of a value changes a grey.
-    for module in ("fusion", "window"):
-        monkeypatch.setattr(f"holdsteady.adapters.{module}.can_look", lambda _: False)
+    for module in ("adapters.choose", "adapters.missing", "flow.warp"):
+        monkeypatch.setattr(f"holdsteady.{module}.can_look", lambda _: False)
     network = NETWORKS[name]
     clip = network.clip(FRAMES)
     steady = attach(network.base, kind, clip[0])
@@ -33,3 +33,22 @@ def test_a_compiled_step_is_the_same(name: str, kind: str, monkeypatch: pytest.M
                 compiled, compiled_state = step(frame, compiled_state)
             torch.testing.assert_close(image(compiled), image(output), rtol=1e-5, atol=1e-5)
             assert compiled_state.nbytes == state.nbytes
+
+
+def test_a_compiled_step_can_be_disabled_and_follows_the_strength() -> None:
+    network = NETWORKS["cnn"]
+    first, second = network.clip(2)
+    steady = attach(network.base, "simple-fixed", first)
+    torch._dynamo.reset()
+    step = torch.compile(steady.step, fullgraph=True, backend="aot_eager")
+    state = steady.new_state(first)
+    with torch.no_grad():
+        base = network.base(second)
+        state = step(first, state)[1]
+        held = step(second, state)[0]
+        with steady.disabled():
+            torch.testing.assert_close(step(second, state)[0], base)
+        torch.testing.assert_close(step(second, state)[0], held)
+        steady.strength = 0.0
+        torch.testing.assert_close(step(second, state)[0], base)
+    assert not torch.allclose(held, base)
