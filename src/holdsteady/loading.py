@@ -98,11 +98,12 @@ def _whole(model: Callable[..., Any], spec: str, weights: Path | None) -> Callab
     return model
 
 
-def card_of_adapters(adapters: Sequence[AdapterLike]) -> ModelCard | None:
+def card_of_adapters(adapters: AdapterLike | Sequence[AdapterLike] | None) -> ModelCard | None:
     """The card of the model that an adapter was made for; None where none was kept.
 
     Raises:
         ConfigError: it is damaged.
     """
-    kept = [adapter.base["card"] for adapter in adapters if isinstance(adapter, Adapter) and "card" in adapter.base]
+    several = [adapters] if isinstance(adapters, AdapterLike) else adapters or ()
+    kept = [adapter.base["card"] for adapter in several if isinstance(adapter, Adapter) and "card" in adapter.base]
     return read_card(kept[0]) if kept else None

@@ -81,6 +81,24 @@ def test_class_logits_get_cross_entropy(cli: Cli, model: Callable[[str], str], c
     assert yaml.safe_load((tmp_path / "mine" / "recipe.yaml").read_text())["objective"]["distance"] == "cross-entropy"
 
 
+@pytest.mark.slow
+def test_what_is_said_of_a_model_is_kept_in_recipe_and_adapter(cli: Cli, carphone: str) -> None:
+    Path("net.py").write_text(
+        "from torch import nn\n\n\nclass Bytes(nn.Module):\n    def forward(self, x):\n"
+        "        assert x.max() > 2, 'not in 0…255'\n        return x\n"
+    )
+    few = ["--set", "steps=1", "--set", "data.length=2", "--set", "validation.length=2", "--set", "validation.clips=1"]
+    told = ["--model", "net.py:Bytes", "--range", "0..255"]
+    done = cli("train", *told, "--videos", carphone, "--out", "mine", *few, "--device", "cpu")
+    assert done.code == 0, done.err
+    assert yaml.safe_load(Path("mine/recipe.yaml").read_text())["card"] == {"range": [0.0, 255.0]}
+    run = ["run", carphone, "out/", "--model", "net.py:Bytes", "--duration", "0.1"]
+    assert "not in 0…255" in cli(*run, "--adapter", "none").error
+    assert cli(*run, "--adapter", "mine").code == 0
+    table = cli("eval", "mine/recipe.yaml", "--adapter", "mine", "--clips", carphone, "--frames", "2", "--no-baselines")
+    assert table.code == 0, table.err
+
+
 def test_eval_of_clips_asks_for_nothing_else_that_the_recipe_names(cli: Cli, carphone: str) -> None:
     recipe = recipe_for("elsewhere/clip.mp4") | {"adapter": "elsewhere/adapter"}
     Path("my.yaml").write_text(yaml.safe_dump(recipe))

@@ -11,18 +11,21 @@ from rich.console import Console
 from rich.markup import escape
 
 from holdsteady.cli import options
+from holdsteady.cli.model_options import ModelOptions, takes_model_options
 from holdsteady.corruptions import CORRUPTIONS
 from holdsteady.device import pick_device
 from holdsteady.errors import ConfigError, MissingExtraError
-from holdsteady.loading import load
+from holdsteady.host.mirror import can_mirror
+from holdsteady.loading import card_of_adapters, load
+from holdsteady.models.card import make_card
 
 
+@takes_model_options()
 def evaluate(
     recipe: Annotated[
         Path | None, typer.Argument(metavar="[RECIPE.yaml]", help="Takes model, corruption, target and clips from it.")
     ] = None,
     model: Annotated[str | None, typer.Option(help="Without a recipe: the model.", show_default=False)] = None,
-    weights: Annotated[Path | None, typer.Option(help="Safetensors for the model.", show_default=False)] = None,
     adapter: Annotated[list[str] | None, typer.Option(help="Folder of an adapter; repeatable.")] = None,
     clips: Annotated[list[str] | None, typer.Option(help="A clean video or folder of frames; repeatable.")] = None,
     corrupt: Annotated[list[str] | None, typer.Option(help="A corruption, none, or all; repeatable.")] = None,
@@ -35,6 +38,8 @@ def evaluate(
     out: Annotated[Path, typer.Option(help="Folder for the results.")] = Path("evaluation"),
     seed: Annotated[int, typer.Option(help="Seed of the corruptions.")] = 0,
     device: options.Device = "auto",
+    *,
+    given: ModelOptions,
 ) -> None:
     """Measure adapters beside the base, output fixed, output Gaussian, simple fixed and motion fixed.
 
@@ -65,10 +70,12 @@ def evaluate(
         ) from error
     corruptions = list(corrupt or [])
     footage = videos(clips, frames, bounce=bounce) if clips else []
+    weights, card, trust, inside = given.weights, given.card, given.trust, given.inside
     if recipe is not None:
         plan = read_recipe(recipe, files=False)  # what is used is looked for when it is opened
         model = model or plan.model
         weights = weights or (None if plan.weights is None else Path(plan.weights))
+        card, trust, inside = card.over(make_card(**plan.card)), trust or plan.trust, inside or plan.inside
         corruptions = corruptions or [plan.corruption]
         footage = footage or recipe_footage(plan, frames, bounce=bounce)
         if plan.objective.target in ("self", "frames"):
@@ -76,12 +83,14 @@ def evaluate(
     if model is None or not footage:
         raise ConfigError("give a recipe, or --model and --clips; see holdsteady eval --help")
     if "all" in corruptions:
-        corruptions = [spec for given in corruptions for spec in (CORRUPTIONS if given == "all" else [given])]
+        corruptions = [spec for one in corruptions for spec in (CORRUPTIONS if one == "all" else [one])]
     picked = pick_device(device)
-    loaded = load(model, weights)
-    rows = contenders.baselines(inner=isinstance(loaded, torch.nn.Module)) if baselines else [contenders.BASE]
+    trained = contenders.trained(adapter or [])
+    kept = next((found for one in trained if (found := card_of_adapters(one.adapter)) is not None), None)
+    loaded = load(model, weights, card=card if kept is None else card.over(kept), trust=trust, inside=inside)
+    rows = contenders.baselines(inner=can_mirror(loaded)) if baselines else [contenders.BASE]
     named = {contender.label for contender in rows}
-    rows += [one for one in contenders.trained(adapter or []) if one.label not in named]
+    rows += [one for one in trained if one.label not in named]
     facts = {
         "model": model,
         "target": target or "self",

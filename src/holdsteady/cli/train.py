@@ -10,6 +10,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from holdsteady.cli import options
+from holdsteady.cli.model_options import ModelOptions, takes_model_options
 from holdsteady.device import pick_device
 from holdsteady.errors import ConfigError, MissingExtraError
 
@@ -19,17 +20,19 @@ if TYPE_CHECKING:
     from holdsteady.training.watch import Figures
 
 
+@takes_model_options()
 def train(
     recipe: Annotated[Path | None, typer.Argument(metavar="[RECIPE.yaml]", help="What to train.")] = None,
     model: Annotated[str | None, typer.Option(help="Without a recipe: the model.", show_default=False)] = None,
     videos: Annotated[list[str] | None, typer.Option(help="Without a recipe: videos or folders of them.")] = None,
-    weights: Annotated[Path | None, typer.Option(help="Without a recipe: safetensors for the model.")] = None,
     out: Annotated[Path | None, typer.Option(help="Folder of the adapter; default: trained/RECIPE.")] = None,
     settings: Annotated[list[str] | None, typer.Option("--set", help="key=value over the recipe; repeatable.")] = None,
     device: options.Device = "auto",
     devices: Annotated[int, typer.Option(min=1, help="Devices, or processes on a CPU, that share each batch.")] = 1,
     nodes: Annotated[int, typer.Option(min=1, help="Machines; start the command on each of them.")] = 1,
     overwrite: Annotated[bool, typer.Option("--overwrite", "-y", help="Start over in a folder with results.")] = False,
+    *,
+    given: ModelOptions,
 ) -> None:
     """Train an adapter. A training that was stopped resumes when the same command is given again.
 
@@ -45,6 +48,8 @@ def train(
         holdsteady train --model my_model.py:make --videos footage/ --out my-adapter
 
         holdsteady run in.mp4 out.mp4 --model my_model.py:make --adapter my-adapter
+
+    What is said of the model (--range, --kind, …) is kept in the recipe and in the adapter.
     """
     try:
         from holdsteady.training.loop import train as run_training
@@ -54,7 +59,7 @@ def train(
         ) from error
     is_first = os.environ.get("LOCAL_RANK", "0") == "0" and os.environ.get("NODE_RANK", "0") == "0"
     console = Console(stderr=True, soft_wrap=True, quiet=not is_first)
-    plan = _plan(recipe, model, videos or [], weights, settings or [], console)
+    plan = _plan(recipe, model, videos or [], given, settings or [], console)
     target = out or Path("trained", recipe.stem if recipe is not None else Path(str(model).partition(":")[0]).stem)
     name, _, number = device.partition(":")
     if device != "auto":
@@ -75,19 +80,26 @@ def train(
 
 
 def _plan(
-    path: Path | None, model: str | None, videos: list[str], weights: Path | None, settings: list[str], console: Console
+    path: Path | None,
+    model: str | None,
+    videos: list[str],
+    of_model: ModelOptions,
+    settings: list[str],
+    console: Console,
 ) -> "Recipe":
     from holdsteady.training.defaults import default_recipe
     from holdsteady.training.recipe import make_recipe, read_recipe
 
     if path is not None:
-        given = [name for name, value in (("--model", model), ("--videos", videos), ("--weights", weights)) if value]
+        given = [name for name, value in (("--model", model), ("--videos", videos)) if value]
+        given += [f"--{name}" for name in ("weights", "trust", "inside") if getattr(of_model, name)]
+        given += [f"--{name.replace('_', '-')}" for name in of_model.card.stated]
         if given:
             raise ConfigError(f"{', '.join(given)} go without a recipe; to change one, use --set, as in --set model=…")
         return read_recipe(path, settings)
     if model is None or not videos:
         raise ConfigError("give a recipe, or --model and --videos; see holdsteady train --help")
-    data, notes = default_recipe(model, videos, weights)
+    data, notes = default_recipe(model, videos, **vars(of_model))
     console.print("no recipe was given; chosen:")
     for note in notes:
         console.print(f"  {escape(note)}")

@@ -1,17 +1,19 @@
 """A recipe for whoever has a model and videos, and no recipe."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
 
 from holdsteady import video
 from holdsteady.adapters.presets import DEFAULT_KIND, DEFAULT_PRESET
 from holdsteady.data.sources import find_videos, make_source
 from holdsteady.errors import ConfigError
+from holdsteady.host.mirror import can_mirror
 from holdsteady.loading import load
+from holdsteady.models.card import ModelCard
+from holdsteady.models.model import card_of
 from holdsteady.models.sizes import try_model
 from holdsteady.models.values import image_of
 
@@ -22,7 +24,14 @@ _KINDS = {DEFAULT_KIND: f"{DEFAULT_KIND} ({DEFAULT_PRESET}) at input and output"
 _LENGTH = 8  # frames of a clip, as in the paper
 
 
-def default_recipe(model: str, videos: Sequence[str], weights: Path | None = None) -> tuple[dict[str, Any], list[str]]:
+def default_recipe(
+    model: str,
+    videos: Sequence[str],
+    weights: Path | None = None,
+    card: ModelCard | None = None,
+    trust: bool = False,
+    inside: bool = False,
+) -> tuple[dict[str, Any], list[str]]:
     """A recipe of plain data, and what was picked in sentences for the user.
 
     Self-distillation on the videos: on corrupted frames, the adapter learns to give what the model gives on the clean
@@ -33,7 +42,9 @@ def default_recipe(model: str, videos: Sequence[str], weights: Path | None = Non
         ModelError, VideoError: the model or a video can't be used.
     """
     found = [path for place in videos for path in find_videos(place)]
-    output, stride, kind = _try(model, found[0], weights)
+    card = card or ModelCard()
+    loaded = load(model, weights, card=card, trust=trust, inside=inside)
+    output, stride, kind = _try(loaded, found[0])
     sides = {path: _smallest_side(path) for path in found}
     crops = [crop for crop in _CROPS if crop % stride == 0]
     # The crop that most of the videos hold; those that are smaller, or have no shot of a clip's length, are left out.
@@ -45,10 +56,13 @@ def default_recipe(model: str, videos: Sequence[str], weights: Path | None = Non
             f"the smallest sides are {', '.join(str(side) for side in sides.values())}"
         )
     train_on, watch_on = (fitting[:-1], fitting[-1:]) if len(fitting) > 1 else (fitting, fitting)
-    logits = output.shape[1] > 3
+    logits = card_of(loaded).kind in ("classes", "labels") or output.shape[1] > 3
     recipe = {
         "model": model,
         "weights": None if weights is None else str(weights),
+        "card": card.model_dump(mode="json", exclude_unset=True),
+        "trust": trust,
+        "inside": inside,
         "adapter": {"kind": kind},
         "corruption": CORRUPTION,
         "objective": {"target": "self", "distance": "cross-entropy" if logits else "rmse", "stability": 0.4},
@@ -68,16 +82,15 @@ def default_recipe(model: str, videos: Sequence[str], weights: Path | None = Non
     return recipe, notes
 
 
-def _try(model: str, path: str, weights: Path | None) -> tuple[torch.Tensor, int, str]:
+def _try(loaded: Callable[..., Any], path: str) -> tuple[torch.Tensor, int, str]:
     """The output on a part of a video's first frame, the model's stride, and the kind of adapter that suits it."""
-    loaded = load(model, weights)
     with video.open_video(path) as reader:
         frame = next(video.upright_tensors(reader), None)
     if frame is None:
         raise ConfigError(f"{path} has no frames")
-    trial = try_model(loaded, frame)
+    trial = try_model(loaded, frame, card_of(loaded))
     # An adapter at the input learns through the model, which a black box does not let it.
-    return image_of(trial.output), trial.multiple, DEFAULT_KIND if isinstance(loaded, nn.Module) else "motion"
+    return image_of(trial.output), trial.multiple, DEFAULT_KIND if can_mirror(loaded) else "motion"
 
 
 def _smallest_side(path: str) -> int:

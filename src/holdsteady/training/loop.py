@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from holdsteady.errors import ConfigError, TrainingError
 from holdsteady.loading import load
+from holdsteady.models.card import make_card
 from holdsteady.models.weights import save_weights
 from holdsteady.training.build import make_unroll, open_clips, open_watched
 from holdsteady.training.checkpoint import NAME as CHECKPOINT_NAME
@@ -94,7 +95,8 @@ def train(
     except (RuntimeError, ValueError, TypeError) as error:
         raise ConfigError(f"{ranks} device(s) of kind '{accelerator}' can't be used: {error}") from error
     torch.manual_seed(recipe.seed)
-    model = load(recipe.model, None if recipe.weights is None else Path(recipe.weights))
+    card = make_card(**recipe.card)
+    model = load(recipe.model, recipe.weights, card=card, trust=recipe.trust, inside=recipe.inside)
     clips = open_clips(recipe)
     watched = open_watched(recipe)
     unroll = make_unroll(recipe, model, clips[0]["corrupted"][:1])

@@ -15,6 +15,7 @@ from holdsteady.adapters.presets import DEFAULT_KIND
 from holdsteady.corruptions import open_corruption
 from holdsteady.data import KINDS as SOURCE_KINDS
 from holdsteady.errors import ConfigError, HoldsteadyError, near
+from holdsteady.models.card import make_card
 from holdsteady.objective.distances import DISTANCES
 
 
@@ -119,8 +120,11 @@ class ValidationRecipe(_Part):
 class Recipe(_Part):
     """A training, whole. Every field has a default but the model and the data."""
 
-    model: str = Field(description="a name shipped here, file.py:name, or a torchvision model")
-    weights: str | None = Field(None, description="safetensors to load into the model")
+    model: str = Field(description="a name shipped here, file.py:name, or any other that holdsteady.load takes")
+    weights: str | None = Field(None, description="weights to load into the model: safetensors, or a checkpoint")
+    card: dict[str, Any] = Field({}, description="what the model wants and gives, as range, channels, output, kind")
+    trust: bool = Field(False, description="unpickle whatever the model's files hold")
+    inside: bool = Field(False, description="turn an ONNX file into PyTorch, with points inside")
     adapter: dict[str, Any] | str = Field(
         {"kind": DEFAULT_KIND}, description="a kind's name, its settings, or the folder of an adapter to train on"
     )
@@ -145,6 +149,12 @@ class Recipe(_Part):
                 "data.length = 1: an adapter does nothing at the first frame; it learns from clips of 2 or more"
             )
         return self
+
+    @field_validator("card")
+    @classmethod
+    def _card_makes_sense(cls, card: dict[str, Any]) -> dict[str, Any]:
+        make_card(**card)
+        return card
 
     @field_validator("weights")
     @classmethod
