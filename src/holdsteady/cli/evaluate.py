@@ -86,7 +86,7 @@ def evaluate(
         corruptions = [spec for one in corruptions for spec in (CORRUPTIONS if one == "all" else [one])]
     picked = pick_device(device)
     trained = contenders.trained(adapter or [])
-    kept = next((found for one in trained if (found := card_of_adapters(one.adapter)) is not None), None)
+    kept = next((its for one in trained if (its := card_of_adapters(one.adapter)) is not None), None)
     loaded = load(model, weights, card=card if kept is None else card.over(kept), trust=trust, inside=inside)
     rows = contenders.baselines(inner=can_mirror(loaded)) if baselines else [contenders.BASE]
     named = {contender.label for contender in rows}
