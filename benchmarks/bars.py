@@ -1,0 +1,359 @@
+"""Output adapters against fixed bars, in one table: what they gain, what they cost, and the worst that they do.
+
+    python benchmarks/bars.py --footage footage [--replays FOLDER]            motion fixed
+    python benchmarks/bars.py --footage footage --adapter motion-fixed --adapter my-adapter/ --json bars.json
+    python benchmarks/bars.py --footage footage --only wide,fade --quick      a smoke test
+
+--footage is a folder as recipes/get_footage.py fills it. --replays is one with recorded outputs of networks:
+NAME.input.mkv, NAME.base.mkv and NAME.truth.mkv, and espnet-vtest.npz with logits; their rows are left out without it.
+Every scenario is defined in scenarios.py, its random numbers drawn from seed 0. All go through holdsteady.stabilize, of
+a callable that hands out what the network gave.
+
+Cells with a bar that is missed end with ✗. PSNR is the mean over the frames, 100 dB at most; flicker is the flicker
+error ×100; gain and ratio are against frame by frame. Takes about ten minutes for one adapter on two idle cores.
+"""
+
+import argparse
+import json
+import os
+import platform
+import statistics
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import cv2
+import scenarios
+import torch
+from measuring import BASE, ClassScore, Figures, MomentScore, PictureScore, Runner, Score, measure
+from scenarios import Clip, Scenario
+
+from holdsteady.adapters.config import KINDS, LEARNED_KINDS
+from holdsteady.allocator import keep_freed_memory
+from holdsteady.errors import HoldsteadyError
+from holdsteady.flow.dis import DISFlow
+from holdsteady.host.resolve import resolve_ready
+from holdsteady.report.table import markdown
+
+FORMATS = {
+    "psnr": "{:.2f} dB",
+    "flicker": "{:.2f}",
+    "gain": "{:+.2f} dB",
+    "ratio": "{:.2f}×",
+    "geometric": "{:.2f}× geometric",
+    "laplacian": "{:.3f}",
+    "flips": "{:.2f} %",
+    "agreement": "{:.1f} % agree",
+    "ms": "{:.1f} ms",
+}
+ALL = ("psnr", "flicker", "gain", "ratio")
+
+
+@dataclass(frozen=True)
+class Limit:
+    """A bar: of a figure, for adapters without weights and for trained ones; None for none."""
+
+    figure: str
+    untrained: float | None
+    trained: float | None
+    at_least: bool = True
+
+    def of(self, adapter: str) -> float | None:
+        kind = adapter.partition(":")[0]
+        return self.untrained if kind in KINDS and kind not in LEARNED_KINDS else self.trained
+
+    def holds(self, adapter: str, figures: Figures) -> bool:
+        limit, value = self.of(adapter), figures.get(self.figure)
+        # Rounded as the table shows it.
+        return limit is None or value is None or (value >= limit - 5e-4 if self.at_least else value <= limit + 5e-4)
+
+    def text(self, limit: float | None) -> str:
+        if limit is None:
+            return "–"
+        return f"{self.figure.replace('psnr', 'PSNR')} {'≥' if self.at_least else '≤'} {limit:g}"
+
+
+def at_most(figure: str, untrained: float | None, trained: float | None) -> Limit:
+    return Limit(figure, untrained, trained, at_least=False)
+
+
+@dataclass
+class Line:
+    """A row of the table: the means over its scenarios.
+
+    Attributes:
+        name, group: what it is, and which ``--only`` takes it.
+        scenarios: what is run; their means are the row.
+        shown: the figures of a cell.
+        limits: its bars.
+        score: how outputs are measured.
+        reduce: mean or min over the scenarios.
+        figures: of the base and of each adapter, once measured.
+        notes: what could not be measured, and why.
+    """
+
+    name: str
+    group: str
+    scenarios: list[Scenario]
+    shown: tuple[str, ...]
+    limits: tuple[Limit, ...] = ()
+    score: Callable[[], Score] = PictureScore
+    reduce: Callable[[Sequence[float]], float] = statistics.fmean
+    figures: dict[str, Figures] = field(default_factory=dict)
+    each: dict[str, dict[str, Figures]] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+
+
+NO_LOSS = Limit("gain", -0.05, -0.05)
+
+
+def lines(footage: Path, replays: Path | None) -> list[Line]:
+    """Every row that is measured on scenarios."""
+    found = [] if replays is None else recorded_lines(replays)
+    pictures = {
+        "carphone": Clip(footage / "carphone_pristine.mp4", 0, 60),
+        "bikes": Clip(footage / "bikes.mp4", 31),
+        "bigbuckbunny": Clip(footage / "bigbuckbunny.mp4", 0, 24),
+    }
+    undamaged = (Limit("psnr", 46, 45), Limit("laplacian", 0.93, 0.93))
+    found += [
+        Line(one.name, "clean", [one], ("psnr", "laplacian"), undamaged)
+        for one in (scenarios.clean(f"clean, {name}", clip) for name, clip in pictures.items())
+    ]
+    # Bars: 0.2 dB above motion fixed, and as good as the trained motion adapter, both of 25 November 2026.
+    denoising = {"carphone": ("carphone_pristine.mp4", 29.83, 30.00), "cup": ("cup.mp4", 37.64, 37.70)}
+    for number, (name, (file, *bars)) in enumerate(denoising.items()):
+        one = scenarios.denoised(f"denoising, {name}", Clip(footage / file, 0, 100), number)
+        found.append(Line(one.name, "denoising", [one], ALL, (Limit("psnr", *bars), NO_LOSS)))
+    cuts, switches = scenarios.unannounced(footage)
+    for what, several in (("cut", cuts), ("light switch 0.3 → 1", switches)):
+        limit = Limit("psnr", 33, 33)
+        name = f"first frame after a {what}, worst of {len(several)}"
+        found.append(Line(name, "cuts", several, ("psnr",), (limit,), MomentScore, min))
+    wide, fades = scenarios.flickering(footage)
+    steadier = (at_most("ratio", 0.35, 0.35), Limit("gain", 3, 3))
+    for kind, several in wide.items():
+        found.append(Line(f"{kind} flicker, input known", "wide", several, ALL, steadier))
+        found.append(Line(f"{kind} flicker, blind", "wide", [s.blind() for s in several], ALL, (NO_LOSS,)))
+    for what, several in fades.items():
+        # Without noise the base is exact.
+        shown, limits = (("psnr",), ()) if what == "fade" else (ALL, (Limit("gain", -0.1, -0.1),))
+        found.append(Line(f"true {what}, input known", "fade", several, shown, limits))
+        found.append(Line(f"true {what}, blind", "fade", [s.blind() for s in several], shown, limits))
+    hand_held = scenarios.noisy("fast hand-held, box", Clip(footage / "box.mp4", 60, stride=3), 0.03)
+    found.append(Line(hand_held.name, "fast", [hand_held], ALL, (NO_LOSS,)))
+    return found
+
+
+def recorded_lines(replays: Path) -> list[Line]:
+    """The rows of the recorded networks."""
+    recordings = scenarios.recordings(replays)
+    bars = {"sci-cup": (Limit("psnr", 34.8, 36.0), at_most("flicker", 2.10, 2.00))}
+    found = [Line(one.name, "replays", [one], ALL, (*bars.get(one.name, ()), NO_LOSS)) for one in recordings]
+    mean = (Limit("gain", 1.7, 2.0), at_most("ratio", 0.70, 0.66))
+    found.append(Line("mean of the replays", "replays", recordings, (*ALL, "geometric"), mean))
+    mask = scenarios.replay(replays, "selfie-carphone")
+    logits = scenarios.recorded_logits(replays, "espnet-vtest")
+    for one, most in ((mask, 0.7), (scenarios.one_channel(mask), 0.7), (logits, 0.5)):
+        shown = ("flips", "ratio", "agreement")
+        found.append(Line(one.name, "classes", [one], shown, (at_most("ratio", most, most),), ClassScore))
+    return found
+
+
+def fill(
+    line: Line, adapters: Sequence[str], frames: int | None, known: dict[tuple[str, Callable[[], Score]], Any]
+) -> None:
+    """Measure a row; scenarios that another row has measured are not run again."""
+    for scenario in line.scenarios:
+        key = (scenario.name, line.score)
+        try:
+            if key not in known:
+                known[key] = measure(scenario, adapters, line.score, frames)
+        except OSError as error:
+            line.notes.append(f"{line.name} is not measured: {error}")
+            return
+        line.each[scenario.name], refused = known[key]
+        line.notes += [f"{adapter} refuses {scenario.name}: {why}" for adapter, why in refused.items()]
+    for name in (BASE, *adapters):
+        every = [figures[name] for figures in line.each.values() if name in figures]
+        if len(every) < len(line.scenarios):
+            continue
+        line.figures[name] = {key: line.reduce([one[key] for one in every]) for key in every[0]}
+        if "ratio" in every[0] and all(one["ratio"] > 0 for one in every):
+            line.figures[name]["geometric"] = statistics.geometric_mean([one["ratio"] for one in every])
+
+
+def worst(rows: Sequence[Line], adapters: Sequence[str]) -> Line:
+    """The row of the least gain in PSNR over all scenarios that were measured."""
+    line = Line("worst case, PSNR against frame by frame", "worst", [], ("gain",), (NO_LOSS,))
+    for adapter in adapters:
+        gains = {
+            name: figures[adapter]["gain"]
+            for row in rows
+            for name, figures in row.each.items()
+            if "gain" in figures.get(adapter, {})
+        }
+        if gains:
+            name = min(gains, key=lambda one: gains[one])
+            line.figures[adapter] = {"gain": gains[name]}
+            line.notes.append(f"the worst case of {adapter} is {name}, {gains[name]:+.2f} dB")
+    return line
+
+
+def time_steps(scenario: Scenario, adapters: Sequence[str], threads: int) -> Line:
+    """Time of a step over DIS flow alone, at 240 lines and between the same images; taken in turns, medians."""
+    line = Line(f"time of a step over DIS flow alone, {threads} threads", "time", [], ("ms", "ratio"))
+    line.limits = (at_most("ratio", 3, 5),)
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    cv2.setNumThreads(threads)
+    taken: dict[str, list[float]] = {name: [] for name in (BASE, *adapters)}
+    search, runners, last = DISFlow(), {adapter: Runner(adapter) for adapter in adapters}, None
+    try:
+        for moment in scenario.play():
+            if last is not None:
+                taken[BASE].append(seconds(partial(search, moment.output, last)))
+            last = moment.output
+            for adapter, runner in runners.items():
+                taken[adapter].append(seconds(partial(runner.step, moment)))
+    except OSError as error:
+        line.notes.append(f"{line.name} is not measured: {error}")
+        return line
+    finally:
+        torch.set_num_threads(before)
+        cv2.setNumThreads(-1)
+    # The first ones warm caches up.
+    medians = {name: statistics.median(times[2:]) for name, times in taken.items()}
+    line.figures = {name: {"ms": 1000 * time} for name, time in medians.items()}
+    for adapter in adapters:
+        line.figures[adapter]["ratio"] = medians[adapter] / medians[BASE]
+    line.notes.append("in the row of times, DIS flow is in the column of frame by frame")
+    return line
+
+
+def seconds(work: Callable[[], object]) -> float:
+    begun = time.perf_counter()
+    work()
+    return time.perf_counter() - begun
+
+
+def cell(line: Line, name: str) -> str:
+    """What the table says of one adapter in a row."""
+    figures = line.figures.get(name)
+    if figures is None:
+        return "–"
+    shown = [
+        key for key in line.shown if key in figures and (name != BASE or key not in ("gain", "ratio", "geometric"))
+    ]
+    missed = name != BASE and not all(limit.holds(name, figures) for limit in line.limits)
+    return " / ".join(FORMATS[key].format(figures[key]) for key in shown) + (" ✗" if missed else "")
+
+
+def table(rows: Sequence[Line], adapters: Sequence[str]) -> str:
+    """The rows that were measured, in Markdown, and under them what was not."""
+    bars = {"bar, untrained": "untrained", "bar, trained": "trained"}
+    head = ["", BASE, *adapters, *bars]
+    body = []
+    for line in (row for row in rows if row.figures):
+        texts = [", ".join(one.text(getattr(one, whose)) for one in line.limits) or "–" for whose in bars.values()]
+        body.append([line.name, *(cell(line, name) for name in (BASE, *adapters)), *texts])
+    notes = dict.fromkeys(note for row in rows for note in row.notes)
+    return "\n".join([markdown(head, body), "", *(f"* {note}" for note in notes)])
+
+
+def facts(threads: int) -> dict[str, Any]:
+    """What the figures depend on beside the code."""
+    return {
+        "seed": 0,
+        "threads": threads,
+        "machine": f"{os.cpu_count()} CPUs ({platform.machine()})",
+        "torch": torch.__version__,
+        "opencv": cv2.__version__,
+    }
+
+
+GROUPS = ("replays", "classes", "clean", "denoising", "cuts", "wide", "fade", "fast", "time")
+
+
+def run(
+    footage: Path,
+    replays: Path | None,
+    adapters: Sequence[str],
+    groups: Sequence[str] = GROUPS,
+    *,
+    quick: bool = False,
+    threads: int = 2,
+    tell: Callable[[str], None] = lambda _line: None,
+) -> list[Line]:
+    """All rows of the chosen groups, measured."""
+    rows = [line for line in lines(footage, replays) if line.group in groups]
+    known: dict[tuple[str, Callable[[], Score]], Any] = {}
+    for line in rows:
+        begun = time.perf_counter()
+        fill(line, adapters, 8 if quick else None, known)
+        told = "; ".join(f"{name} {cell(line, name)}" for name in line.figures)
+        tell(f"{line.name}: {told}  [{time.perf_counter() - begun:.0f} s]")
+    if not groups or {*groups} != {"time"}:
+        rows.append(worst(rows, adapters))
+    if "time" in groups:
+        clip = Clip(footage / "box.mp4", 100, 6 if quick else 30)
+        rows.append(time_steps(scenarios.noisy("box, 640×480", clip, 0.03), adapters, threads))
+    return rows
+
+
+def as_json(rows: Sequence[Line], adapters: Sequence[str], about: Mapping[str, Any]) -> str:
+    """Every figure, the bars, and whether each adapter clears them."""
+
+    def one(line: Line) -> dict[str, Any]:
+        return {
+            "name": line.name,
+            "group": line.group,
+            "figures": line.figures,
+            "scenarios": line.each,
+            "cleared": {
+                name: all(limit.holds(name, line.figures[name]) for limit in line.limits)
+                for name in adapters
+                if name in line.figures
+            },
+            "notes": line.notes,
+        }
+
+    return json.dumps({**about, "rows": [one(line) for line in rows]}, indent=1, ensure_ascii=False)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--footage", type=Path, required=True)
+    parser.add_argument("--replays", type=Path)
+    parser.add_argument("--adapter", action="append", help="as `holdsteady run` takes it; may be given several times")
+    parser.add_argument("--only", default=",".join(GROUPS), help=f"of {', '.join(GROUPS)}")
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--quick", action="store_true", help="eight frames of each clip: a smoke test, not a result")
+    parser.add_argument("--json", type=Path, help="write every figure to this file")
+    args = parser.parse_args()
+    groups, adapters = args.only.split(","), args.adapter or ["motion-fixed"]
+    unknown = sorted({*groups} - {*GROUPS})
+    if unknown:
+        parser.error(f"no group {', '.join(unknown)}; available: {', '.join(GROUPS)}")
+    if not args.footage.is_dir() or not (args.replays is None or args.replays.is_dir()):
+        parser.error("--footage and --replays must be folders that exist")
+    try:
+        for adapter in adapters:
+            resolve_ready(adapter)
+    except HoldsteadyError as error:
+        parser.error(str(error))
+    keep_freed_memory()  # as all commands do
+    torch.set_num_threads(args.threads)
+    options = {"quick": args.quick, "threads": args.threads}
+    rows = run(args.footage, args.replays, adapters, groups, tell=lambda text: print(text, flush=True), **options)
+    print("\n" + table(rows, adapters))
+    if args.json is not None:
+        about = {"command": "benchmarks/bars.py", "quick": args.quick, **facts(args.threads)}
+        args.json.write_text(as_json(rows, adapters, about) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
