@@ -106,7 +106,7 @@ class MotionFixed:
         channels = len(z)
         still = torch.cat((self.stable, self.removed[None]))
         moved = warp(still[None], flow[None])[0]
-        in_favour, against = (self.energy((z - memory[:channels]) / span) ** 2 for memory in (moved, still))
+        in_favour, against = (self.energy(z - memory[:channels]) ** 2 for memory in (moved, still))
         share = enlarge(1.1 * in_favour / (1.1 * in_favour + against), z)
         memory = moved + share * (still - moved)
         w, u = memory[:channels], memory[channels]
@@ -127,9 +127,10 @@ class MotionFixed:
 
     @staticmethod
     def energy(r: Tensor) -> Tensor:
-        means = torch.nn.functional.avg_pool2d(r[None], 4, ceil_mode=True, count_include_pad=False)[0]
+        r = torch.nn.functional.avg_pool2d(r[None], 2, ceil_mode=True, count_include_pad=False)[0]
+        means = torch.nn.functional.avg_pool2d(r[None], 2, ceil_mode=True, count_include_pad=False)[0]
         signed = cell_mean((means**2).mean(dim=0, keepdim=True), 1)
-        return signed + 0.25 * cell_mean((r**2).mean(dim=0, keepdim=True), 4)
+        return signed + 0.25 * cell_mean((r**2).mean(dim=0, keepdim=True), 2)
 
     def without_wide_flicker(self, z: Tensor, x: Tensor, flow: Tensor) -> Tensor:
         self.frames += 1

@@ -139,9 +139,9 @@ def test_mismatch_and_its_parts_are_the_formulas() -> None:
     expected = formulas.box_mean(r).square().mean(dim=1, keepdim=True)
     expected = expected + 0.25 * formulas.box_mean(r.square().mean(dim=1, keepdim=True))
     torch.testing.assert_close(method.mismatch(r), expected)
-    energies = [formulas.MotionFixed.energy(value[0]) ** 2 for value in (moved, still)]
+    energies = [formulas.MotionFixed.energy((r - value)[0]) ** 2 for value in (moved, still)]
     share = formulas.enlarge(1.1 * energies[0] / (1.1 * energies[0] + energies[1]), r)
-    torch.testing.assert_close(method.standing_share(still, moved)[0], share)
+    torch.testing.assert_close(method.standing_share(r, still, moved)[0], share)
 
 
 def test_noise_cancels_in_signed_means_and_mismatch_does_not() -> None:
@@ -152,11 +152,11 @@ def test_noise_cancels_in_signed_means_and_mismatch_does_not() -> None:
 
 
 def test_what_fits_as_well_is_taken_from_where_it_stands() -> None:
-    (noise,) = maps(0, 1, (1, 3, 32, 32))
-    assert method.standing_share(noise, noise).mean() == pytest.approx(1.1 / 2.1, abs=1e-6)
-    assert method.standing_share(3 * noise, noise).max() < 0.05
-    assert method.standing_share(noise, 3 * noise).min() > 0.95
-    assert method.standing_share(0 * noise, 0 * noise).isfinite().all()
+    z, noise = maps(0, 2, (1, 3, 32, 32))
+    assert method.standing_share(z, z + noise, z - noise).mean() == pytest.approx(1.1 / 2.1, abs=1e-6)
+    assert method.standing_share(z, z + 3 * noise, z + noise).max() < 0.05
+    assert method.standing_share(z, z + noise, z + 3 * noise).min() > 0.95
+    assert method.standing_share(z, z, z).isfinite().all()
 
 
 def test_the_noise_level_follows_noise_at_once_and_mismatch_slowly() -> None:

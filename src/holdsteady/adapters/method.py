@@ -111,22 +111,21 @@ def mismatch(r: Tensor, box_mean: Callable[[Tensor], Tensor] = box_mean) -> Tens
     return box_mean(r).square().mean(dim=1, keepdim=True) + ROUGH * box_mean(energy)
 
 
-def standing_share(still: Tensor, moved: Tensor) -> Tensor:
+def standing_share(present: Tensor, still: Tensor, moved: Tensor) -> Tensor:
     """(11) How much of the memory is taken from where it is, not along the motion: 1.1 e_m² / (1.1 e_m² + e_s²).
 
-    Args:
-        still, moved: differences of the present to the two memories, in ranges of its values, (B, C, H, W). Their
-            energies e are as (10), in cells of 4×4 pixels.
+    The energies e of the differences of z_t (B, C, H, W) to the two memories are as (10), at half the resolution.
     """
-    side = 4
+    z, moved, still = (F.avg_pool2d(v, 2, ceil_mode=True, count_include_pad=False) for v in (present, moved, still))
+    unit = value_range(z).clamp_min(1e-15)
 
-    def energy(r: Tensor) -> Tensor:
-        signed = F.avg_pool2d(r, side, ceil_mode=True, count_include_pad=False).square().mean(dim=1, keepdim=True)
-        near = F.avg_pool2d(signed, 3, stride=1, padding=1, count_include_pad=False)
-        return (near + ROUGH * cell_mean(r.square().mean(dim=1, keepdim=True), side)).square()
+    def energy(memory: Tensor) -> Tensor:
+        r = (z - memory) / unit
+        signed = F.avg_pool2d(r, 2, ceil_mode=True, count_include_pad=False).square().mean(dim=1, keepdim=True)
+        return (cell_mean(signed, 1) + ROUGH * cell_mean(r.square().mean(dim=1, keepdim=True), 2)).square()
 
     in_favour, against = BIAS * energy(moved), energy(still)
-    return enlarge(in_favour / (in_favour + against + 1e-24), (still.shape[2], still.shape[3]))
+    return enlarge(in_favour / (in_favour + against + 1e-24), (present.shape[2], present.shape[3]))
 
 
 def noise_level(before: Tensor, difference: Tensor, span: Tensor) -> Tensor:
@@ -315,7 +314,7 @@ class MotionFixed(MotionCell):
             z, more = steady_relation(z, frame, flow, more)
         still = torch.cat((memory, kept["removed"].nan_to_num(0.0)), dim=1)
         moved = warp(still, flow)
-        share = standing_share((z - still[:, :-1]) / span, (z - moved[:, :-1]) / span)
+        share = standing_share(z, still[:, :-1], moved[:, :-1])
         memory, removed = torch.lerp(moved, still, share).split((z.shape[1], 1), dim=1)
         r = z - memory
         noise = noise_level(kept["noise"], r, span)

@@ -52,8 +52,8 @@ def relation(z: Tensor, x: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         z: the output (B, C, H, W).
         x: the input, likewise.
     """
-    mean_z, mean_x = cell_mean(z), cell_mean(x)
-    variance, covariance = cell_mean(x * x) - mean_x * mean_x, cell_mean(x * z) - mean_x * mean_z
+    mean_z, mean_x, mean_xx, mean_xz = (cell_mean(value) for value in (z, x, x * x, x * z))
+    variance, covariance = mean_xx - mean_x * mean_x, mean_xz - mean_x * mean_z
     ridge = _RIDGE * value_range(x) ** 2 + 1e-30
     whole = covariance.mean(dim=(2, 3), keepdim=True) / variance.mean(dim=(2, 3), keepdim=True).clamp_min(1e-30)
     slope = (covariance + ridge * whole) / (variance + ridge)
