@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 
+import av
 import cv2
 import numpy as np
 import pytest
@@ -214,6 +215,21 @@ def test_a_mask_on_a_colour(cli: Cli, m: Callable[[str], str], short: str) -> No
     inside = before.astype(float).mean(axis=2) > 127.5
     assert np.array_equal(shown[inside], before[inside])
     assert np.array_equal(np.unique(shown[~inside], axis=0), [[0, 255, 0]])
+
+
+def test_a_mask_as_alpha(cli: Cli, m: Callable[[str], str], short: str) -> None:
+    options = ("--model", m("mask"), "--kind", "mask", "--background", "alpha", "--adapter", "none")
+    assert cli("run", short, "out/", *options).code == 0
+    before = frames_of(short)[0]
+    inside = before.astype(float).mean(axis=2) > 127.5
+    shown = cv2.imread(str(min(Path("out").iterdir())), cv2.IMREAD_UNCHANGED)
+    assert np.array_equal(shown[..., 3] == 255, inside) and np.array_equal(shown[..., 2::-1], before)
+    assert cli("run", short, "out.mov", *options).code == 0
+    with av.open("out.mov") as file:
+        assert any(part.is_alpha for part in file.streams.video[0].format.components)
+    assert cli("run", short, "both/", *options, "--side-by-side").code == 0
+    both = cv2.imread(str(min(Path("both").iterdir())), cv2.IMREAD_UNCHANGED)
+    assert (both[:, :176, 3] == 255).all() and np.array_equal(both[:, 176:, 3] == 255, inside)
 
 
 def test_an_adapter_brings_its_card(cli: Cli, m: Callable[[str], str], short: str) -> None:

@@ -24,7 +24,7 @@ from holdsteady.errors import VideoError
 from .channel import Channel, ChannelClosedError
 from .codecs import check_codec
 from .cuts import open_cuts
-from .frame import Pixels, VideoFrame, VideoInfo
+from .frame import Pixels, Plane, VideoFrame, VideoInfo
 from .options import RunOptions
 from .orientation import as_stored, straightened, upright
 from .pairing import since_first
@@ -32,7 +32,7 @@ from .reader import Reader, open_video
 from .sink import check_sink, keeps_rotation
 from .stdout import own_stdout
 from .stream import StreamReader
-from .tensors import beside, check_result, resized, to_pixels, to_tensor
+from .tensors import beside, check_result, resized, to_pixels, to_plane, to_tensor
 from .writer import open_writer
 from .writer_base import Writer
 
@@ -73,6 +73,7 @@ class _Decoded:
 class _Result:
     frame: VideoFrame  # upright
     pixels: Pixels  # of the result
+    alpha: Plane | None  # of the result; None for the source's, if it has some
 
 
 def run(
@@ -95,8 +96,8 @@ def run(
         source: What to read, see `open_video`.
         sink: What to write, see `open_writer`. Its size is that of the first result.
         step: The model: takes an upright frame (1, 3, H, W) in [0, 1] on the options' device in their dtype, returns
-            (1, 3, h, w) or (1, 1, h, w) in [0, 1], always of one size. Called in the calling thread under
-            `torch.inference_mode()`.
+            (1, 3, h, w), (1, 1, h, w), or (1, 4, h, w) with alpha, in [0, 1], always of one size. Called in the
+            calling thread under `torch.inference_mode()`.
         options: The part to process, how to write it, and more; None for the defaults.
         on_cut: Called before `step` sees the first frame of a new shot.
         on_frame: Called before each step with the source's facts and the frame's time in seconds since its first one.
@@ -129,10 +130,9 @@ def run(
         info = reader.info
         copy_from = source if isinstance(reader, StreamReader) and Path(source).is_file() else None
 
-        def open_sink(height: int, width: int) -> Writer:
-            return open_writer(
-                sink, _stored(info, sink), options, width=width, height=height, copy_from=copy_from, stdout=stdout
-            )
+        def open_sink(height: int, width: int, has_alpha: bool) -> Writer:
+            stored = dataclasses.replace(_stored(info, sink), has_alpha=has_alpha)
+            return open_writer(sink, stored, options, width=width, height=height, copy_from=copy_from, stdout=stdout)
 
         decoded: Channel[_Decoded] = Channel(_WAITING, stop)
         results: Channel[_Result] = Channel(_WAITING)
@@ -152,9 +152,11 @@ def run(
                     with torch.inference_mode():
                         result = step(to_tensor(item.frame.pixels, options.device, options.dtype))
                         size = check_result(result, size)
-                        pixels, bad = to_pixels(result, deep=item.frame.pixels.dtype == np.uint16)
+                        deep = item.frame.pixels.dtype == np.uint16
+                        pixels, bad = to_pixels(result[:, :3], deep=deep)
+                        alpha = to_plane(result[:, 3:], deep=deep) if result.shape[1] == 4 else None
                     lost += bad
-                    results.put(_Result(item.frame, pixels))
+                    results.put(_Result(item.frame, pixels, alpha))
                     count += 1
                     if progress is not None:
                         progress(count, info.frames)
@@ -224,7 +226,7 @@ class _Ending(Enum):
 class _Encoder:
     """Writes results, in a thread of its own. Set `ending` before the channel is finished."""
 
-    def __init__(self, open_sink: Callable[[int, int], Writer], stored: VideoInfo, side_by_side: bool) -> None:
+    def __init__(self, open_sink: Callable[[int, int, bool], Writer], stored: VideoInfo, side_by_side: bool) -> None:
         self._open_sink, self._stored, self._side_by_side = open_sink, stored, side_by_side
         self._writer: Writer | None = None
         self.ending = _Ending.COMPLETE
@@ -247,15 +249,19 @@ class _Encoder:
         return self._writer.count if self._writer is not None else 0
 
     def _write(self, result: _Result) -> None:
-        source, pixels = result.frame, result.pixels
-        alpha = None if source.alpha is None else resized(source.alpha, *pixels.shape[:2])
+        source, pixels, alpha = result.frame, result.pixels, result.alpha
+        if alpha is None and source.alpha is not None:
+            alpha = resized(source.alpha, *pixels.shape[:2])
         if self._side_by_side:
             pixels = beside(source.pixels, pixels)
-            alpha = None if alpha is None else beside(alpha, alpha)
+            if alpha is not None:
+                opaque = np.full_like(alpha, np.iinfo(alpha.dtype).max)
+                alpha = beside(opaque if source.alpha is None else source.alpha, alpha)
         pixels = as_stored(pixels, self._stored)
         alpha = None if alpha is None else as_stored(alpha, self._stored)
         if self._writer is None:
-            self._writer = self._open_sink(*pixels.shape[:2])
+            has_alpha = self._stored.has_alpha or alpha is not None
+            self._writer = self._open_sink(pixels.shape[0], pixels.shape[1], has_alpha)
         self._writer.write(VideoFrame(pixels, source.pts, source.time_base, alpha, source.name))
 
 

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from holdsteady.errors import ModelError
 
-from .frame import Pixels, VideoFrame, VideoInfo
+from .frame import Pixels, Plane, VideoFrame, VideoInfo
 from .orientation import Picture, upright
 from .reader import Reader
 
@@ -42,15 +42,15 @@ def check_result(result: object, size: tuple[int, int] | None) -> tuple[int, int
         size: Height and width that it must have, or None for any.
 
     Raises:
-        ModelError: It is not a floating (1, 3, h, w) or (1, 1, h, w) tensor, or of another size.
+        ModelError: It is not a floating tensor (1, C, h, w) of 1, 3 or, with alpha, 4 channels, or of another size.
     """
     if not isinstance(result, Tensor):
         raise ModelError(f"the model returned {type(result).__name__}, but has to return a tensor")
     shape = tuple(result.shape)
-    if len(shape) != 4 or shape[0] != 1 or shape[1] not in (1, 3) or not result.is_floating_point():
+    if len(shape) != 4 or shape[0] != 1 or shape[1] not in (1, 3, 4) or not result.is_floating_point():
         raise ModelError(
             f"the model returned {result.dtype} {shape}, but has to return a floating tensor "
-            f"(1, 3, h, w) or (1, 1, h, w)"
+            f"(1, 3, h, w) or (1, 1, h, w), or (1, 4, h, w) with alpha"
         )
     if size is not None and shape[2:] != size:
         raise ModelError(
@@ -74,6 +74,11 @@ def to_pixels(result: Tensor, *, deep: bool) -> tuple[Pixels, int]:
     values = scaled.to(torch.int32 if deep else torch.uint8).permute(1, 2, 0).expand(-1, -1, 3).cpu().numpy()
     pixels = values.astype(np.uint16) if deep else np.ascontiguousarray(values)
     return cast(Pixels, pixels), lost
+
+
+def to_plane(alpha: Tensor, *, deep: bool) -> Plane:
+    """Opacity (1, 1, h, w) in [0, 1] as (h, w), as `to_pixels` does with pictures."""
+    return cast(Plane, np.ascontiguousarray(to_pixels(alpha, deep=deep)[0][..., 0]))
 
 
 def resized(picture: Picture, height: int, width: int) -> Picture:
