@@ -81,7 +81,7 @@ def run(
     if unknown:
         known = [name for name in video.RunOptions.__dataclass_fields__ if name != "device"]
         hint = near(unknown[0], [*known, "device", "weights", "strength", "compile"])
-        raise ConfigError(f"run has no option {', '.join(unknown)}{hint}; there is {', '.join(known)}")
+        raise ConfigError(f"run has no option {', '.join(unknown)}{hint}; available: {', '.join(known)}")
     how = video.RunOptions(device=pick_device(device), **options)
     source, sink = str(source), str(sink)
     # What can be told at once is told before a model is loaded.

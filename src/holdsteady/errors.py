@@ -85,7 +85,7 @@ def extra(name: str, purpose: str) -> Iterator[None]:
 
 
 def in_one_line(error: BaseException) -> str:
-    """What somebody else's program raised: the type, the first line of the text, and the last place of its own."""
+    """An error of someone else's code: the type, the first line of the text, and the last place of its own."""
     text = str(error).strip().partition("\n")[0]
     places = traceback.extract_tb(error.__traceback__)
     libraries = (str(Path(__file__).parent), sysconfig.get_paths()["stdlib"], "<frozen")

@@ -52,22 +52,22 @@ def test_the_preset_has_the_constants_of_the_paper() -> None:
 @pytest.mark.parametrize(
     ("kind", "settings", "message"),
     [
-        ("spatail", {}, r"no kind of adapter is named 'spatail' \(did you mean spatial\?\); there is output-fixed, "),
+        ("spatail", {}, r"unknown kind of adapter 'spatail' \(did you mean spatial\?\); available: output-fixed, "),
         ("motion-fixd", {}, r"did you mean motion-fixed"),
-        ("spatial", {"preset": ""}, r"no preset is named ''; there is paper, light, tiny"),
+        ("spatial", {"preset": ""}, r"unknown preset ''; available: paper, light, tiny"),
         ("spatial", {"preset": 3}, r"kinds and presets are named: kind = 'spatial', preset = 3"),
         (["spatial"], {}, r"kind = \['spatial'\], preset = None"),
-        ("spatial", {"preset": "papr"}, r"no preset is named 'papr' \(did you mean paper\?\)"),
+        ("spatial", {"preset": "papr"}, r"unknown preset 'papr' \(did you mean paper\?\)"),
         (
             "motion",
             {"preset": "tiny"},
             r"kind 'motion' takes no preset \('tiny'\); those that do: controlled, spatial",
         ),
         ("spatial:3", {}, r"'spatial:3': spatial has no main setting; those that have: output-fixed, "),
-        ("output-fixed:much", {}, r"'output-fixed:much': 'much' is no number; it sets beta"),
+        ("output-fixed:much", {}, r"'output-fixed:much': 'much' is not a number; it sets beta"),
         ("output-fixed:0", {}, r"beta = 0.0: .*greater than 0"),
         ("output-fixed", {"beta": 1.5}, r"beta = 1\.5: .*less than or equal to 1"),
-        ("spatial", {"kernl": 3}, r"'kernl' is no setting \(did you mean kernel or shared_kernel\?\)"),
+        ("spatial", {"kernl": 3}, r"'kernl' is not a setting \(did you mean kernel or shared_kernel\?\)"),
         ("spatial", {"align": "none", "flow_from": "input"}, r"flow_from has no effect with align = none"),
         (
             "spatial",
@@ -77,7 +77,7 @@ def test_the_preset_has_the_constants_of_the_paper() -> None:
         ("spatial", {"kernel": 4}, r"kernel = 4: a window has a centre: 4 is even, take 3 or 5"),
         ("spatial", {"beta": 0.5}, r"beta has no effect on kind 'spatial', which takes .*kernel"),
         ("controlled", {"kernel": 3}, r"kernel has no effect on kind 'controlled'"),
-        ("motion", {"flow": "disc"}, r"flow = 'disc': no flow is named 'disc'; there is dis"),
+        ("motion", {"flow": "disc"}, r"flow = 'disc': unknown flow 'disc'; available: dis"),
         ("motion-fixed", {"points": "body"}, r"'motion-fixed' works at the point 'output' alone, not at \['body'\]"),
         ("output-fixed", {"points": "body"}, r"works at the point 'output'.*take simple-fixed"),
         ("spatial", {"layouts": {"body": "cube"}}, r"layout 'cube' of point 'body' is none of map, channels-last, "),
@@ -96,7 +96,7 @@ def test_all_faults_are_listed_at_once() -> None:
     for part in (
         "kernel = 4",
         "head_scale = 2",
-        "'head_widht' is no setting",
+        "'head_widht' is not a setting",
         "beta has no effect",
         "head_input = 'none'",
     ):

@@ -74,7 +74,7 @@ def test_a_missing_folder(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", [CONFIG_NAME, WEIGHTS_NAME])
 def test_a_missing_file(folder: Path, name: str) -> None:
     (folder / name).unlink()
-    rejects(folder, f"is no adapter: it has no {name}")
+    rejects(folder, f"is not an adapter: it lacks {name}")
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]", "3", '{"format": 1}', "\udcff"])

@@ -116,7 +116,7 @@ def test_a_repository_that_is_not_there() -> None:
 
 def test_a_repository_of_something_else(files: dict[str, bytes]) -> None:
     files["model.safetensors"] = b"else"
-    with pytest.raises(AdapterError, match=r"'me/my-adapter' on the hub is no adapter: it has no adapter\.json"):
+    with pytest.raises(AdapterError, match=r"'me/my-adapter' on the hub is not an adapter: it lacks adapter\.json"):
         pull_adapter("me/my-adapter")
 
 

@@ -58,7 +58,7 @@ def write_audio(path: Path) -> str:
 
 
 def test_sources_that_are_no_videos(cli: Cli, model: Model, tmp_path: Path, untouched: Callable[[], None]) -> None:
-    (tmp_path / "text.mp4").write_text("this is no video\n" * 100)
+    (tmp_path / "text.mp4").write_text("this is not a video\n" * 100)
     (tmp_path / "empty.mp4").touch()
     (tmp_path / "folder").mkdir()
     write_audio(tmp_path / "song.m4a")
@@ -181,9 +181,9 @@ def test_adapters_that_can_not_be_had(cli: Cli, model: Model, carphone: str) -> 
         "no/such/folder": "'no/such/folder' is neither a kind, nor an adapter that ships here, nor the folder of one",
         "spatial": "'spatial' has to be trained first: give the folder of a trained adapter",
         "motion": "(output-fixed, output-gaussian, simple-fixed, motion-fixed)",
-        "output-fixed:abc": "'abc' is no number; it sets beta of output-fixed",
+        "output-fixed:abc": "'abc' is not a number; it sets beta of output-fixed",
         "output-fixed:1.5": "beta = 1.5: Input should be less than or equal to 1",
-        "empty": "'empty' is no adapter: it has no adapter.json",
+        "empty": "'empty' is not an adapter: it lacks adapter.json",
         "damaged": "damaged/adapter.json is damaged",
         "bad-weights": "bad-weights/adapter.safetensors does not hold the weights",
     }.items():
@@ -191,7 +191,7 @@ def test_adapters_that_can_not_be_had(cli: Cli, model: Model, carphone: str) -> 
         assert done.code == 1
         assert words in done.error, adapter
     for other, words in {
-        "WideBlur": "'conv' has parameters of other shapes",
+        "WideBlur": "'conv' has parameters of different shapes",
         "Identity": "not for this Identity: 'conv' is missing",
         "invert": "'conv' is missing",
     }.items():
@@ -200,7 +200,7 @@ def test_adapters_that_can_not_be_had(cli: Cli, model: Model, carphone: str) -> 
         assert words in done.error
         assert "Blur" in done.error, "the base that it was made for"
     done = cli("run", carphone, "out.mp4", "--model", model("invert"), "--adapter", "simple-fixed:0.5")
-    assert (done.code, "function is no nn.Module" in done.error) == (1, True)
+    assert (done.code, "function is not an nn.Module" in done.error) == (1, True)
     assert not Path("out.mp4").exists()
     assert cli("run", carphone, "out.mp4", "--model", spec, "--adapter", "good", "--duration", 0.1).code == 0
 

@@ -101,7 +101,7 @@ main()
         timeout=120,
     )
     assert done.returncode == 1
-    assert done.stderr.strip().startswith("error: 'lraspp_mobilenet_v3_large' is no model that ships here")
+    assert done.stderr.strip().startswith("error: 'lraspp_mobilenet_v3_large' is not a model that ships here")
     assert "pip install 'holdsteady[models]'" in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1
     assert list(tmp_path.iterdir()) == []

@@ -269,7 +269,7 @@ def test_formats_give_back_what_was_written(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("read", [read_flo, read_dpt, read_flo5, read_dsp5, read_depth, read_labels])
-@pytest.mark.parametrize("content", [None, b"", b"nonsense that is no file of this kind"])
+@pytest.mark.parametrize("content", [None, b"", b"nonsense that is not a file of this kind"])
 def test_damaged_files_are_named(read, content: bytes | None, tmp_path: Path) -> None:
     path = tmp_path / "damaged.exr"
     if content is not None:

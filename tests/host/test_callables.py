@@ -1,4 +1,4 @@
-"""Models that are no modules: functions and sessions, on tensors or arrays; only input and output are reached."""
+"""Models that are not modules: functions and sessions, on tensors or arrays; only input and output are reached."""
 
 from pathlib import Path
 from typing import Any
@@ -109,7 +109,7 @@ def test_the_input_can_be_stabilized_before_the_model_sees_it() -> None:
 def test_points_inside_are_out_of_reach(tmp_path: Path) -> None:
     session, frame = Session(tmp_path), clip()[0]
     for points in ("auto", "conv"):
-        with pytest.raises(PointError, match=r"Session is no nn.Module: only its 'input' and 'output'.*motion-fixed"):
+        with pytest.raises(PointError, match=r"Session is not an nn.Module: only its 'input'.*motion-fixed"):
             hs.stabilize(session, "simple-fixed", example=frame.numpy(), points=points)
     table = hs.points(session.in_torch, frame)
     assert [info.point.name for info in table] == ["input", "output"]

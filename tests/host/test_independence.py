@@ -216,7 +216,7 @@ def test_an_adapter_of_another_base_names_each_point_that_differs(tmp_path: Path
         hs.stabilize(other, folder)
     text = str(caught.value)
     assert "this adapter was made for torch.nn.modules.container.Sequential, not for this Sequential" in text
-    assert "'0' has parameters of other shapes" in text
+    assert "'0' has parameters of different shapes" in text
     assert "'2' is a ConvTranspose2d, not a Conv2d" in text
     assert "'3' is missing" in text
     assert "'1'" not in text
@@ -247,7 +247,7 @@ def test_an_output_adapter_goes_with_every_model_of_pictures(tmp_path: Path) -> 
             ConfigError,
             r"preset: settings go with the name of a kind",
         ),
-        ("output-fixed", {"bta": 0.5}, ConfigError, r"'bta' is no setting \(did you mean beta"),
+        ("output-fixed", {"bta": 0.5}, ConfigError, r"'bta' is not a setting \(did you mean beta"),
     ],
 )
 def test_what_stabilize_refuses(adapter: Any, options: dict[str, Any], error: type[Exception], message: str) -> None:

@@ -94,7 +94,7 @@ def test_a_detached_state_needs_no_gradient() -> None:
 def test_a_state_of_other_adapters_is_refused() -> None:
     with pytest.raises(StateError, match=r"it holds stabilized, and kind 'output-gaussian' remembers raw"):
         hs.stabilize(lambda frame: frame, "output-gaussian").step(torch.rand(1, 3, 4, 5), state_of(1))
-    with pytest.raises(StateError, match="the state is of other adapters: it has the points 0:output"):
+    with pytest.raises(StateError, match="the state belongs to other adapters, at the points 0:output"):
         hs.stabilize(lambda frame: frame, "simple-fixed", points="input", example=torch.rand(1, 3, 4, 5)).step(
             torch.rand(1, 3, 4, 5), state_of(1)
         )

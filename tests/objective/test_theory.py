@@ -149,7 +149,7 @@ def test_as_trained_the_epsilon_of_rmse_moves_the_minimum_by_little(
 
 @pytest.mark.parametrize("lam", [0.01, 0.1, 0.4, 0.5])
 def test_under_mse_the_truth_is_no_minimiser(lam: float) -> None:
-    """It is no metric: from 0 to 2 is 4, by way of 1 it is 1 + 1. Moving from the truth 0, 1, 0 gains 2λ²/(1 + 3λ)."""
+    """It is not a metric: from 0 to 2 is 4, via 1 it is 1 + 1. Moving from the truth 0, 1, 0 gains 2λ²/(1 + 3λ)."""
     targets, steps = np.array([0.0, 1.0, 0.0]), np.diff(np.eye(3), axis=0)
     best = np.linalg.solve(np.eye(3) + lam * steps.T @ steps, targets)
     truth, least = (((x - targets) ** 2).mean() + lam * (np.diff(x) ** 2).sum() / 3 for x in (targets, best))

@@ -70,7 +70,7 @@ def test_errors_are_one_line_and_name_the_source(tmp_path, bunny):
     empty = tmp_path / "empty.mp4"
     empty.touch()
     text = tmp_path / "text.mp4"
-    text.write_text("this is no video\n" * 20)
+    text.write_text("this is not a video\n" * 20)
     sound = tmp_path / "sound.mka"
     with av.open(bunny) as source, av.open(str(sound), "w") as container:
         stream = container.add_stream_from_template(source.streams.audio[0])

@@ -122,7 +122,7 @@ class AdapterConfig(BaseModel):
     @classmethod
     def _known_flow(cls, flow: str) -> str:
         if flow not in FLOWS:
-            raise ValueError(f"no flow is named '{flow}'; there is {', '.join(FLOWS)}")
+            raise ValueError(f"unknown flow '{flow}'; available: {', '.join(FLOWS)}")
         return flow
 
     @field_validator("layouts")
@@ -204,12 +204,12 @@ def make_config(kind: str, preset: str | None = None, **settings: Any) -> Adapte
         raise ConfigError(f"kinds and presets are named: kind = {kind!r}, preset = {preset!r}")
     name, colon, value = kind.partition(":")
     if name not in KINDS:
-        raise ConfigError(f"no kind of adapter is named '{name}'{near(name, KINDS)}; there is {', '.join(KINDS)}")
+        raise ConfigError(f"unknown kind of adapter '{name}'{near(name, KINDS)}; available: {', '.join(KINDS)}")
     if preset is not None and name not in HEAD_KINDS:
         raise ConfigError(f"kind '{name}' takes no preset ('{preset}'); those that do: {', '.join(HEAD_KINDS)}")
     preset = DEFAULT_PRESET if preset is None else preset
     if preset not in PRESETS:
-        raise ConfigError(f"no preset is named '{preset}'{near(preset, PRESETS)}; there is {', '.join(PRESETS)}")
+        raise ConfigError(f"unknown preset '{preset}'{near(preset, PRESETS)}; available: {', '.join(PRESETS)}")
     if colon:
         if name not in _SHORT:
             raise ConfigError(f"'{kind}': {name} has no main setting; those that have: {', '.join(_SHORT)}")
@@ -218,7 +218,7 @@ def make_config(kind: str, preset: str | None = None, **settings: Any) -> Adapte
         try:
             settings = {_SHORT[name]: float(value), **settings}
         except ValueError:
-            raise ConfigError(f"'{kind}': '{value}' is no number; it sets {_SHORT[name]} of {name}") from None
+            raise ConfigError(f"'{kind}': '{value}' is not a number; it sets {_SHORT[name]} of {name}") from None
     # Presets are of the kinds that have heads; where an adapter sits is a preset's choice too.
     taken = _FIELDS[name] | {"points"} if name in HEAD_KINDS else set()
     base = {k: v for k, v in PRESETS[preset].items() if k in taken}
@@ -248,6 +248,6 @@ def _unused(kind: Any, given: Iterable[str]) -> str:
 def _fault(fault: Any) -> str:
     place = ".".join(str(part) for part in fault["loc"])
     if fault["type"] == "extra_forbidden":
-        return f"'{place}' is no setting{near(place, AdapterConfig.model_fields)}"
+        return f"'{place}' is not a setting{near(place, AdapterConfig.model_fields)}"
     message = fault["msg"].removeprefix("Value error, ")
     return f"{place} = {fault['input']!r}: {message}" if place else message

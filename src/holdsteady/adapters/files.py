@@ -73,7 +73,7 @@ def load_adapter(folder: str | Path) -> Adapter:
         raise AdapterError(f"no adapter folder '{folder}'")
     for name in (CONFIG_NAME, WEIGHTS_NAME):
         if not (folder / name).is_file():
-            raise AdapterError(f"'{folder}' is no adapter: it has no {name}")
+            raise AdapterError(f"'{folder}' is not an adapter: it lacks {name}")
     try:
         content = json.loads((folder / CONFIG_NAME).read_text(encoding="utf-8"))
         if isinstance(content, dict) and content.get("format", _FORMAT) != _FORMAT:

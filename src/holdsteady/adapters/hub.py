@@ -23,7 +23,7 @@ def pull_adapter(repository: str, **options: Any) -> Adapter:
         options: of ``huggingface_hub.snapshot_download``, as ``revision``, ``token``, ``cache_dir``.
 
     Raises:
-        AdapterError: the hub can't be reached, has no such repository, or what it holds is no adapter.
+        AdapterError: the hub can't be reached, has no such repository, or what it holds is not an adapter.
         MissingExtraError: huggingface_hub is not installed.
     """
     with extra("hub", f"there is no folder '{repository}'; looking for it on the hub"):
@@ -35,7 +35,7 @@ def pull_adapter(repository: str, **options: Any) -> Adapter:
             f"no folder '{repository}' here, and the hub did not give an adapter by that name: {_first_line(error)}"
         ) from error
     if not Path(folder, CONFIG_NAME).is_file():
-        raise AdapterError(f"'{repository}' on the hub is no adapter: it has no {CONFIG_NAME}")
+        raise AdapterError(f"'{repository}' on the hub is not an adapter: it lacks {CONFIG_NAME}")
     return load_adapter(folder)
 
 

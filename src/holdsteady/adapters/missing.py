@@ -93,9 +93,9 @@ def where_finite(value: Tensor) -> Tensor:
 
 
 def _finite(value: Tensor) -> Tensor | None:
-    """Where a value is finite; None where all of it is and that is quick to see: on a CPU, by one pass for a sum.
+    """Where a value is finite; None where all of it is and that is cheap to check: on a CPU, by one pass for a sum.
 
-    Finite values whose sum overflows are said to be uncertain, which costs time alone.
+    If the sum of finite values overflows the mask is made anyway, which only costs time.
     """
     if can_look(value) and bool(value.detach().sum(dtype=torch.float32).isfinite()):
         return None
@@ -118,5 +118,5 @@ def _along(streams: Tensor, value: Tensor) -> Tensor:
 
 
 def _like(value: Tensor, z: Tensor) -> Tensor:
-    """A copy that lies in memory as z does: kernels round differently by the order of the axes."""
+    """A copy with the memory layout of z: kernels round differently in another layout."""
     return torch.empty_like(z, requires_grad=False).copy_(value)

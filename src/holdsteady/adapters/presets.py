@@ -15,7 +15,7 @@ _PAPER: dict[str, Any] = {
     "kernel": 3,
 }
 
-# The input is mended and the output held, both along the motion. Windows inside the network gained nothing in
+# The input is inpainted and the output held, both along the motion. Windows inside the network gained nothing in
 # denoising that this does not, at many times the cost.
 _LIGHT: dict[str, Any] = {
     **_PAPER,

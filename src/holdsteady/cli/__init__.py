@@ -81,7 +81,7 @@ def _without_debug(arguments: list[str]) -> tuple[list[str], bool]:
 
 
 def _in_words(error: Exception) -> str:
-    """An error in a line: what the user has to know, or where a fault of the program or of a model lies."""
+    """An error in one line: what the user has to know, or where a bug of the program or of a model is."""
     if isinstance(error, HoldsteadyError):
         return " ".join(str(error).split())
     if isinstance(error, OSError) and error.strerror:

@@ -54,7 +54,7 @@ def corrupt(
     """Corrupt a video: noise, drops, distortion, compression, blur, light or weather.
 
     A corruption is at its default strength, or at a severity from 1 to 5 behind a colon, or has its settings named
-    there; + puts several one after the other. It goes on through cuts.
+    there; + puts several one after the other. It continues through cuts.
 
     Most video files keep colour at half the resolution, which smooths the colour of noise; PNGs in a folder keep it
     as it is.

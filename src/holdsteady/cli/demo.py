@@ -27,7 +27,7 @@ _FILE_NAMES = str.maketrans({" ": "-", ":": "-", "(": None, ")": None})
 
 def demo(
     out: Annotated[Path, typer.Option(help="Folder for the results.")] = Path("demo"),
-    sigma: Annotated[float, typer.Option(min=0, max=255, help="Standard deviation of the noise, of 255.")] = 50.0,
+    sigma: Annotated[float, typer.Option(min=0, max=255, help="Standard deviation of the noise, out of 255.")] = 50.0,
     frames: Annotated[int, typer.Option(min=2, help="How many frames of the clip.")] = 120,
     seed: Annotated[int, typer.Option(help="Seed of the noise.")] = 0,
     device: options.Device = "auto",

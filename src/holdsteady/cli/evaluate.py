@@ -33,7 +33,7 @@ def evaluate(
         str | None, typer.Option(help="frames: the clean frames; self: the model's output on them.", show_default=False)
     ] = None,
     frames: Annotated[int | None, typer.Option(min=2, help="Frames of each clip; default: all.")] = None,
-    bounce: Annotated[bool, typer.Option("--bounce", help="Play clips forth and back up to --frames.")] = False,
+    bounce: Annotated[bool, typer.Option("--bounce", help="Play clips back and forth up to --frames.")] = False,
     baselines: Annotated[bool, typer.Option(help="Measure the smoothings too, with all their settings.")] = True,
     out: Annotated[Path, typer.Option(help="Folder for the results.")] = Path("evaluation"),
     seed: Annotated[int, typer.Option(help="Seed of the corruptions.")] = 0,

@@ -39,7 +39,7 @@ def fix(
 ) -> None:
     """Steady a video that was processed frame by frame elsewhere. No model is needed.
 
-    Give --original when the processed video is no natural picture (depth, masks, line drawings): the motion is then
+    Give --original when the processed video is not a natural picture (depth, masks, line drawings): the motion is then
     taken from the original.
 
     Examples:

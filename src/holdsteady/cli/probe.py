@@ -20,9 +20,9 @@ def probe(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print all of it as JSON.")] = False,
 ) -> None:
-    """Tell what a video is, and what becomes of each stream of it in a result.
+    """Show what a video is, and what becomes of each of its streams in a result.
 
-    Nothing is written: OUT need not exist and only tells the kind of the result.
+    Nothing is written: OUT need not exist; it only gives the kind of the result.
 
     Examples:
 
@@ -115,5 +115,5 @@ def _streams(found: Probe) -> list[tuple[str, str]]:
 
 
 def _printable(text: str) -> str:
-    """Text that any terminal takes, for names of bytes that are no UTF-8."""
+    """Text that any terminal takes, for names of bytes that are not UTF-8."""
     return text.encode("utf-8", "backslashreplace").decode("utf-8")

@@ -13,7 +13,7 @@ class Stop:
     """Whether a command was told to end.
 
     Attributes:
-        event: Set when a command that ends in its own time shall do so.
+        event: Set when a command that ends in its own time must do so.
         signal: Number of the first signal that came, or None.
         told: Whether the user was told what became of the work.
     """
@@ -54,7 +54,7 @@ class Stop:
 def stop_signals() -> Iterator[Stop]:
     """SIGINT, SIGTERM and SIGHUP end the command inside as Ctrl-C does; gives what tells whether one came.
 
-    Shells start commands with `&` so that they ignore SIGINT; whoever sends it all the same means it. SIGHUP stays
+    Shells start commands with `&` so that they ignore SIGINT; a process that sends it anyway means it. SIGHUP stays
     ignored where `nohup` wants it.
     """
     stop = Stop()

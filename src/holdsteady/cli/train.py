@@ -34,7 +34,7 @@ def train(
     *,
     given: ModelOptions,
 ) -> None:
-    """Train an adapter. A training that was stopped resumes when the same command is given again.
+    """Train an adapter. Run the same command again to resume an interrupted training run.
 
     Without a recipe: self-distillation on the videos, under a mixture of noise, compression and flicker. The folder
     then holds the adapter, its recipe, the list of data, metrics, log.csv, TensorBoard's log and example frames.

@@ -21,7 +21,7 @@ def drifting_field(height: int, width: int, speed: float, generator: torch.Gener
 
     Args:
         height, width: Of a frame, in pixels.
-        speed: Of the largest octave, in frame heights a frame.
+        speed: Of the largest octave, in frame heights per frame.
         generator: On the CPU.
     """
     # Low frequencies need few samples; a step of a 48th of the height is below the finest octave.

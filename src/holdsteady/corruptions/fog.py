@@ -22,7 +22,7 @@ class Fog(Weather):
     severities: ClassVar[Mapping[str, tuple[float, ...]]] = {"density": (0.3, 0.55, 0.9, 1.4, 2.2)}
 
     density: float = Field(0.9, ge=0, le=20, description="mean optical depth τ")
-    speed: float = Field(0.006, ge=0, le=1, description="of the drift, in frame heights a frame")
+    speed: float = Field(0.006, ge=0, le=1, description="of the drift, in frame heights per frame")
 
     def scene(self, height: int, width: int, generator: torch.Generator) -> Scene:
         field = drifting_field(height, width, self.speed, generator)

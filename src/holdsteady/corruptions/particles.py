@@ -39,7 +39,7 @@ def fallen(positions: Points, velocity: Points, aspect: float, generator: torch.
 
     Args:
         positions: (N, 2).
-        velocity: (N, 2) or (2,), frame heights a frame.
+        velocity: (N, 2) or (2,), frame heights per frame.
         aspect: Width over height.
         generator: On the CPU.
     """

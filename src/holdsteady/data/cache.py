@@ -45,7 +45,7 @@ class Index:
 class CachedVideo:
     """Random access to the frames of a video, upright, RGB with 8 bits.
 
-    Frames come from the cache if they lie there whole, else from the video itself: the same values, slower.
+    Frames come from the cache if they are complete there, else from the video itself: the same values, slower.
     """
 
     source: str
@@ -110,7 +110,7 @@ class FrameCache:
         """A video file, or a folder or glob of images, decoded if that has not been done before.
 
         Raises:
-            VideoError: it is missing, is no video, or is damaged.
+            VideoError: it is missing, is not a video, or is damaged.
         """
         place = hashlib.sha256(str(Path(source).resolve()).encode()).hexdigest()[:16]
         state = hashlib.sha256(f"{_VERSION} {stamp(source)}".encode()).hexdigest()[:16]

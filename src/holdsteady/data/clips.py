@@ -1,4 +1,4 @@
-"""Random clips from sequences of frames that lie on disk, all kinds of truth cut out alongside."""
+"""Random clips from sequences of frames on disk, with every kind of truth cropped alongside."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ class Recording:
     """One sequence of frames with what is known about them.
 
     Attributes:
-        name: Where it lies, for messages.
+        name: Where it is, for messages.
         size: Height and width of the frames in pixels.
         shots: Ranges of frame numbers without a scene cut in them.
         readers: For each key of a sample a function from frame numbers and a window of rows and columns to

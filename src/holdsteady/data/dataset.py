@@ -1,4 +1,4 @@
-"""The data of a training: several sources, mixed by weight, every item fixed by the seed and its number."""
+"""Training data: several sources, mixed by weight, every item fixed by the seed and its number."""
 
 from collections.abc import Sequence
 

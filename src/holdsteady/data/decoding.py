@@ -28,7 +28,7 @@ def pictures(source: str) -> Iterator[Picture]:
     """All frames of a video file, image folder or glob, in order.
 
     Raises:
-        VideoError: it is missing, is no video, or is damaged.
+        VideoError: it is missing, is not a video, or is damaged.
     """
     detector = CutDetector()
     with open_video(source) as reader:
@@ -40,7 +40,7 @@ def pixels_from(source: str, first: int, times: Sequence[float] | None) -> Itera
     """The frames from number `first` on, found by a seek if the times of all frames are known.
 
     Raises:
-        VideoError: it is missing, is no video, or is damaged.
+        VideoError: it is missing, is not a video, or is damaged.
     """
     # Some files land late after a seek, so then try earlier, and in the end decode from the start.
     starts = [] if times is None else [max(0.0, times[first] - times[0] - margin) for margin in (0.0, 2.0)]
@@ -64,7 +64,7 @@ def pixels_from(source: str, first: int, times: Sequence[float] | None) -> Itera
 
 
 def stamp(source: str) -> str:
-    """Path, size and time of change of a video, or of every file of an image folder or glob.
+    """Path, size and modification time of a video, or of every file of an image folder or glob.
 
     Raises:
         VideoError: there is no such file.

@@ -73,7 +73,7 @@ def read_labels(path: Path) -> Array:
     """The numbers (H, W) uint8 of a grey or palette image, or the colours (H, W, 3) of an RGB one.
 
     Raises:
-        VideoError: the file is missing or is no image.
+        VideoError: the file is missing or is not an image.
     """
     try:
         with Image.open(path) as image:

@@ -42,7 +42,7 @@ def read_image(path: str | Path) -> npt.NDArray[np.uint8]:
     """RGB (H, W, 3) uint8 of an image file; alpha is dropped, EXIF orientation applied.
 
     Raises:
-        VideoError: it is missing or is no image.
+        VideoError: it is missing or is not an image.
     """
     try:
         data = np.frombuffer(Path(path).read_bytes(), np.uint8)
@@ -68,7 +68,7 @@ class Stills:
         """RGB (h, w, 3) uint8.
 
         Raises:
-            VideoError: the file is missing or is no image.
+            VideoError: the file is missing or is not an image.
         """
         if number not in self._kept:
             if len(self._kept) >= _KEPT:

@@ -166,7 +166,7 @@ def read_viper_classes(path: Path) -> Array:
     """Class numbers (H, W) uint8 of a VIPER label image, in colours or in numbers; 255 where there is none.
 
     Raises:
-        VideoError: the file is missing or is no image.
+        VideoError: the file is missing or is not an image.
     """
     values = read_labels(path)
     if values.ndim == 3:

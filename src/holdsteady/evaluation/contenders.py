@@ -91,7 +91,7 @@ def _contender(spec: str, label: str) -> Contender:
 
 
 def _stability_weight(folder: str) -> float:
-    """λ of the recipe that lies beside an adapter; NaN if there is none."""
+    """λ of the recipe next to an adapter; NaN if there is none."""
     try:
         recipe = yaml.safe_load(Path(folder, RECIPE_NAME).read_text(encoding="utf-8"))
         return float(recipe["objective"]["stability"])

@@ -47,13 +47,13 @@ def video_footage(path: str, frames: int | None = None, *, bounce: bool = False)
     Args:
         path: where it lies.
         frames: how many frames; None for all.
-        bounce: play the first shot forth and back until there are so many frames.
+        bounce: play the first shot back and forth until there are so many frames.
 
     Raises:
         ConfigError: bounce without a number of frames.
     """
     if bounce and frames is None:
-        raise ConfigError("bounce plays clips forth and back up to a number of frames; give that number")
+        raise ConfigError("bounce plays clips back and forth up to a number of frames; give that number")
 
     def play() -> Iterator[Moment]:
         return _bounced(path, frames) if bounce and frames is not None else _frames(path, frames)

@@ -155,7 +155,7 @@ class DepthScorer:
 
 
 def _moments_fit(frames: Iterator[tuple[Tensor, Tensor]], *, disparity: bool) -> Affine:
-    """``affine_fit`` of a clip that does not lie in memory, from sums over its frames; (1,) each."""
+    """``affine_fit`` of a clip that is not in memory, from sums over its frames; (1,) each."""
     count, sums = 0.0, torch.zeros(4, dtype=torch.float64)
     for depth, true in frames:
         valid = depth.isfinite() & ~true.isnan()

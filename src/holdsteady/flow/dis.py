@@ -11,7 +11,7 @@ from torch.nn import functional as F
 from holdsteady.errors import extra
 from holdsteady.flow.warp import resize_flow
 
-_MENDED_HEIGHT = 540  # lines at which holes are mended
+_MENDED_HEIGHT = 540  # height at which holes are filled in
 _TOLERANCE = 25  # of 255: three times what Gaussian noise of 50 leaves after the blur
 _SMALLEST_SIDE = 32  # OpenCV's DIS needs a few patches in each direction
 
@@ -49,7 +49,7 @@ class DISFlow:
 
     def __call__(self, present: Tensor, previous: Tensor) -> Tensor:
         height, width = present.shape[-2:]
-        # What is mended is mended before it is made small: holes would spread.
+        # Holes are filled in before the image is shrunk: they would spread.
         small = _size_within((height, width), _MENDED_HEIGHT if self.mend else self.max_height)
         searched = _size_within((height, width), self.max_height)
         # Differentiating a search makes no sense: gradients pass through what is warped, not through the flow.

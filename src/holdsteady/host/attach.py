@@ -69,7 +69,7 @@ def _new_adapter(model: Callable[..., Any], config: AdapterConfig, example: Any,
     inside = [name for name in config.points if name not in ("input", "output")]
     if inside and not can_mirror(model):
         raise PointError(
-            f"{type(model).__name__} is no nn.Module: only its 'input' and 'output' can be reached, not "
+            f"{type(model).__name__} is not an nn.Module: only its 'input' and 'output' can be reached, not "
             f"{', '.join(inside)}; take an output kind: output-fixed, output-gaussian, motion-fixed, motion"
         )
     if example is None:

@@ -61,7 +61,7 @@ class Cost:
 
     Attributes:
         base_macs_per_pixel: of the base alone; 0 for what computes outside of torch.
-        base_parameters: of the base; 0 for what is no nn.Module.
+        base_parameters: of the base; 0 for what is not an nn.Module.
         points: in the order of the adapters and of their points.
         shared: what belongs to no single point: the controller's backbone, the parameters of heads that several
             points use (whose work is counted at each of them), the frame in the state.

@@ -103,7 +103,7 @@ class Engine:
             state = None  # of a model that was disabled all along
         if state is not None and set(state.memories) != self._keys:
             raise StateError(
-                f"the state is of other adapters: it has the points {', '.join(state.memories)}; start with state=None"
+                f"the state belongs to other adapters, at the points {', '.join(state.memories)}; start with state=None"
             )
         if state is not None and state.frame_shape != shape:
             raise StateError(

@@ -66,7 +66,7 @@ def form_of(value: Any) -> Form:
     """How a frame is held.
 
     Raises:
-        LayoutError: it is no frame, or no batch of frames.
+        LayoutError: it is not a frame or a batch of frames.
     """
     shape = tuple(getattr(value, "shape", ()))
     if isinstance(value, np.ndarray):
@@ -100,7 +100,7 @@ def frame_size_of(frame: Any) -> tuple[int, int]:
     """(H, W) of a frame.
 
     Raises:
-        LayoutError: it is no frame.
+        LayoutError: it is not a frame.
     """
     form = form_of(frame)
     if form.kind == "image":
@@ -110,7 +110,7 @@ def frame_size_of(frame: Any) -> tuple[int, int]:
 
 
 def shape_of(frame: Any, form: Form) -> tuple[int, ...]:
-    """The shape of a frame as a batch; of one that is no batch (1, C, H, W)."""
+    """The shape of a frame as a batch; of one that is not a batch (1, C, H, W)."""
     return tuple(frame.shape) if form.is_batch else (1, form.channels, *frame_size_of(frame))
 
 

@@ -20,7 +20,7 @@ Cells = dict[str, list[tuple[int, int]]]
 class FramePass:
     """One frame on its way through a network: what was remembered, and what will be.
 
-    It lets go of the old memory of a point as soon as there is a new one.
+    It frees the old memory of a point as soon as there is a new one.
 
     Args:
         cells_at: the cells of each point.
@@ -44,7 +44,7 @@ class FramePass:
         self.left_out: list[Tensor] = []
 
     def visit(self, name: str, value: Any) -> Any:
-        """What goes on from a point: the stabilized value of every adapter that has a cell there, in turn."""
+        """What leaves a point: the stabilized value of every adapter that has a cell there, in turn."""
         for number, index in self.cells_at.get(name, ()):
             key = f"{number}:{name}"
             if key in self.after:
@@ -126,7 +126,7 @@ class NetworkPool:
         self._free = [self.first]
 
     def take(self) -> HookedNetwork:
-        """A network that nobody else uses, over the base as it is now."""
+        """A network that nothing else uses, over the base as it is now."""
         if torch.compiler.is_compiling():
             return self.first  # one thread compiles at a time, and what is compiled looks at no attribute
         try:

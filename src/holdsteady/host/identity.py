@@ -91,7 +91,7 @@ def check_base(adapter: Adapter, model: Any) -> None:
         elif type(module).__name__ != point.type:
             faults.append(f"'{point.name}' is a {type(module).__name__}, not a {point.type}")
         elif digest(module) != point.parameters:
-            faults.append(f"'{point.name}' has parameters of other shapes")
+            faults.append(f"'{point.name}' has parameters of different shapes")
     if faults:
         raise AdapterError(
             f"this adapter was made for {adapter.base.get('class', 'another base')}, not for this "

@@ -109,7 +109,7 @@ class StabilizedModel(nn.Module):
         Raises:
             StateError: the frame has another shape than the state.
             PointError: a point was not reached, or twice, or gave no image.
-            LayoutError: it is no frame.
+            LayoutError: it is not a frame.
         """
         held = [state]
         output = self._advance(frame, held, args, kwargs)
@@ -118,7 +118,7 @@ class StabilizedModel(nn.Module):
     def forward(self, frame: Any, *args: Any, **kwargs: Any) -> Any:
         """One frame, remembered here. In training mode gradients flow back through all frames since ``reset``.
 
-        Each point's old memory is given up for its new one, where ``step`` has to keep them all until it returns. A
+        Each point's old memory is freed for its new one, where ``step`` has to keep them all until it returns. A
         frame that fails inside the network is forgotten by the points that it did not reach.
         """
         output = self._advance(frame, self._held, args, kwargs)
@@ -165,7 +165,7 @@ class StabilizedModel(nn.Module):
             time_axis: which axis that is, also of the result.
 
         Raises:
-            LayoutError: the outputs are no tensors or arrays; take ``stream``.
+            LayoutError: the outputs are not tensors or arrays; use ``stream``.
         """
         return stream.stacked(self.stream, clip, time_axis)
 

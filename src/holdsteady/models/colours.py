@@ -45,7 +45,7 @@ def class_colours(name: str) -> Tensor:
     A line is ``#rrggbb`` or three numbers up to 255; what follows it, as the name of the class, is passed over.
 
     Raises:
-        ConfigError: there is no such palette or file, or a line is no colour.
+        ConfigError: there is no such palette or file, or a line is not a colour.
     """
     if name == "voc":
         return _voc()
@@ -72,7 +72,7 @@ def colour(text: str) -> Tensor:
         ConfigError: it is none.
     """
     if not re.fullmatch(r"#[0-9a-fA-F]{6}", text):
-        raise ConfigError(f"'{text}' is no colour; write it as #rrggbb")
+        raise ConfigError(f"'{text}' is not a colour; write it as #rrggbb")
     return torch.tensor([int(text[start : start + 2], 16) / 255 for start in (1, 3, 5)])
 
 
@@ -125,4 +125,4 @@ def _of_line(line: str, where: str) -> Tensor:
         values = [int(number) for number in match.groups()]
         if max(values) <= 255:
             return torch.tensor(values) / 255
-    raise ConfigError(f"{where}: '{line}' is no colour; write #rrggbb or three numbers up to 255")
+    raise ConfigError(f"{where}: '{line}' is not a colour; write #rrggbb or three numbers up to 255")

@@ -21,7 +21,7 @@ class ChannelNorm(nn.Module):
         self.eps = eps
 
     def forward(self, x: Tensor) -> Tensor:
-        # One fused kernel where channels lie last in memory; written out in sums and products it took as long as all
+        # One fused kernel in channels-last memory; written out in sums and products it took as long as all
         # the convolutions together.
         last = x.permute(0, 2, 3, 1)
         return F.layer_norm(last, last.shape[-1:], self.weight, self.bias, self.eps).permute(0, 3, 1, 2)

@@ -1,4 +1,4 @@
-"""Moving a model, without harm to what is no ordinary weight."""
+"""Moving a model, without harm to what is not an ordinary weight."""
 
 from typing import TypeVar
 

@@ -84,7 +84,7 @@ class FrameRunner:
         """One frame (1, 3, H, W) in [0, 1] → the picture (1, C, h, w) of the model's stabilized output.
 
         Raises:
-            ModelError: the model failed, or its output is no image.
+            ModelError: the model failed, or its output is not an image.
         """
         shown = frame
         try:

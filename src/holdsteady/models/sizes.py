@@ -104,7 +104,7 @@ def try_model(model: Callable[..., Any], frame: Tensor, card: ModelCard | None =
     Raises:
         ModelError: the model fails on every size, with its own words.
     """
-    # Inference mode is left: parametrized and quantized weights may be made anew on the first run, and stay.
+    # Inference mode is left: parametrized and quantized weights may be recomputed in the first run, and stay.
     with torch.inference_mode(False), torch.no_grad():
         frame = copied(frame)
         if card is not None and (card.size is not None or card.multiple is not None):

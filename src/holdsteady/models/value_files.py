@@ -35,7 +35,7 @@ class ValueWriter:
 
     def __init__(self, folder: Path, format: str = "npy", overwrite: bool = False) -> None:
         if format not in FORMATS:
-            raise ConfigError(f"values can't be written as '{format}'; take {', '.join(FORMATS)}")
+            raise ConfigError(f"values can't be written as '{format}'; use {', '.join(FORMATS)}")
         if format == "exr":
             with extra("data", "writing OpenEXR"):
                 import OpenEXR  # noqa: F401

@@ -1,4 +1,4 @@
-"""Weights from a file into a model: safetensors, and PyTorch's own checkpoints without unpickling what is no tensor."""
+"""Weights from a file into a model: safetensors, and PyTorch's checkpoints, unpickling nothing but tensors."""
 
 import pickle
 import warnings
@@ -78,7 +78,7 @@ def read_checkpoint(path: Path, trust: bool = False) -> Any:
         found = str(error).partition("GLOBAL ")[2].partition(" ")[0]
         raise ModelError(
             f"{path} holds more than tensors{f' ({found})' if found else ''}, and unpickling it could run any program; "
-            "if you trust whoever made it, add --trust"
+            "if you trust its author, add --trust"
         ) from error
     except (SafetensorError, RuntimeError, EOFError, ValueError, AttributeError, ImportError) as error:
         raise ModelError(f"{path} can't be read: {str(error).strip().partition(chr(10))[0]}") from error

@@ -45,7 +45,7 @@ def minimise_tv(targets: Values, lam: float, first: float | None = None) -> tupl
         ỹ (T,) and its loss.
 
     Raises:
-        LayoutError: the targets are no sequence of single values.
+        LayoutError: the targets are not a sequence of single values.
     """
     if targets.ndim != 1 or not len(targets):
         raise LayoutError(f"expected targets (T,) with T ≥ 1, got {targets.shape}")

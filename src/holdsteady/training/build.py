@@ -32,7 +32,7 @@ def make_unroll(recipe: Recipe, model: Any, example: torch.Tensor) -> Unroll:
     for name, side in (("data", recipe.data.crop), ("validation", recipe.validation.crop)):
         if side % stride:
             near = stride * max(1, round(side / stride))
-            raise ConfigError(f"{name}.crop = {side}: {recipe.model} takes sides divisible by {stride}; take {near}")
+            raise ConfigError(f"{name}.crop = {side}: {recipe.model} takes sides divisible by {stride}; use {near}")
     asked = recipe.objective
     features = tuple(asked.features.items())
     objective = Objective(asked.target, asked.distance, asked.stability, asked.motion_compensated, features)

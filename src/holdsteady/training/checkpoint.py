@@ -1,4 +1,4 @@
-"""What a training needs to resume after it was stopped, however it was stopped."""
+"""What training needs to resume after it was stopped, however it was stopped."""
 
 from pathlib import Path
 from typing import Any

@@ -1,4 +1,4 @@
-"""Batches of a training: clean clips and what the corruption made of them, fixed by the seed and their number."""
+"""Training batches: clean clips and what the corruption made of them, fixed by the seed and their number."""
 
 import signal
 from collections.abc import Iterator, Sequence
@@ -86,7 +86,7 @@ def batches(
     ranks: int = 1,
     workers: int = 0,
 ) -> DataLoader[Any]:
-    """A loader of one batch a step, from step ``first`` to ``steps``, the same whoever loads it and from where."""
+    """A loader of one batch per step, from ``first`` to ``steps``; batches don't depend on where it starts."""
     return DataLoader(
         clips,
         batch_sampler=_Batches(first, steps, batch, rank, ranks),

@@ -1,4 +1,4 @@
-"""A recipe for whoever has a model and videos, and no recipe."""
+"""A recipe from a model and videos alone."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The folder that a training writes."""
+"""The folder of a training run."""
 
 import json
 import math
@@ -16,14 +16,14 @@ _FILES = (*_RESULTS, CHECKPOINT_NAME, RECIPE_NAME, DATA_NAME, "log.csv", "exampl
 
 
 def prepare(out: Path, recipe: Recipe, data: dict[str, Any], *, begin: bool, overwrite: bool) -> None:
-    """Make the folder of a training, with its recipe and list of data in it.
+    """Make the folder of a training run, with its recipe and list of data in it.
 
     Args:
         out: the folder.
         recipe: what is trained.
         data: what is read for it.
         begin: whether the training starts, rather than resumes.
-        overwrite: whether a training that is in the folder may be replaced.
+        overwrite: whether an earlier run in the folder may be replaced.
 
     Raises:
         ConfigError: the folder holds a finished training, or files that are not of a training and would be
@@ -32,7 +32,7 @@ def prepare(out: Path, recipe: Recipe, data: dict[str, Any], *, begin: bool, ove
     is_training = (out / DATA_NAME).is_file() and (out / RECIPE_NAME).is_file()
     theirs = [name for name in _FILES if (out / name).exists()]
     if theirs and not is_training:
-        raise ConfigError(f"{out} holds {theirs[0]}, and is not the folder of a training; take another one (--out)")
+        raise ConfigError(f"{out} holds {theirs[0]}, and is not the folder of a training run; use another one (--out)")
     if begin and any((out / name).exists() for name in _RESULTS) and not overwrite:
         raise ConfigError(f"{out} holds a finished training; take another folder (--out), or --overwrite")
     try:

@@ -1,4 +1,4 @@
-"""Where a training writes what happens: ``log.csv``, TensorBoard and example frames. Rank 0 alone has one."""
+"""The log of a training run: ``log.csv``, TensorBoard and example frames. Rank 0 alone has one."""
 
 import csv
 from pathlib import Path

@@ -33,7 +33,7 @@ Progress = Callable[[int, Figures, Figures | None], None]
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a training came to.
+    """Result of a training run.
 
     Attributes:
         folder: where the adapter is.

@@ -1,4 +1,4 @@
-"""A recipe: everything that decides what a training makes, one validated YAML file.
+"""A recipe: everything that determines a training run, in one validated YAML file.
 
 Paths are relative to the folder that the command runs in.
 """
@@ -28,7 +28,7 @@ class SourceRecipe(_Part):
 
     kind: str = Field("videos", description=f"what the paths hold: {', '.join(SOURCE_KINDS)}")
     paths: tuple[str, ...] = Field(description="files, folders or globs; for a public set, its folder")
-    truth: tuple[str, ...] = Field((), description="for pairs: where the true frames lie")
+    truth: tuple[str, ...] = Field((), description="for pairs: the true frames")
     split: str | None = Field(None, description="for a public set: the part to take, if not its training part")
     weight: float = Field(1.0, gt=0, description="how often it is drawn, relative to the others")
     stride: tuple[int, ...] = Field((1,), min_length=1, description="steps between frames to choose from")

@@ -1,4 +1,4 @@
-"""A clip through a stabilized model and into the loss: all that gradients flow through in a training."""
+"""A clip through a stabilized model and into the loss: everything that gradients flow through."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -133,7 +133,7 @@ class Capture:
         names: of the modules; ``output`` is left to the loss itself.
 
     Raises:
-        PointError: a name is no module of the network.
+        PointError: a name is not a module of the network.
     """
 
     def __init__(self, network: Any, names: Sequence[str]) -> None:

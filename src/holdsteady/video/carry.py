@@ -26,7 +26,7 @@ from .plan import Fate, StreamPlan, converted, is_written_anew
 from .span import Span
 from .tracks import Track, open_track
 
-# Seconds by which the packets of one stream can lie behind those of another in a file.
+# Seconds by which the packets of one stream can lag behind those of another in a file.
 _INTERLEAVING = 5
 
 
@@ -193,7 +193,7 @@ def _attach(stream: Stream, output: OutputContainer) -> None:
 
 
 def _cover(stream: Stream, output: OutputContainer, cargo: Cargo) -> Iterator["av.Packet[Stream]"]:
-    """Add a cover picture; gives the packet to write where it is no attachment."""
+    """Add a cover picture; gives the packet to write where it is not an attachment."""
     with open_container(cargo.source or "") as container:
         packet = next(container.demux(container.streams[stream.index]))
     if cargo.suffix == ".mkv":

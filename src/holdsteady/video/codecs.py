@@ -86,7 +86,7 @@ def check_codec(sink: str, codec: str | None, crf: int | None) -> None:
 
     Raises:
         ConfigError: The codec is unknown or no video encoder, crf does not fit it, or either is given for
-            a sink that is no video file.
+            a sink that is not a video file.
     """
     if sink_kind(sink) is SinkKind.FILE:
         _settings(Path(sink).suffix.lower(), codec, crf)

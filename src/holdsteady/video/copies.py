@@ -1,4 +1,4 @@
-"""Streams copied from one container to another, mended where the copy would be refused."""
+"""Streams copied from one container to another, repaired where the copy would be refused."""
 
 import io
 import re
@@ -68,7 +68,7 @@ def muxer_options(suffix: str, tags: Mapping[str, str], *, in_pieces: bool = Fal
     Args:
         suffix: Extension of the file, such as `.mp4`.
         tags: Its tags.
-        in_pieces: Whether it shall be playable as far as it goes while it is written, should that never end.
+        in_pieces: Whether the part written so far must be playable, in case writing never ends.
     """
     if suffix not in QUICKTIME:
         return {}

@@ -41,7 +41,7 @@ class _DamageError(Exception):
 
 
 class Decoder:
-    """The first video stream of a source that is no cover picture.
+    """The first video stream of a source that is not a cover picture.
 
     Everything that ffmpeg decodes is decoded: a damaged packet is skipped with a warning, and pictures with missing
     references are shown as the decoder concealed them.
@@ -236,7 +236,7 @@ class Decoder:
                 if item.stream_index != self.stream.index:
                     continue
                 packet = cast("av.Packet[VideoStream]", item)
-                if partial is not None:  # damaged, but not the end: the decoder shall conceal it
+                if partial is not None:  # damaged, but not the end: let the decoder conceal it
                     yield partial
                 last = max(last, written)
                 partial = None

@@ -1,4 +1,4 @@
-"""Results in the making: they lie beside their final name, and get it when they are whole."""
+"""Partial results: they are next to their final name, and get it when they are complete."""
 
 import itertools
 import os

@@ -201,7 +201,7 @@ def _decode(
     decoded: Channel[_Decoded],
     is_new_shot: Callable[[int, Pixels], bool],
 ) -> None:
-    """Read frames and turn them upright, until the source ends or nobody wants more."""
+    """Read frames and turn them upright, until the source ends or the receiver stops."""
     try:
         for number, frame in enumerate(reader):
             frame.pixels = upright(frame.pixels, reader.info)

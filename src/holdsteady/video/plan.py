@@ -107,7 +107,7 @@ def plan_streams(source: str, suffix: str) -> list[StreamPlan]:
 
 
 def main_video(container: InputContainer) -> Stream | None:
-    """The first video stream that is no cover picture."""
+    """The first video stream that is not a cover picture."""
     return next((stream for stream in container.streams.video if not is_cover(stream)), None)
 
 

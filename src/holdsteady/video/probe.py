@@ -180,7 +180,7 @@ def probe(source: str, sink: str | None = None) -> Probe:
 
 @dataclass(frozen=True)
 class _Facts:
-    """What only a look at the container and the first frames tells."""
+    """What only the container and the first frames can tell."""
 
     container: str = "images"
     codec: str = ""

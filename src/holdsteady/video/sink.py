@@ -47,7 +47,7 @@ def check_sink(source: str | None, sink: str, overwrite: bool) -> None:
 
     Args:
         source: Where the frames come from, or None if that can't be hit.
-        sink: Where results shall go.
+        sink: Where results go.
         overwrite: Whether existing results may be replaced.
 
     Raises:

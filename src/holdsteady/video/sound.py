@@ -18,7 +18,7 @@ from .span import Span
 
 # Bits a second for each channel: hard to tell from the source.
 _BIT_RATE = 96_000
-# Times in files are rounded; what lies further from where the sound has come to is a pause.
+# Times in files are rounded; a larger distance from the end of the sound so far is a pause.
 _PAUSE = Fraction(1, 10)
 _SILENCE = 1024  # samples at a time
 

@@ -30,7 +30,7 @@ from .plan import plan_streams, warn_about
 from .span import Span
 from .writer_base import Writer
 
-_HEADER = 1 << 20  # bytes in which lies all that is written anew when a file is closed
+_HEADER = 1 << 20  # bytes that hold everything that is rewritten when a file is closed
 # These only know frames at a constant rate; a finer time base would be refused or padded with empty frames.
 _CONSTANT_RATE = {"mpeg1video", "mpeg2video", "mpeg4", "wrapped_avframe", ".avi"}
 
@@ -162,7 +162,7 @@ class VideoWriter(Writer):
         """The finished pictures, and beside them what comes from the source."""
         whole = pictures.sibling()
         try:
-            if self._plans or self._suffix in QUICKTIME:  # where the pictures lie in pieces
+            if self._plans or self._suffix in QUICKTIME:  # where the images are in pieces
                 tags = kept_tags(self._info.metadata)
                 options = muxer_options(self._suffix, tags)
                 cargo = Cargo(self._copy_from, self._suffix, self.count, self._info.rate, tags, options)

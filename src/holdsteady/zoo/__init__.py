@@ -1,4 +1,4 @@
-"""What ships with the package: small trained models, and the clip of the demo. ``CARDS.md`` tells their origin."""
+"""What ships with the package: small trained models, and the clip of the demo. ``CARDS.md`` gives their origin."""
 
 from collections.abc import Callable
 from pathlib import Path

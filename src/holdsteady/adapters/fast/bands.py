@@ -8,7 +8,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-# Values of the widest map of a band: those that stay in a CPU's cache, and those that are no burden on its memory.
+# Values of the widest map of a band: those that stay in a CPU's cache, and those that don't burden its memory.
 _CACHED, _LARGEST = 2**21, 2**23
 #: A band is this many times as high as what it depends on above and below, and so much at the least where that is a
 #: burden: 5 % more work, and 20 %.

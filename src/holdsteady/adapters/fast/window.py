@@ -17,7 +17,7 @@ Rows = tuple[int, int]  # the first, and the first that no longer belongs
 
 #: Logits of a strip, for each thread: 2 MiB. Half and twice as many take as long, a quarter a third longer.
 _STRIP = 2**19
-#: And at least as many places: torch's quick convolutions are not for less.
+#: And at least as many places: torch's fast convolutions need that many.
 _PLACES = 640
 
 

@@ -62,7 +62,7 @@ def from_onnx(path: Path, inside: bool) -> Callable[..., Any]:
         inside: turn it into a module of PyTorch, whose points can be reached.
 
     Raises:
-        ModelError: there is no such file, it is no frame-wise model, or an operation of it has no counterpart.
+        ModelError: there is no such file, it is not a frame-wise model, or an operation of it has no counterpart.
         MissingExtraError: ONNX Runtime or onnx2torch is not installed.
     """
     if not path.is_file():

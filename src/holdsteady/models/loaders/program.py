@@ -68,11 +68,11 @@ def _names(path: Path) -> list[str]:
 
 def _exported(path: Path, names: list[str], trust: bool) -> nn.Module:
     if not names:
-        raise ModelError(f"{path} is no program of torch.export")
+        raise ModelError(f"{path} is not a program of torch.export")
     if not trust and (found := _pickled(path, names)):
         raise ModelError(
             f"{path} holds more than tensors ({found}), and unpickling it could run any program; "
-            "if you trust whoever made it, add --trust"
+            "if you trust its author, add --trust"
         )
     try:
         return ExportedModel(torch.export.load(path).module())

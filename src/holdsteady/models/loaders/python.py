@@ -21,7 +21,7 @@ def from_python(path: Path, name: str) -> Callable[..., Any]:
         name: a module, something that makes one without arguments, or a function of a frame.
 
     Raises:
-        ModelError: there is no such file or name, it fails, or it is no model.
+        ModelError: there is no such file or name, it fails, or it is not a model.
     """
     if not path.is_file():
         raise ModelError(f"no file '{path}'")
@@ -48,7 +48,7 @@ def from_python(path: Path, name: str) -> Callable[..., Any]:
 
 
 def _import(path: Path) -> ModuleType:
-    """The file as a module, with what lies beside it importable, as ``python file.py`` has it."""
+    """The file as a module, with its neighbours importable, as under ``python file.py``."""
     name = str(path.resolve()) if path.stem in sys.modules else path.stem
     spec = importlib.util.spec_from_file_location(name, path)
     assert spec is not None and spec.loader is not None

@@ -10,7 +10,7 @@ from holdsteady.models.weights import load_weights
 
 
 def from_smp(name: str, weights: Path | None, classes: int | None, trust: bool) -> Model:
-    """A segmentation network, behind the mean and deviation of ImageNet.
+    """A segmentation network, behind the mean and standard deviation of ImageNet.
 
     Args:
         name: ``ARCHITECTURE:ENCODER``, as in ``unet:resnet18``, for which ``weights`` have to be given; or the folder

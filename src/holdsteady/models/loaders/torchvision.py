@@ -25,7 +25,7 @@ def from_torchvision(name: str, shipped: Sequence[str], pretrained: bool) -> Mod
         from torchvision import models
     except ImportError as error:
         raise MissingExtraError(
-            f"'{name}' is no model that ships here ({', '.join(shipped)}); for torchvision's: "
+            f"'{name}' is not a model that ships here ({', '.join(shipped)}); for torchvision's: "
             "pip install 'holdsteady[models]'"
         ) from error
     known = models.list_models()
