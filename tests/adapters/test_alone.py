@@ -29,6 +29,7 @@ for name, kind, settings in [
     ("tiny", "spatial", {"preset": "tiny", **learned}),
     ("motion-fixed", "motion-fixed", {}),
     ("motion", "motion", learned),
+    ("universal", "universal", {}),
 ]:
     torch.manual_seed(1)
     steady, state = hs.stabilize(base, kind, example=frames[0], **settings), None
@@ -55,7 +56,7 @@ def test_every_kind_runs_with_the_tuned_formulas_deleted(tmp_path: Path) -> None
     tuned = run(package.parent, tmp_path / "tuned.pt")
     assert not plain.pop("has fast")
     assert tuned.pop("has fast")
-    assert len(plain) == 10
+    assert len(plain) == 11
     for name, output in plain.items():
         torch.testing.assert_close(output, tuned[name], rtol=1e-4, atol=1e-5)
 

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 import holdsteady as hs
 from holdsteady.errors import PointError
 
-OUTPUT_KINDS = ["output-fixed:0.5", "output-gaussian:1", "motion-fixed", "motion"]
+OUTPUT_KINDS = ["output-fixed:0.5", "output-gaussian:1", "motion-fixed", "motion", "universal"]
 
 
 class Session:
@@ -51,7 +51,7 @@ def clip() -> list[Tensor]:
 
 def attach(model: Any, kind: str, example: Any) -> hs.StabilizedModel:
     torch.manual_seed(0)
-    return hs.stabilize(model, kind, example=example if kind == "motion" else None)
+    return hs.stabilize(model, kind, example=example if kind in ("motion", "universal") else None)
 
 
 @pytest.mark.parametrize("kind", OUTPUT_KINDS)

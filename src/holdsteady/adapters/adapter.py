@@ -24,6 +24,7 @@ from holdsteady.adapters.method import (
     MotionFixed,
 )
 from holdsteady.adapters.missing import begin, count_non_finite, remembers, step
+from holdsteady.adapters.universal import Universal
 from holdsteady.errors import AdapterError, StateError
 from holdsteady.flow.dis import FLOWS
 
@@ -103,6 +104,8 @@ class Adapter(nn.Module):
             return MotionFixed(channels, self.frame_channels, config)
         if config.kind == "motion":
             return Motion(channels, self.frame_channels, config)
+        if config.kind == "universal":
+            return Universal(self.frame_channels, config)
         has_space = point.layout is None or point.layout.kind != "vector"
         is_picture = point.name == "output" and channels == self.frame_channels
         return HeadFusion(channels, has_space, is_picture, config)

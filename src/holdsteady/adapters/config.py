@@ -19,11 +19,12 @@ Kind = Literal[
     "spatial",
     "motion-fixed",
     "motion",
+    "universal",
 ]
 KINDS: tuple[str, ...] = get_args(Kind)
-OUTPUT_KINDS = ("output-fixed", "output-gaussian", "motion-fixed", "motion")
+OUTPUT_KINDS = ("output-fixed", "output-gaussian", "motion-fixed", "motion", "universal")
 HEAD_KINDS = ("controlled", "spatial")
-LEARNED_KINDS = ("simple-learned", "controlled", "spatial", "motion")
+LEARNED_KINDS = ("simple-learned", "controlled", "spatial", "motion", "universal")
 
 _ANY = {"kind", "points", "layouts", "grid"}
 _FLOW = {"flow", "flow_from"}
@@ -49,6 +50,7 @@ _FIELDS: dict[str, set[str]] = {
     "spatial": _HEADS | {"kernel", "initial_centre"},
     "motion-fixed": _FLOW | {"memory_weight", "tolerance", "deflicker"},
     "motion": _FLOW | {"kernel", "motion_width", "initial_logit", "initial_centre"},
+    "universal": _FLOW | {"kernel", "universal_width"},
 }
 
 
@@ -110,6 +112,7 @@ class AdapterConfig(BaseModel):
     tolerance: float = Field(1.5, gt=0, description="c, tolerated mismatch, in standard deviations of the noise")
     deflicker: bool = Field(True, description="take wide flicker out of outputs like the frame, by evidence")
     motion_width: int = Field(24, ge=1, description="channels of the head of motion")
+    universal_width: int = Field(32, ge=1, description="channels of the head of universal")
 
     @field_validator("kernel")
     @classmethod
@@ -150,7 +153,7 @@ class AdapterConfig(BaseModel):
         unused = _unused(self.kind, self.model_fields_set)
         if unused:
             raise ValueError(unused)
-        if self.kind in ("motion-fixed", "motion") and self.points != ("output",):
+        if self.kind in ("motion-fixed", "motion", "universal") and self.points != ("output",):
             raise ValueError(f"kind '{self.kind}' works at the point 'output' alone, not at {list(self.points)}")
         idle = sorted(self._idle & self.model_fields_set)
         if idle:

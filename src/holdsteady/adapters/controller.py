@@ -169,6 +169,20 @@ class MotionHead(nn.Module):
         return out
 
 
+class RelativeHead(nn.Module):
+    """Logits (B, K, H, W) of *universal* from maps without unit (B, F, H, W), in four thin layers."""
+
+    def __init__(self, inputs: int, width: int, initial_logits: tuple[float, ...]) -> None:
+        super().__init__()
+        mix = nn.Sequential(_initialise(nn.Conv2d(inputs, width, 1), "leaky_relu"), nn.LeakyReLU(_SLOPE, inplace=True))
+        self.layers = nn.Sequential(mix, _separable(width, width), _separable(width, width), _depthwise(width))
+        self.logits = _initialise(nn.Conv2d(width, len(initial_logits), 1), "linear", initial_logits)
+
+    def forward(self, seen: Tensor) -> Tensor:
+        out: Tensor = self.logits(self.layers(seen))
+        return out
+
+
 def make_head(channels: int, has_space: bool, config: AdapterConfig) -> Head | VectorHead:
     """The head of a point of the *controlled* and *spatial* kinds; arguments as of ``method.HeadFusion``."""
     seen = {"features": 3, "pair": 4 if has_space else 3, "backbone": 0}[config.head_input]

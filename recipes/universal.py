@@ -1,0 +1,246 @@
+"""Train the adapter that ships as universal: one for every model.
+
+    python recipes/get_footage.py
+    python recipes/universal.py --out runs/universal        (about an hour on one CPU core)
+
+Examples are made from clean footage by `holdsteady.training.synthesis` and kept in a folder: making them takes longer
+than learning from them. The adapter as it is runs over them, and what it meets is recorded: the candidates, what the
+head sees of them, and the truth. It learns from windows of the last recordings, so that thousands of small steps cost
+little; gradients stay within a frame.
+"""
+
+import argparse
+import json
+import math
+import time
+from collections import deque
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+from torch.nn.utils import clip_grad_norm_
+
+from holdsteady import zoo
+from holdsteady.adapters.adapter import Adapter, Point
+from holdsteady.adapters.cell import Context, Moment
+from holdsteady.adapters.config import make_config
+from holdsteady.adapters.controller import shrink
+from holdsteady.adapters.files import load_adapter, save_adapter
+from holdsteady.adapters.method import Formulas
+from holdsteady.adapters.universal import Candidates, Universal, seen
+from holdsteady.data import Mixture, make_source
+from holdsteady.data.dataset import item_generator
+from holdsteady.data.sample import pick
+from holdsteady.objective.distances import rmse
+from holdsteady.training.schedule import averaged, make_average, make_scheduler
+from holdsteady.training.synthesis.clips import PICTURES, SEVERAL, SINGLES, Example, make_example
+from holdsteady.training.synthesis.draws import chance, choose
+
+SIDE = 96
+LARGE = ("bikes.mp4", "bigbuckbunny.mp4", "box.mp4", "vtest.avi", "ferris.mp4")
+SMALL = ("tree.avi", "nasa.mp4")
+#: Sides of crops, all shrunk to SIDE, and their share: the noise and the blur of footage go with it.
+CROPS = {96: 0.3, 192: 0.35, 264: 0.2}
+
+
+def clean_clips(footage: Path, length: int, seed: int, size: int) -> Mixture:
+    """Clean clips of three sizes from the footage and from stills in made-up motion."""
+    sources, weights = [], []
+    for crop, weight in CROPS.items():
+        names = [name for name in (LARGE if crop > SIDE else (*LARGE, *SMALL)) if (footage / name).is_file()]
+        paths = [footage / name for name in names]
+        sources.append(make_source("videos", paths, length=length, crop=crop, stride=(1, 2, 3)))
+        weights.append(weight)
+    if (footage / "stills").is_dir():
+        sources.append(make_source("stills", footage / "stills", length=length, crop=SIDE, stride=(1, 2)))
+        weights.append(0.15)
+    return Mixture(sources, weights, seed=seed, size=size)
+
+
+def make_batch(clips: Mixture, seed: int, number: int, count: int) -> Example:
+    """Batch ``number`` of examples of equal channels, (B, T, C, H, W) each; the same for the same seed."""
+    random = item_generator(seed + 2**33, number)
+    sorts, channels = choose(
+        random, ((PICTURES, 3), (SINGLES, 1), (SEVERAL, choose(random, (2, 5, 8)))), (0.8, 0.13, 0.07)
+    )
+    denoiser = zoo.load("nafnet16-denoise")
+    examples = []
+    for item in range(count):
+        pair = [clips[2 * (number * count + item) + i]["frames"] for i in (0, 1)]
+        frames, other = (F.interpolate(clip, size=(SIDE, SIDE), mode="area") for clip in pair)
+        sort = choose(random, tuple(sorts), tuple(sorts.values()))
+        own = item_generator(seed + 2**34, number * count + item)
+        with torch.inference_mode():
+            example = make_example(frames, other, sort, channels, own, denoiser)
+        if example["input"].shape[1] != 3:
+            example["input"] = example["input"].expand(-1, 3, -1, -1) if channels != 1 else example["input"]
+        examples.append(example)
+    if channels == 1:  # grey frames and frames of colour in one batch
+        for example in examples:
+            example["input"] = example["input"].expand(-1, 3, -1, -1)
+    return {key: torch.stack([example[key] for example in examples]) for key in examples[0]}
+
+
+def batch_at(folder: Path, clips: Mixture, seed: int, number: int, count: int) -> Example:
+    """A batch from the folder, made if it is not there."""
+    file = folder / f"{seed}-{number:05}.pt"
+    if not file.is_file():
+        made = {key: value.half() for key, value in make_batch(clips, seed, number, count).items()}
+        torch.save(made, file.with_suffix(".part"))
+        file.with_suffix(".part").replace(file)
+    return {key: value.float() for key, value in torch.load(file, weights_only=True).items()}
+
+
+class Record(NamedTuple):
+    """What an adapter met in a batch: (N, C, H, W) each, in half precision, of N frames of its clips.
+
+    Attributes:
+        present, moved, still, corrected: the candidates.
+        seen: what the head sees, at half the size.
+        truth: what should be shown.
+        error: of what was shown in the frame before.
+        unit: (N,) error of the clip, frame by frame.
+    """
+
+    present: Tensor
+    moved: Tensor
+    still: Tensor
+    corrected: Tensor
+    seen: Tensor
+    truth: Tensor
+    error: Tensor
+    unit: Tensor
+
+
+@torch.no_grad()
+def record(cell: Universal, batch: Example, least: float) -> Record:
+    """Run over a batch of clips. ``least`` is the error that counts as none, of the truth's standard deviation."""
+    inputs, outputs, truths = (batch[key].unbind(1) for key in ("input", "output", "truth"))
+    base = (batch["output"] - batch["truth"]).flatten(1).square().mean(dim=1)
+    unit = (base + (least * batch["truth"].flatten(1).std(dim=1).clamp_min(1e-3)) ** 2).sqrt()
+    shown, more, rows = outputs[0], cell.more(outputs[0]), list[list[Tensor]]()
+    for t in range(1, len(inputs)):
+        none = outputs[t].unsqueeze(1)[:, :0]
+        context = Context(Formulas(), inputs[t], inputs[t - 1])
+        values, compared = cell.candidates(Moment(outputs[t], shown, none, none > 0, more), context)
+        looked, error = seen(compared), shown - truths[t - 1]
+        shown = cell.weigh(values, looked)
+        more = {"lag": compared.present - shrink(shown, 2)}
+        rows.append([value.half() for value in (*values, looked, truths[t], error)])
+    return Record(*(torch.cat(maps) for maps in zip(*rows, strict=True)), unit.repeat(len(inputs) - 1))
+
+
+def windows(pool: Sequence[Record], count: int, side: int, random: torch.Generator) -> Record:
+    """Windows of ``side`` places of what the head sees, of random frames, mirrored and turned at random."""
+
+    def window(record: Record) -> Record:
+        height, width = record.seen.shape[-2:]
+        frame, turns = pick(random, len(record.seen)), [chance(random, 0.5) for _ in range(3)]
+        top, left = pick(random, height - side + 1), pick(random, width - side + 1)
+
+        def cut(value: Tensor) -> Tensor:
+            scale = value.shape[-1] // width
+            rows, columns = (slice(scale * first, scale * (first + side)) for first in (top, left))
+            part = value[frame : frame + 1, :, rows, columns].float()
+            part = part.flip(-1) if turns[0] else part
+            part = part.flip(-2) if turns[1] else part
+            return part.transpose(-1, -2) if turns[2] else part
+
+        return Record(*(cut(value) for value in record[:-1]), record.unit[frame : frame + 1])
+
+    drawn = [window(pool[pick(random, len(pool))]) for _ in range(count)]
+    return Record(*map(torch.cat, zip(*drawn, strict=True)))
+
+
+def loss_of(cell: Universal, record: Record, stability: float) -> Tensor:
+    """Decibels, so that clips with little noise and with much count the same: log(r + 0.2) + λ log(f + 0.2).
+
+    r and f are the error and the flicker error of a window in units of the error frame by frame; a window that is worse
+    than frame by frame costs more.
+    """
+    unit = record.unit[:, None, None, None]
+    error = (cell.weigh(Candidates(*record[:4]), record.seen) - record.truth) / unit
+    left, flicker = rmse(error, torch.zeros_like(error)), rmse(error, record.error / unit)
+    return ((left + 0.2).log() + stability * (flicker + 0.2).log() + 0.5 * (left - 1).relu()).mean()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--footage", type=Path, default=Path("footage"))
+    parser.add_argument(
+        "--examples", type=Path, default=Path("runs/universal-examples"), help="folder, filled as needed"
+    )
+    parser.add_argument("--out", type=Path, required=True, help="folder of the adapter")
+    parser.add_argument("--begin", type=Path, help="folder of an adapter to go on from")
+    parser.add_argument("--batches", type=int, default=250, help="batches that are made, then used again")
+    parser.add_argument("--minutes", type=float, default=40.0)
+    parser.add_argument("--batch", type=int, default=6, help="examples that are made together")
+    parser.add_argument("--kept", type=int, default=60, help="recordings of equal channels that are learned from")
+    parser.add_argument("--updates", type=int, default=20, help="steps for each recording")
+    parser.add_argument("--share", type=int, default=12, help="windows in a step")
+    parser.add_argument("--window", type=int, default=32, help="side of a window, in pixels of half the size")
+    parser.add_argument("--length", type=int, default=10)
+    parser.add_argument("--rate", type=float, default=2e-3)
+    parser.add_argument("--stability", type=float, default=0.4)
+    parser.add_argument("--least", type=float, default=0.02, help="error that counts as none, of the truth's deviation")
+    parser.add_argument("--only-make", action="store_true", help="make the examples and stop")
+    parser.add_argument("--seed", type=int, default=0)
+    args = parser.parse_args()
+    torch.manual_seed(args.seed)
+    torch.set_num_threads(1)
+    args.examples.mkdir(parents=True, exist_ok=True)
+    clips = clean_clips(args.footage, args.length, args.seed, 2 * args.batch * args.batches)
+    if args.only_make:
+        for number in range(args.batches):
+            batch_at(args.examples, clips, args.seed, number, args.batch)
+            if number % 10 == 0:
+                print(number, flush=True)
+        return
+    adapter = load_adapter(args.begin) if args.begin else Adapter(make_config("universal"), [Point("output")])
+    adapter.train()
+    cell = next(iter(adapter.cells.values()))
+    assert isinstance(cell, Universal)
+    parameters = list(adapter.parameters())
+    optimizer = torch.optim.Adam(parameters, lr=args.rate, betas=(0.9, 0.99))
+    begun = time.monotonic()
+    scheduler = make_scheduler(optimizer, "cosine", 200, lambda: (time.monotonic() - begun) / 60 / args.minutes)
+    average = make_average(parameters, 0.995)
+    random = item_generator(args.seed + 2**35, 0)
+    records: dict[int, deque[Record]] = {}
+    step, number, mean = 0, 0, 0.0
+    while time.monotonic() - begun < 60 * args.minutes:
+        which = number if number < args.batches else pick(random, args.batches)
+        made = record(cell, batch_at(args.examples, clips, args.seed, which, args.batch), args.least)
+        records.setdefault(made.truth.shape[1], deque(maxlen=args.kept)).append(made)
+        number += 1
+        for _ in range(args.updates if number >= 8 else 0):
+            pools = tuple(records.values())
+            pool = choose(random, pools, [float(len(one) * (2 + (one[0].truth.shape[1] == 3))) for one in pools])
+            loss = loss_of(cell, windows(pool, args.share, args.window, random), args.stability)
+            if not math.isfinite(loss.item()):
+                raise SystemExit(f"the loss is {loss.item()} after {step} steps")
+            optimizer.zero_grad()
+            loss.backward()
+            clip_grad_norm_(parameters, 1.0)
+            optimizer.step()
+            scheduler.step()
+            average.update_parameters(torch.nn.ParameterList(parameters))
+            step += 1
+            mean += (loss.item() - mean) / min(step, 200)
+        print(f"{(time.monotonic() - begun) / 60:.1f} min, {number} batches, step {step}: {mean:.3f}", flush=True)
+        if number % 20 == 0:
+            with averaged(parameters, average):
+                save_adapter(adapter, args.out)
+    adapter.provenance = {"recipe": "recipes/universal.py", "steps": str(step), "seed": str(args.seed)}
+    with averaged(parameters, average):
+        save_adapter(adapter, args.out)
+    (args.out / "training.json").write_text(
+        json.dumps({"steps": step, "loss": mean, "data": clips.describe()}, indent=2)
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,225 @@
+"""*universal*: convex, blind to channels and range, and of use on any output."""
+
+import math
+from typing import Any
+
+import formulas
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+from torch.nn import functional as F
+
+import holdsteady as hs
+from holdsteady.adapters.adapter import Adapter, Point
+from holdsteady.adapters.cell import Context, Memory, Moment
+from holdsteady.adapters.config import make_config
+from holdsteady.adapters.method import Formulas
+from holdsteady.adapters.missing import begin, step
+from holdsteady.adapters.universal import CELL, SEEN, Candidates, Universal, blend, low_band, with_low_band_of
+
+seeds = st.integers(0, 2**32 - 1)
+
+
+def make(seed: int = 0) -> Adapter:
+    """An untrained one whose last layer is not zero, so that it does something everywhere."""
+    torch.manual_seed(seed)
+    return Adapter(make_config("universal", universal_width=8), [Point("output")]).eval()
+
+
+def cell_of(adapter: Adapter) -> Universal:
+    cell = next(iter(adapter.cells.values()))
+    assert isinstance(cell, Universal)
+    return cell
+
+
+def picture(seed: int, channels: int, size: tuple[int, int], knots: int = 5) -> Tensor:
+    still = torch.rand(1, channels, knots, knots, generator=torch.Generator().manual_seed(seed))
+    return F.interpolate(still, size=size, mode="bicubic")
+
+
+def noisy(clean: Tensor, frames: int, sigma: float = 0.05, seed: int = 0) -> list[Tensor]:
+    generator = torch.Generator().manual_seed(seed)
+    return [clean + sigma * torch.randn(clean.shape, generator=generator) for _ in range(frames)]
+
+
+@torch.no_grad()
+def run(adapter: Adapter, values: list[Tensor], frames: list[Tensor] | None = None) -> list[Tensor]:
+    memory: Memory | None = None
+    outputs, cell, before = [], cell_of(adapter), None
+    for t, z in enumerate(values):
+        frame = None if frames is None else frames[t]
+        output, memory = begin(cell, z) if memory is None else step(cell, z, memory, Context(Formulas(), frame, before))
+        outputs.append(output)
+        before = frame
+    return outputs
+
+
+def test_it_is_small_and_starts_near_a_mixture_of_present_and_memory() -> None:
+    adapter = Adapter(make_config("universal"), [Point("output")])
+    assert sum(p.numel() for p in adapter.parameters()) < 30_000
+    assert adapter.needs_frames
+
+
+def test_the_blend_is_the_formula() -> None:
+    generator = torch.Generator().manual_seed(0)
+    present, moved, still = torch.randn(3, 1, 2, 11, 13, generator=generator)
+    weights = torch.softmax(2 * torch.randn(1, 12, 11, 13, generator=generator), dim=1)
+    around = F.pad(moved, [1] * 4, mode="replicate")
+    change = torch.zeros_like(present)
+    cells = low_band(moved - present)
+    for y in range(11):
+        for x in range(13):
+            at = [min(max((p + 0.5) / CELL - 0.5, 0), 1) for p in (y, x)]
+            rows = (1 - at[0]) * cells[..., 0, :] + at[0] * cells[..., 1, :]
+            change[..., y, x] = (1 - at[1]) * rows[..., 0] + at[1] * rows[..., 1]
+    both = torch.cat((present, moved), dim=0).flatten(2)
+    low, high = (v.reshape(1, 2, 1, 1) for v in (both.amin(dim=(0, 2)), both.amax(dim=(0, 2))))
+    candidates = [present]
+    candidates += [around[..., top : top + 11, left : left + 13] for top in range(3) for left in range(3)]
+    candidates += [still, (present + change).clamp(low, high)]
+    expected = sum(weights[:, i : i + 1] * one for i, one in enumerate(candidates))
+    values = Candidates(present, moved, still, with_low_band_of(moved, present))
+    torch.testing.assert_close(blend(values, weights, 3), expected)
+
+
+def test_the_low_band_is_means_over_squares() -> None:
+    value = torch.randn(1, 2, 2 * CELL, CELL, generator=torch.Generator().manual_seed(0))
+    halves = value.unflatten(2, (2, CELL)).mean(dim=(3, 4))
+    torch.testing.assert_close(low_band(value)[..., 0], halves.mean(dim=2, keepdim=True).expand(-1, -1, 2))
+
+
+@settings(max_examples=12, deadline=None)
+@given(seeds, st.integers(1, 6), st.sampled_from([(1, 1), (2, 9), (17, 8), (33, 47)]), st.booleans())
+def test_a_value_never_leaves_the_range_of_its_history(
+    seed: int, channels: int, size: tuple[int, int], with_frames: bool
+) -> None:
+    generator = torch.Generator().manual_seed(seed)
+    values = list(torch.randn(4, 2, channels, *size, generator=generator))
+    frames = list(torch.rand(4, 2, 3, 20, 30, generator=generator)) if with_frames else None
+    for t, output in enumerate(run(make(), values, frames)):
+        history = torch.stack(values[: t + 1])
+        low, high = history.amin(dim=(0, 3, 4)), history.amax(dim=(0, 3, 4))
+        assert output.isfinite().all()
+        assert (output >= low[..., None, None] - 1e-5).all()
+        assert (output <= high[..., None, None] + 1e-5).all()
+
+
+@pytest.mark.parametrize(("scale", "shift"), [(255.0, 0.0), (2.0**-10, 0.0), (4.0, -2.0), (-8.0, 16.0)])
+def test_it_is_blind_to_the_range(scale: float, shift: float) -> None:
+    """f(a·z + b) = a·f(z) + b. Of the flow, which rounds to eight bits, this is not asked: the frames' is followed."""
+    clean = picture(0, 2, (48, 56))
+    frames = [picture(t, 3, (48, 56)) for t in range(4)]
+    values = noisy(clean, 4)
+    plain = run(make(), values, frames)
+    other = run(make(), [scale * z + shift for z in values], frames)
+    assert (plain[-1] - values[-1]).abs().max() > 0.02
+    for a, b in zip(plain, other, strict=True):
+        torch.testing.assert_close(b, scale * a + shift, rtol=0, atol=2e-3 * abs(scale))
+
+
+def test_channels_in_any_order_and_number_are_one() -> None:
+    clean, frames = picture(0, 3, (32, 40)), [picture(t, 3, (32, 40)) for t in range(3)]
+    frames = [frame[:, :2] for frame in frames]  # of other channels than the value, so that theirs is the flow
+    values = noisy(clean, 3)
+    plain = run(make(), values, frames)
+    turned = run(make(), [z[:, [2, 0, 1]] for z in values], frames)
+    doubled = run(make(), [z.repeat(1, 4, 1, 1) for z in values], frames)
+    torch.testing.assert_close(turned[-1], plain[-1][:, [2, 0, 1]], atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(doubled[-1], plain[-1].repeat(1, 4, 1, 1), atol=1e-4, rtol=1e-4)
+
+
+def test_streams_know_nothing_of_each_other() -> None:
+    first, second = noisy(picture(0, 3, (40, 40)), 3), noisy(picture(1, 3, (40, 40)), 3, sigma=0.3)
+    together = run(make(), [torch.cat(pair) for pair in zip(first, second, strict=True)])
+    for i, alone in enumerate((first, second)):
+        torch.testing.assert_close(together[-1][i : i + 1], run(make(), alone)[-1], atol=1e-5, rtol=1e-5)
+
+
+def test_values_that_are_not_finite_pass_and_are_not_remembered() -> None:
+    values = noisy(picture(0, 3, (40, 40)), 5)
+    broken = [z.clone() for z in values]
+    broken[2][..., 10:20, 10:20] = math.nan
+    outputs = run(make(), broken)
+    assert outputs[2][..., 10:20, 10:20].isnan().all()
+    assert outputs[2].isnan().sum() == 300
+    assert outputs[3].isfinite().all()
+    assert outputs[4].isfinite().all()
+
+
+def test_a_flat_picture_and_one_that_stands_still_stay_as_they_are() -> None:
+    flat = [torch.full((1, 3, 24, 24), 0.25)] * 4
+    still = [picture(0, 3, (48, 48))] * 4
+    for values, allowed in ((flat, 1e-6), (still, 0.03)):
+        for output in run(make(), values):
+            assert (output - values[0]).abs().max() < allowed
+
+
+def test_what_the_head_sees_is_without_unit() -> None:
+    adapter = make()
+    cell = cell_of(adapter)
+    values, frames = noisy(picture(0, 3, (33, 41)), 3), noisy(picture(1, 3, (66, 82)), 3)
+    _, memory = begin(cell, values[0])
+    kept: dict[str, Any] = {}
+    cell.head.register_forward_pre_hook(lambda _module, inputs: kept.update(seen=inputs[0]))
+    with torch.no_grad():
+        step(cell, values[1], memory, Context(Formulas(), frames[1], frames[0]))
+    first = kept["seen"]
+    assert first.shape == (1, SEEN, 17, 21)
+    assert first.abs().max() < 8
+    scaled = {name: 16 * value for name, value in memory.items()}
+    with torch.no_grad():
+        step(cell, 16 * values[1], scaled, Context(Formulas(), frames[1], frames[0]))
+    torch.testing.assert_close(kept["seen"], first, atol=1e-4, rtol=1e-4)
+
+
+def test_it_moves_the_memory_along_the_motion() -> None:
+    """With all weight on the moved memory's centre."""
+    adapter = make()
+    cell = cell_of(adapter)
+    with torch.no_grad():
+        cell.head.logits.weight.zero_()
+        assert cell.head.logits.bias is not None
+        cell.head.logits.bias.fill_(-60.0)
+        cell.head.logits.bias[5] = 60.0
+    large = picture(0, 3, (96, 100), knots=24)
+    values = [large[..., t : t + 96] for t in (0, 3)]
+    _, output = run(adapter, values)
+    assert (output - values[1])[..., 12:-12, 12:-12].abs().mean() < 0.02
+    none = values[1].unsqueeze(1)[:, :0]
+    flow = cell.motion(Moment(values[1], values[0], none, none > 0), Context(Formulas()))
+    torch.testing.assert_close(
+        formulas.warp(values[0][..., :24], flow[..., :24])[..., 16, 9], output[..., 16, 9], atol=1e-3, rtol=1e-3
+    )
+
+
+def test_it_compiles_without_a_break() -> None:
+    cell, values = cell_of(make()), noisy(picture(0, 3, (48, 56)), 2)
+    _, memory = begin(cell, values[0])
+    frames = noisy(picture(1, 3, (48, 56)), 2)
+    context = Context(Formulas(), frames[1], frames[0])
+    compiled = torch.compile(step, fullgraph=True, backend="aot_eager")
+    with torch.no_grad():
+        torch.testing.assert_close(
+            compiled(cell, values[1], memory, context)[0], step(cell, values[1], memory, context)[0]
+        )
+
+
+@pytest.mark.parametrize("channels", [1, 3, 19])
+def test_one_adapter_goes_with_models_of_any_output(channels: int) -> None:
+    adapter = make()
+    weights = torch.rand(channels, 3, 1, 1, generator=torch.Generator().manual_seed(1))
+    steady = hs.stabilize(lambda frame: F.conv2d(frame, weights), adapter)
+    still = picture(0, 3, (40, 48))
+    outputs = [steady(frame) for frame in noisy(still, 4)]
+    truth = F.conv2d(still, weights)
+    errors = [(output - truth).square().mean().item() for output in outputs]
+    assert errors[-1] < 0.8 * errors[0]
+
+
+def test_gradients_reach_the_head() -> None:
+    cell, values = cell_of(make()), noisy(picture(0, 3, (24, 24)), 2)
+    output, _ = step(cell, values[1], begin(cell, values[0])[1], Context(Formulas()))
+    output.square().sum().backward()
+    assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in cell.head.parameters())
