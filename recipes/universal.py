@@ -127,7 +127,7 @@ def record(cell: Universal, batch: Example, least: float) -> Record:
         context = Context(Formulas(), inputs[t], inputs[t - 1])
         values, compared = cell.candidates(Moment(outputs[t], shown, none, none > 0, more), context)
         looked, error = seen(compared), shown - truths[t - 1]
-        shown = cell.weigh(values, looked)
+        shown = cell.weigh(values, cell.head(looked))
         more = {"lag": compared.present - shrink(shown, 2)}
         rows.append([value.half() for value in (*values, looked, truths[t], error)])
     return Record(*(torch.cat(maps) for maps in zip(*rows, strict=True)), unit.repeat(len(inputs) - 1))
@@ -159,12 +159,14 @@ def loss_of(cell: Universal, record: Record, stability: float) -> Tensor:
     """Decibels, so that clips with little noise and with much count the same: log(r + 0.2) + λ log(f + 0.2).
 
     r and f are the error and the flicker error of a window in units of the error frame by frame; a window that is worse
-    than frame by frame costs more.
+    than frame by frame costs more. Logits are held near zero, where their softmax can still learn.
     """
     unit = record.unit[:, None, None, None]
-    error = (cell.weigh(Candidates(*record[:4]), record.seen) - record.truth) / unit
+    logits = cell.head(record.seen)
+    error = (cell.weigh(Candidates(*record[:4]), logits) - record.truth) / unit
     left, flicker = rmse(error, torch.zeros_like(error)), rmse(error, record.error / unit)
-    return ((left + 0.2).log() + stability * (flicker + 0.2).log() + 0.5 * (left - 1).relu()).mean()
+    cost = (left + 0.2).log() + stability * (flicker + 0.2).log() + 0.5 * (left - 1).relu()
+    return cost.mean() + 1e-3 * logits.square().mean()
 
 
 def main() -> None:

@@ -25,7 +25,9 @@ seeds = st.integers(0, 2**32 - 1)
 def make(seed: int = 0) -> Adapter:
     """An untrained one whose last layer is not zero, so that it does something everywhere."""
     torch.manual_seed(seed)
-    return Adapter(make_config("universal", universal_width=8), [Point("output")]).eval()
+    adapter = Adapter(make_config("universal", universal_width=8), [Point("output")]).eval()
+    torch.nn.init.normal_(cell_of(adapter).head.logits.weight, std=0.3)
+    return adapter
 
 
 def cell_of(adapter: Adapter) -> Universal:

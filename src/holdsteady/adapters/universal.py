@@ -208,8 +208,8 @@ class Universal(MotionCell):
         self.needs_frames = True
         self.kernel = config.kernel
         window = [-4.0] * self.kernel**2
-        window[len(window) // 2] = 1.0
-        self.head = RelativeHead(SEEN, config.universal_width, (0.0, *window, -1.0, -3.0))
+        window[len(window) // 2] = 0.0
+        self.head = RelativeHead(SEEN, config.universal_width, (2.0, *window, -1.0, -2.0))
 
     def more(self, z: Tensor) -> Memory:
         nan = torch.full((), math.nan, device=z.device)
@@ -217,7 +217,7 @@ class Universal(MotionCell):
 
     def fuse(self, moment: Moment, context: Context) -> Fused:
         values, compared = self.candidates(moment, context)
-        fused = self.weigh(values, seen(compared)).to(moment.present.dtype)
+        fused = self.weigh(values, self.head(seen(compared))).to(moment.present.dtype)
         return Fused(fused, values.moved, {"lag": compared.present - shrink(fused, 2)})
 
     def candidates(self, moment: Moment, context: Context) -> tuple[Candidates, Halves]:
@@ -227,8 +227,8 @@ class Universal(MotionCell):
         values = Candidates(moment.present, moved, moment.memory, with_low_band_of(moved, moment.present))
         return values, halves(moment, moved, flow, context)
 
-    def weigh(self, values: Candidates, seen: Tensor) -> Tensor:
-        """The fused value (B, C, H, W), from what :func:`seen` gives."""
+    def weigh(self, values: Candidates, logits: Tensor) -> Tensor:
+        """The fused value (B, C, H, W), from the head's logits at half the size."""
         height, width = values.present.shape[-2:]
-        weights = torch.softmax(self.head(seen), dim=1)
+        weights = torch.softmax(logits, dim=1)
         return blend(values, enlarge_rows(weights, 2, slice(0, height), width), self.kernel)
