@@ -66,3 +66,29 @@ def test_counts_are_kept_per_stream_and_forgotten_on_reset() -> None:
     assert steady.state.non_finite.tolist() == [0, 0, 3]
     steady.reset()
     assert steady.state is None
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_whoever_promises_finite_values_gets_the_same_ones(kind: str) -> None:
+    network = NETWORKS["cnn"]
+    clip = network.clip(3)
+    steady = attach(network.base, kind, clip[0])
+    expected = run(steady, clip)
+    adapters = [steady.adapter(number) for number in range(len(steady.adapters))]
+    unchecked = hs.StabilizedModel(network.base, adapters, check_finite=False)
+    for output, other in zip(run(unchecked, clip), expected, strict=True):
+        assert torch.equal(output, other)
+    assert unchecked.state is not None
+    assert unchecked.state.non_finite.tolist() == [0]
+
+
+def test_a_promise_can_be_made_when_a_model_is_stabilized() -> None:
+    frame = torch.full((1, 3, 8, 8), math.nan)
+    careless = hs.stabilize(torch.nn.Identity(), "output-fixed", check_finite=False)
+    careful = hs.stabilize(torch.nn.Identity(), "output-fixed")
+    for steady in (careless, careful):
+        steady(torch.zeros(1, 3, 8, 8))
+        steady(frame)
+    after = torch.ones(1, 3, 8, 8)
+    assert careful(after).isfinite().all()
+    assert torch.equal(careless(after), after)  # the memory is gone, as if the video began here

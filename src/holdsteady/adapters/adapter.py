@@ -121,6 +121,7 @@ class Adapter(nn.Module):
         previous_frame: Tensor | None,
         strength: float,
         kept: Memory | None = None,
+        check_finite: bool = True,
     ) -> Context:
         """What the cells share at one time step; the backbone and the flow of the frames run here, once.
 
@@ -129,6 +130,7 @@ class Adapter(nn.Module):
             previous_frame: x_{t−1}; None at the start of a video.
             strength: of the stabilization, in [0, 1].
             kept: this adapter's memory of the input; None at the start, or where it has no cell there.
+            check_finite: False if no value is NaN or infinite, for sure.
         """
         if frame is not None and frame.shape[1] == 1:
             frame = frame.expand(-1, self.frame_channels, -1, -1)
@@ -140,13 +142,13 @@ class Adapter(nn.Module):
                 f"{'none' if frame is None else tuple(frame.shape)}"
             )
         if self.backbone is None or frame is None or previous_frame is None:
-            return Context(Formulas(), frame, previous_frame, strength=strength)
+            return Context(Formulas(), frame, previous_frame, strength=strength, check_finite=check_finite)
         features, flow = self.backbone(frame, previous_frame), None
         if self.flow is not None:
             # What is remembered of the input is cleaner than the last frame.
             known = None if kept is None else torch.where(kept["stabilized"].isnan(), frame, kept["stabilized"])
             flow = self.flow(frame, previous_frame if known is None else known)
-        return Context(Formulas(), frame, previous_frame, features, flow, strength)
+        return Context(Formulas(), frame, previous_frame, features, flow, strength, check_finite)
 
     def stabilize(
         self, index: int, value: Tensor, memory: Memory | None, context: Context, frame_size: tuple[int, int]
@@ -190,12 +192,16 @@ class Adapter(nn.Module):
         if isinstance(cell, MotionCell):
             z = z.contiguous()  # warps of a few channels take almost twice as long on channels-last memory
         if memory is None:
-            stabilized, after = begin(cell, z)
+            stabilized, after = begin(cell, z, check_finite=context.check_finite)
         else:
             stabilized, after = step(cell, z, memory, replace(context, formulas=formulas_for(z)))
         if is_grey:
             z, stabilized = z[:, :1], stabilized[:, :1]
-        return layout.from_map(stabilized, value), after, count_non_finite(z)
+        if context.check_finite:
+            left_out = count_non_finite(z)
+        else:
+            left_out = torch.zeros(len(z), dtype=torch.long, device=z.device)
+        return layout.from_map(stabilized, value), after, left_out
 
     def takes_grey(self, point: Point) -> bool:
         """Whether one channel may come where the cell was made for those of the frame: its kernels are shared."""

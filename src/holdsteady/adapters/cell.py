@@ -59,6 +59,7 @@ class Context:
         features: g_t (B, width, h, w) of the controller's backbone, for the kinds that have one.
         flow: from x_t back to the last frame (B, 2, H, W) in pixels, for the adapters that align with it.
         strength: how much of the stabilization is shown, in [0, 1]; memories are always at full strength.
+        check_finite: False if the caller promises that no value is NaN or infinite.
     """
 
     formulas: Formulas
@@ -67,6 +68,7 @@ class Context:
     features: Tensor | None = None
     flow: Tensor | None = None
     strength: float = 1.0
+    check_finite: bool = True
 
 
 class Fused(NamedTuple):

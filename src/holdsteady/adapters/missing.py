@@ -34,9 +34,7 @@ def begin(cell: Cell, z: Tensor, *, check_finite: bool = True) -> tuple[Tensor, 
     return _like(z, z), memory | cell.more(z)
 
 
-def step(
-    cell: Cell, z: Tensor, memory: Memory, context: Context, *, check_finite: bool = True
-) -> tuple[Tensor, Memory]:
+def step(cell: Cell, z: Tensor, memory: Memory, context: Context) -> tuple[Tensor, Memory]:
     """One frame: z_t (B, C, H, W) → what the following layers see, and the memory for the next frame.
 
     What is remembered is never what is handed out or was handed in: layers that follow may write over theirs.
@@ -46,10 +44,9 @@ def step(
         z: z_t.
         memory: from the last frame.
         context: of this frame.
-        check_finite: False if the caller promises that z_t is finite.
     """
     before, raw = memory.get("stabilized"), memory.get("raw")
-    finite = _finite(z) if check_finite else None
+    finite = _finite(z) if context.check_finite else None
     known = None if before is None else _finite(before)
     known_raw = None if raw is None else _finite(raw)
     present = _where(finite, z, 0.0 if before is None else _where(known, before, 0.0))

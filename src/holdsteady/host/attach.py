@@ -24,6 +24,7 @@ def stabilize(
     strength: float = 1.0,
     preset: str | None = None,
     takes: Takes = "auto",
+    check_finite: bool = True,
     **settings: Any,
 ) -> StabilizedModel:
     """Hold a frame-wise image model steady over a video.
@@ -47,6 +48,7 @@ def stabilize(
         takes: what the model is given: ``"tensors"`` for float tensors (B, C, H, W) in [0, 1], whatever frames come
             as; ``"frames"`` for frames as they are; ``"auto"``: a module gets tensors, another callable frames as they
             are, or tensors if it refuses the first frame.
+        check_finite: False if no frame and no value inside will ever be NaN or infinite, which saves looking for them.
         settings: fields of :class:`AdapterConfig`, as ``points``, ``beta``, ``kernel``.
 
     Raises:
@@ -62,7 +64,7 @@ def stabilize(
             adapters.append(one)
         elif isinstance(one, AdapterConfig):
             adapters.append(_new_adapter(model, one, example, takes))
-    return StabilizedModel(model, adapters, strength, takes)
+    return StabilizedModel(model, adapters, strength, takes, check_finite)
 
 
 def _new_adapter(model: Callable[..., Any], config: AdapterConfig, example: Any, takes: Takes) -> Adapter:

@@ -35,10 +35,11 @@ class Engine:
         base: any callable that maps frames to outputs.
         adapters: applied at each point in this order.
         takes: what the base is given.
+        check_finite: whether NaN and infinities are looked for.
     """
 
-    def __init__(self, base: Any, adapters: Sequence[Adapter], takes: Takes) -> None:
-        self.adapters, self.takes = list(adapters), takes
+    def __init__(self, base: Any, adapters: Sequence[Adapter], takes: Takes, check_finite: bool = True) -> None:
+        self.adapters, self.takes, self.check_finite = list(adapters), takes, check_finite
         self.cells_at: Cells = {}
         for number, adapter in enumerate(adapters):
             for index, point in enumerate(adapter.points):
@@ -113,7 +114,7 @@ class Engine:
         present, previous, kept = self._frames(frame, form, given, state)
         memories = {} if state is None else dict(state.memories)
         contexts = [
-            adapter.context(present, previous, strength, memories.get(f"{number}:input"))
+            adapter.context(present, previous, strength, memories.get(f"{number}:input"), self.check_finite)
             for number, adapter in enumerate(self.adapters)
         ]
         return FramePass(self.cells_at, self.adapters, contexts, memories, size), kept
@@ -126,7 +127,7 @@ class Engine:
             return None, None, None
         x = self._border.tensor(frame, form) if given is False else to_map(frame, form)
         memory = torch.full_like(x, math.nan) if state is None or state.frame is None else state.frame.to(x.dtype)
-        finite = where_finite(x)
+        finite = where_finite(x) if self.check_finite else torch.ones((), dtype=torch.bool, device=x.device)
         present = torch.where(finite, x, memory.nan_to_num(0.0))
         previous = None if state is None else torch.where(memory.isnan(), present, memory)
         return present, previous, torch.where(finite, x, memory)

@@ -43,23 +43,29 @@ class StabilizedModel(nn.Module):
         adapters: applied at each point in this order (composition).
         strength: how much of the stabilization is shown, from 0 (the base) to 1 (the adapters).
         takes: what the base is given: ``tensors``, ``frames`` as they are, or ``auto``, whichever it takes.
+        check_finite: False if no frame and no value will ever be NaN or infinite: saves a pass over each.
     """
 
     base: Any
 
     def __init__(
-        self, base: Callable[..., Any], adapters: Sequence[Adapter], strength: float = 1.0, takes: Takes = "auto"
+        self,
+        base: Callable[..., Any],
+        adapters: Sequence[Adapter],
+        strength: float = 1.0,
+        takes: Takes = "auto",
+        check_finite: bool = True,
     ) -> None:
         super().__init__()
         # Not registered as a submodule, so that an optimizer over `parameters()` can't move the base.
         object.__setattr__(self, "base", base)
-        self._attach(adapters, takes)
+        self._attach(adapters, takes, check_finite)
         self.strength = strength
         self.eval()
 
-    def _attach(self, adapters: Sequence[Adapter], takes: Takes) -> None:
+    def _attach(self, adapters: Sequence[Adapter], takes: Takes, check_finite: bool) -> None:
         self.adapters = nn.ModuleList(adapters)
-        self._engine = Engine(self.base, adapters, takes)
+        self._engine = Engine(self.base, adapters, takes, check_finite)
         self._held: Held = [None]
 
     @property
@@ -189,7 +195,7 @@ class StabilizedModel(nn.Module):
 
     def remove(self) -> Any:
         """Take the adapters off and return the base, which was never edited. From now on this too is the base."""
-        self._attach((), self._engine.takes)
+        self._attach((), self._engine.takes, self._engine.check_finite)
         return self.base
 
     def save(self, folder: str | Path) -> Path:
