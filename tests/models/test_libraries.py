@@ -227,7 +227,7 @@ def test_transformers_segmentation_and_what_it_is_not_for(tmp_path: Path) -> Non
     SegformerForImageClassification(config).save_pretrained(tmp_path / "class")
     with pytest.raises(ModelError, match="is a SegformerForImageClassification; expected depth estimation"):
         hs.load(str(tmp_path / "class"))
-    with pytest.raises(ModelError, match="hf:no such name can.t be loaded"):
+    with pytest.raises(ModelError, match="hf:no such name can't be loaded"):
         hs.load("hf:no such name")
 
 
