@@ -1,4 +1,4 @@
-"""What the commands do, as functions; what they need beyond the core is imported when they are called."""
+"""The commands as functions; what they need beyond the core is imported when they are called."""
 
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext

@@ -25,15 +25,15 @@ class LayoutError(HoldsteadyError, ValueError):
 
 
 class StateError(HoldsteadyError, RuntimeError):
-    """A frame does not fit the state that it is to be combined with."""
+    """A frame does not fit the state."""
 
 
 class AdapterError(HoldsteadyError, ValueError):
-    """An adapter folder is missing, damaged, or was made for another base."""
+    """An adapter folder is missing or damaged, or the adapter was made for another base."""
 
 
 class ModelError(HoldsteadyError, ValueError):
-    """A model could not be loaded, or does not keep the contract of a frame-wise image model."""
+    """A model could not be loaded, or does not behave like a frame-wise image model."""
 
 
 class MetricError(HoldsteadyError, ValueError):

@@ -123,12 +123,12 @@ def test_nothing_matched(pattern: str, expected: str) -> None:
 @pytest.mark.parametrize(
     ("point", "why"),
     [
-        ("same", "called 2 times a frame"),
-        ("counts", "no float tensor"),
-        ("size", "no float tensor"),
+        ("same", "called 2 times per frame"),
+        ("counts", "not a floating-point tensor"),
+        ("size", "not a floating-point tensor"),
         ("windows", "first axis is 6, not the batch"),
         ("odd", "axes unclear"),
-        ("Conv2d", "called 2 times a frame"),  # a type is meant as a whole
+        ("Conv2d", "called 2 times per frame"),  # a type is meant as a whole
     ],
 )
 def test_what_cannot_be_stabilized(point: str, why: str) -> None:
@@ -239,8 +239,8 @@ def test_an_old_memory_goes_as_the_new_one_comes() -> None:
 
 def test_arguments_are_passed_on() -> None:
     frame = torch.rand(1, 3, 8, 10)
-    assert "called 3 times a frame" in str(hs.points(Moody(), frame, 3))
-    assert "called 2 times a frame" in str(hs.points(Moody(), frame, times=2))
+    assert "called 3 times per frame" in str(hs.points(Moody(), frame, 3))
+    assert "called 2 times per frame" in str(hs.points(Moody(), frame, times=2))
 
 
 def test_points_edit_nothing() -> None:
@@ -282,7 +282,7 @@ def test_the_image_is_found_in_what_is_returned(wrap: Any) -> None:
 
 
 def test_no_image_in_what_is_returned() -> None:
-    with pytest.raises(PointError, match="point 'output' gave no float tensor with space in it, but dict"):
+    with pytest.raises(PointError, match="point 'output' returned dict"):
         hs.stabilize(lambda _: {"n": 3}, "output-fixed")(torch.rand(1, 3, 4, 5))
 
 

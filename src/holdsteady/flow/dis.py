@@ -1,4 +1,4 @@
-"""Dense optical flow behind one small interface: two pictures in, a displacement per pixel out."""
+"""Dense optical flow behind one small interface: two images in, one displacement per pixel out."""
 
 from dataclasses import dataclass
 from typing import Protocol
@@ -19,7 +19,7 @@ _SMALLEST_SIDE = 32  # OpenCV's DIS needs a few patches in each direction
 class Flow(Protocol):
     """A flow method: ``flow(present, previous)``.
 
-    Takes two pictures (B, C, H, W) of any range and returns (B, 2, H, W) in pixels, channel 0 to the
+    Takes two images (B, C, H, W) of any range and returns (B, 2, H, W) in pixels, channel 0 to the
     right and channel 1 down, such that present[p] ≈ previous[p + flow(p)].
     """
 
@@ -30,9 +30,9 @@ class Flow(Protocol):
 class DISFlow:
     """Dense inverse search (Kroeger et al. 2016), OpenCV's medium preset, on the CPU.
 
-    Pictures taller than ``max_height`` are shrunk first and the flow is enlarged again, so that 4K costs
+    Images taller than ``max_height`` are shrunk first and the flow is enlarged again, so that 4K costs
     no more than 240p. A memory that is fused needs no finer flow: on footage of 272 to 720 lines, motion fixed
-    is as good with 240 lines as with 540, and up to 0.03 dB better where pictures are noisy.
+    is as good with 240 lines as with 540, and up to 0.03 dB better where images are noisy.
 
     Attributes:
         max_height: lines that are searched.
@@ -52,7 +52,7 @@ class DISFlow:
         # Holes are filled in before the image is shrunk: they would spread.
         small = _size_within((height, width), _MENDED_HEIGHT if self.mend else self.max_height)
         searched = _size_within((height, width), self.max_height)
-        # Differentiating a search makes no sense: gradients pass through what is warped, not through the flow.
+        # A search is not differentiable: gradients pass through what is warped, not through the flow.
         pair = torch.stack((present.detach().float().mean(dim=1), previous.detach().float().mean(dim=1)))
         if small != (height, width):
             pair = F.interpolate(pair, size=small, mode="bilinear", antialias=True)
@@ -61,14 +61,14 @@ class DISFlow:
 
 
 def _size_within(size: tuple[int, int], height: int) -> tuple[int, int]:
-    """(H, W) shrunk to a height; smaller pictures stay."""
+    """(H, W) shrunk to a height; smaller images keep their size."""
     scale = min(1.0, height / size[0])
     return max(1, round(size[0] * scale)), max(1, round(size[1] * scale))
 
 
 @torch.library.custom_op("holdsteady::dis_flow", mutates_args=())
 def _dis(present: Tensor, previous: Tensor, mend: bool, smooth: float, height: int, width: int) -> Tensor:
-    """DIS flow (B, 2, h, w) between grey pictures (B, H, W); their joint range is what eight bits are spread over."""
+    """DIS flow (B, 2, h, w) between grey pictures (B, H, W); eight bits span their joint range."""
     with extra("cv", "optical flow"):
         import cv2
 
@@ -97,7 +97,7 @@ def _(present: Tensor, _previous: Tensor, _mend: bool, _smooth: float, height: i
 
 
 def _mend(present: np.ndarray, previous: np.ndarray) -> np.ndarray:
-    """The present, blurred, with the previous picture where nothing within four pixels there comes near its value."""
+    """The current image, blurred; the previous one where nothing within four pixels there is close to it."""
     import cv2
 
     smooth, window = cv2.GaussianBlur(present, (0, 0), 1.0), np.ones((9, 9), np.uint8)

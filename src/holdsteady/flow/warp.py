@@ -1,4 +1,4 @@
-"""Bringing a map to the present along a flow."""
+"""Warping a map along a flow."""
 
 from typing import Any, cast
 
@@ -13,9 +13,9 @@ _CUBIC = -0.75  # the a of cubic convolution, as grid_sample has it
 
 
 def warp(memory: Tensor, flow: Tensor) -> Tensor:
-    """Memory brought to the present: w[p] = memory[p + flow(p)], bicubic, border padding (docs/method.md, (7)).
+    """Memory warped to the current frame: w[p] = memory[p + flow(p)], bicubic, border padding (docs/method.md, (7)).
 
-    Bicubic interpolation can overshoot; the result is held within each channel's own range, so that no
+    Bicubic interpolation can overshoot; the result is clamped to each channel's range, so that no
     value leaves the range of its history.
 
     Args:
@@ -36,7 +36,7 @@ def warp(memory: Tensor, flow: Tensor) -> Tensor:
 
 
 def resize_flow(flow: Tensor, size: tuple[int, int]) -> Tensor:
-    """Flow (B, 2, h, w) in pixels brought to another image size (H, W), displacements scaled with it."""
+    """Flow (B, 2, h, w) in pixels resized to another image size (H, W), displacements scaled with it."""
     height, width = flow.shape[-2:]
     if (height, width) == size:
         return flow

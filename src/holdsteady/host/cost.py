@@ -17,7 +17,7 @@ from holdsteady.host.mirror import named_parameters
 from holdsteady.host.outputs import copied
 from holdsteady.host.state import StreamState
 
-#: The heads of the columns of a table of costs.
+#: Column headers of a table of costs.
 COLUMNS = ("name", "parameters", "MACs per pixel", "state bytes", "× base")
 
 
@@ -40,7 +40,7 @@ class Steady(Protocol):
 
 @dataclass(frozen=True)
 class PointCost:
-    """The share of one point.
+    """Cost of one point.
 
     Attributes:
         name: of the point; where several adapters are chained, as in a state: ``"1:output"`` is the second one's.
@@ -89,7 +89,7 @@ class Cost:
         return self._times(self.total)
 
     def cells(self) -> list[tuple[str, ...]]:
-        """The rows as they are shown, in the columns of ``COLUMNS``: the points, what is shared, total, base."""
+        """Table rows, in the columns of ``COLUMNS``: the points, what is shared, total, base."""
         base = PointCost("base", self.base_parameters, self.base_macs_per_pixel, 0)
         rows = [self._row(part) for part in (*self.points, self.shared, self.total)]
         return [*rows, tuple("–" if cell == "0" else cell for cell in self._row(base))]
@@ -115,7 +115,7 @@ def cost(steady: Steady, example: Any, *args: Any, **kwargs: Any) -> Cost:
 
     Counted are the multiply-accumulates (MACs) of convolutions, linear layers, matrix products and attention. What
     works on each value by itself (fusion, activations, norms, resizing, warping) is not, nor is what runs outside of
-    torch, as optical flow does. The base runs three times; what ``steady`` remembers stays as it is.
+    torch, as optical flow does. The base runs three times; what ``steady`` remembers is not changed.
 
     Args:
         steady: a base and its adapters.

@@ -1,4 +1,4 @@
-"""The way of one frame: from the border through the base and its points, to the output and the next state."""
+"""One frame's way: in at the border, through the base and its points, out as the output and the next state."""
 
 import math
 from collections.abc import Sequence
@@ -25,7 +25,7 @@ from holdsteady.host.frame import (
 from holdsteady.host.hooked import Cells, FramePass, NetworkPool
 from holdsteady.host.state import StreamState, new_state
 
-Held = list[StreamState | None]  # one state, which a frame takes out and puts the next one in for
+Held = list[StreamState | None]  # holds one state: a frame takes it out and puts the next one in
 
 
 class Engine:
@@ -65,7 +65,7 @@ class Engine:
         given, shape = self._as_given(frame, form, args, kwargs), shape_of(frame, form)
         current, kept = self._begin(frame, form, given, strength, state)
         non_finite = None if state is None else state.non_finite
-        held[0] = state = None  # with the last name for it, an old memory goes when the new one is there
+        held[0] = state = None  # the last reference: an old memory is freed as soon as the new one exists
         try:
             output = self._through(current, frame, form, given, args, kwargs)
         except BaseException:
@@ -108,7 +108,7 @@ class Engine:
             )
         if state is not None and state.frame_shape != shape:
             raise StateError(
-                f"the frame is {shape} and the state is of frames {state.frame_shape}: call reset(), "
+                f"the frame has shape {shape}, but the state is for frames of {state.frame_shape}: call reset(), "
                 "or start with state=None, when the size or the number of streams changes"
             )
         present, previous, kept = self._frames(frame, form, given, state)
@@ -172,7 +172,7 @@ class Engine:
     def _end(
         self, current: FramePass, shape: tuple[int, ...], kept: Tensor | None, non_finite: Tensor | None
     ) -> StreamState:
-        """The state after a frame, or after the part of it that came to pass."""
+        """The state after a frame, or after the part of it that was done."""
         counts = [*current.left_out, *([] if non_finite is None else [non_finite])]
         counted = torch.stack(counts).sum(dim=0) if counts else torch.zeros(shape[0], dtype=torch.long)
         return StreamState(current.memories | current.after, kept, counted, shape)

@@ -1,4 +1,4 @@
-"""Counting the work of networks that others made: by the operations alone, with no hook on a module or a gradient."""
+"""Counting the work of any network, by its operations alone: no hooks on modules or gradients."""
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -15,7 +15,7 @@ def _attention_on_cpu(query: Tensor, key: Tensor, value: Tensor, *_: Any, **__: 
     return sdpa_flop_count(query.shape, key.shape, value.shape)
 
 
-# Torch's table has the kernels of GPUs alone.
+# Torch's table has only the GPU kernels.
 _FORMULAS = {**flop_registry, torch.ops.aten._scaled_dot_product_flash_attention_for_cpu: _attention_on_cpu}
 
 

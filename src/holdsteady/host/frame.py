@@ -32,7 +32,7 @@ _WHOLE = {torch.uint8: "uint8", torch.uint16: "uint16"}
 
 @dataclass(frozen=True)
 class Form:
-    """How a picture is held.
+    """The form of an image: its type, dtype and axes.
 
     Attributes:
         kind: a tensor, a NumPy array, or a PIL image.
@@ -48,7 +48,7 @@ class Form:
 
     @property
     def is_integer(self) -> bool:
-        """Whether values are whole numbers from 0 to the largest of 8 or 16 bits, and not in [0, 1]."""
+        """True for integers of 8 or 16 bits, rather than values in [0, 1]."""
         return self.dtype in _WHITE
 
     @property
@@ -58,12 +58,12 @@ class Form:
 
     @property
     def is_map(self) -> bool:
-        """Whether adapters can work on it as it is: a batch of floats."""
+        """True for a batch of floats, which adapters can work on unchanged."""
         return self.is_batch and not self.is_integer and self.kind != "image"
 
 
 def form_of(value: Any) -> Form:
-    """How a frame is held.
+    """The form of a frame.
 
     Raises:
         LayoutError: it is not a frame or a batch of frames.
@@ -150,7 +150,7 @@ def from_map(picture: Tensor, form: Form) -> Any:
 
 
 def give_back(output: Any, form: Form) -> Any:
-    """What a network returned for a frame, its image held as the frame was.
+    """What a network returned for a frame, its image in the frame's form.
 
     A picture of as many channels is of the frame's dtype; anything else (depth, logits) keeps its floats, which would
     be lost in 8 bits: an array, or for depth a PIL image of floats.

@@ -18,7 +18,7 @@ Cells = dict[str, list[tuple[int, int]]]
 
 
 class FramePass:
-    """One frame on its way through a network: what was remembered, and what will be.
+    """A frame's pass through a network: the old memories and the new.
 
     It frees the old memory of a point as soon as there is a new one.
 
@@ -48,12 +48,12 @@ class FramePass:
         for number, index in self.cells_at.get(name, ()):
             key = f"{number}:{name}"
             if key in self.after:
-                raise PointError(f"point '{name}' was reached twice in one frame; choose a point around or inside it")
+                raise PointError(f"point '{name}' was reached twice in one frame; use a point around or inside it")
             path = find_leaf(value)
             if path is None:
                 raise PointError(
-                    f"point '{name}' gave no float tensor with space in it, but {_describe(value)}; whole numbers are "
-                    "mixed only where they are a picture like the frame, as classes can't be"
+                    f"point '{name}' returned {_describe(value)}, not a float tensor with spatial axes; integers are "
+                    "mixed only in an image like the frame, because classes can't be"
                 )
             leaf = get_leaf(value, path)
             tensor = as_tensor(leaf)
@@ -74,7 +74,7 @@ class FramePass:
             if tensor.device != value.device:
                 raise StateError(
                     f"the state is on {tensor.device} and the values at '{key.partition(':')[2]}' are on "
-                    f"{value.device}: take state.to('{value.device}')"
+                    f"{value.device}; use state.to('{value.device}')"
                 )
         return {name: tensor.to(value.dtype) for name, tensor in memory.items()}
 

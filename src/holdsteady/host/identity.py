@@ -1,4 +1,4 @@
-"""What an adapter remembers of its base, and whether a model is that base."""
+"""The fingerprint of a base in an adapter, and whether a model matches it."""
 
 import hashlib
 import warnings
@@ -72,7 +72,7 @@ def _hash(data: bytes) -> str:
 
 
 def check_base(adapter: Adapter, model: Any) -> None:
-    """Make sure that a model has the points that an adapter was made for.
+    """Check that a model has the points that an adapter was made for.
 
     Adapters at input and output alone go with any model. One that was trained on the same network with other weights
     is warned about.

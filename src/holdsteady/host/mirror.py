@@ -86,8 +86,8 @@ def mirror(model: Any) -> nn.Module:
         copied = copy.deepcopy(model, shared)
     except (TypeError, RuntimeError) as error:
         raise ModelError(
-            f"can't attach inside {type(model).__name__}, part of it can't be copied ({error}); "
-            "to stabilize its output alone, pass a function that calls it"
+            f"can't attach inside {type(model).__name__}: part of it can't be copied ({error}); "
+            "to stabilize only its output, pass a function that calls it"
         ) from error
     for module in _all_modules(copied):
         if module.training:

@@ -15,7 +15,7 @@ Path = tuple[str | int, ...]
 
 
 def find_leaf(value: Any) -> Path | None:
-    """The way to the first floating-point tensor or array with at least two axes; None if there is none."""
+    """Path to the first floating-point tensor or array with at least two axes; None if there is none."""
     if isinstance(value, Tensor):
         return () if value.is_floating_point() and value.ndim >= 2 else None
     if isinstance(value, np.ndarray):
@@ -28,7 +28,7 @@ def find_leaf(value: Any) -> Path | None:
 
 
 def leaves(value: Any) -> list[tuple[Path, Any]]:
-    """Every tensor or array with at least two axes, of any type, and the way to it, in the order of the output."""
+    """Every tensor or array with at least two axes, of any type, and the path to it, in the order of the output."""
     if isinstance(value, Tensor | np.ndarray):
         return [((), value)] if value.ndim >= 2 else []
     return [((key, *path), leaf) for key, item in _items(value) for path, leaf in leaves(item)]
@@ -76,7 +76,7 @@ def set_leaf(value: Any, path: Path, leaf: Any) -> Any:
     child = set_leaf(_child(value, key), rest, leaf)
     if _is_record(value):
         changed = copy.copy(value)
-        # transformers' ModelOutput is a mapping too, and its own setter keeps both in step; others may be frozen.
+        # transformers' ModelOutput is a mapping too, and its own setter keeps both in sync; others may be frozen.
         (setattr if isinstance(value, Mapping) else object.__setattr__)(changed, str(key), child)
         return changed
     if isinstance(value, Mapping):

@@ -40,14 +40,14 @@ class PointInfo:
     is_output: bool = False
 
     def cells(self) -> tuple[str, ...]:
-        """The row as it is shown: name, type, shape, layout or obstacle, share of the work."""
+        """The table row: name, type, shape, layout or obstacle, share of the work."""
         shape = "×".join(map(str, self.point.shape or ())) or "–"
         layout = self.point.layout.kind if self.point.layout else self.obstacle
         return (self.point.name, self.point.type or "–", shape, layout, f"{100 * self.share:.1f}%")
 
 
 class PointTable(tuple[PointInfo, ...]):
-    """The points of a model in the order in which they are reached. ``print`` shows the table."""
+    """The points of a model in execution order. ``print`` shows the table."""
 
     def __str__(self) -> str:
         rows = [("name", "type", "shape", "layout", "work"), *(info.cells() for info in self)]
@@ -89,7 +89,7 @@ def points(
         path = find_leaf(value)
         point = Point(name, type_name, parameters=parameters)
         if path is None:
-            found[name] = PointInfo(point, 0.0, "no float tensor")
+            found[name] = PointInfo(point, 0.0, "not a floating-point tensor")
             return
         leaf = as_tensor(get_leaf(value, path))
         point = replace(point, shape=tuple(leaf.shape[1:]))
@@ -132,7 +132,7 @@ def points(
         if info.point.type:
             share = sum(work[inner[name]]) / total
             is_output = final is not None and leaves[name]() is final if name in leaves else False
-            often = f"called {calls[name]} times a frame" if calls[name] > 1 else info.obstacle
+            often = f"called {calls[name]} times per frame" if calls[name] > 1 else info.obstacle
             info = replace(info, share=share, is_output=is_output, obstacle=often)
             if calls[name] > 1:
                 info = replace(info, point=replace(info.point, layout=None))

@@ -1,4 +1,4 @@
-"""From what people call an adapter to the adapter: names that ship here, folders, the hub, kinds, compositions."""
+"""From an adapter's name to the adapter: what ships here, folders, the hub, kinds, compositions."""
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path

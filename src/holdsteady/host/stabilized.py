@@ -35,7 +35,7 @@ class StabilizedModel(nn.Module):
     StabilizedModels over one base don't see each other.
 
     Frames are tensors (B, C, H, W) or (B, H, W, C), NumPy arrays of these or of one picture (H, W, C) or (H, W), in
-    floats, uint8 or uint16, or PIL images; outputs are held as the frame was. What the base is given, see
+    floats, uint8 or uint16, or PIL images; outputs are in the frame's form. What the base is given, see
     :class:`holdsteady.host.frame.Border`.
 
     Args:

@@ -150,7 +150,7 @@ class Capture:
         def collect(name: str, value: Any) -> None:
             path = find_leaf(value)
             if path is None:
-                raise PointError(f"features: '{name}' gave no float tensor, but {type(value).__name__}")
+                raise PointError(f"features: '{name}' returned {type(value).__name__}, not a float tensor")
             values[name].append(as_tensor(get_leaf(value, path)))
 
         for name, module in self._modules.items():
