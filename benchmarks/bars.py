@@ -14,9 +14,6 @@ error ×100; gain and ratio are against frame by frame. Takes about ten minutes 
 """
 
 import argparse
-import json
-import os
-import platform
 import statistics
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -29,6 +26,7 @@ import cv2
 import scenarios
 import torch
 from measuring import BASE, ClassScore, Figures, MomentScore, PictureScore, Runner, Score, measure
+from outcome import facts, write_into, write_json
 from scenarios import Clip, Scenario
 
 from holdsteady.adapters.config import KINDS, LEARNED_KINDS
@@ -48,6 +46,7 @@ FORMATS = {
     "flips": "{:.2f} %",
     "agreement": "{:.1f} % agree",
     "ms": "{:.1f} ms",
+    "cpu ratio": "{:.2f}× of CPU time",
 }
 ALL = ("psnr", "flicker", "gain", "ratio")
 
@@ -92,6 +91,7 @@ class Line:
         score: how outputs are measured.
         reduce: mean or min over the scenarios.
         figures: of the base and of each adapter, once measured.
+        each: the same for each scenario.
         notes: what could not be measured, and why.
     """
 
@@ -105,6 +105,10 @@ class Line:
     figures: dict[str, Figures] = field(default_factory=dict)
     each: dict[str, dict[str, Figures]] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+
+    def cleared(self, adapter: str) -> bool:
+        """Whether an adapter that was measured clears all bars."""
+        return all(limit.holds(adapter, self.figures[adapter]) for limit in self.limits)
 
 
 NO_LOSS = Limit("gain", -0.05, -0.05)
@@ -204,13 +208,16 @@ def worst(rows: Sequence[Line], adapters: Sequence[str]) -> Line:
 
 
 def time_steps(scenario: Scenario, adapters: Sequence[str], threads: int) -> Line:
-    """Time of a step over DIS flow alone, at 240 lines and between the same images; taken in turns, medians."""
-    line = Line(f"time of a step over DIS flow alone, {threads} threads", "time", [], ("ms", "ratio"))
+    """Time of a step over DIS flow alone, at 240 lines and between the same images; taken in turns, medians.
+
+    By the clock, and of the CPU, which other programs on the machine hardly move.
+    """
+    line = Line(f"time of a step over DIS flow alone, {threads} threads", "time", [], ("ms", "ratio", "cpu ratio"))
     line.limits = (at_most("ratio", 3, 5),)
     before = torch.get_num_threads()
     torch.set_num_threads(threads)
     cv2.setNumThreads(threads)
-    taken: dict[str, list[float]] = {name: [] for name in (BASE, *adapters)}
+    taken: dict[str, list[tuple[float, float]]] = {name: [] for name in (BASE, *adapters)}
     search, runners, last = DISFlow(), {adapter: Runner(adapter) for adapter in adapters}, None
     try:
         for moment in scenario.play():
@@ -225,19 +232,21 @@ def time_steps(scenario: Scenario, adapters: Sequence[str], threads: int) -> Lin
     finally:
         torch.set_num_threads(before)
         cv2.setNumThreads(-1)
-    # The first ones warm caches up.
-    medians = {name: statistics.median(times[2:]) for name, times in taken.items()}
-    line.figures = {name: {"ms": 1000 * time} for name, time in medians.items()}
+    for name, times in taken.items():
+        wall, cpu = (1000 * statistics.median(column) for column in zip(*times[2:], strict=True))  # two warm caches up
+        line.figures[name] = {"ms": wall, "cpu ms": cpu}
     for adapter in adapters:
-        line.figures[adapter]["ratio"] = medians[adapter] / medians[BASE]
+        ratios = {"ratio": "ms", "cpu ratio": "cpu ms"}
+        line.figures[adapter] |= {k: line.figures[adapter][v] / line.figures[BASE][v] for k, v in ratios.items()}
     line.notes.append("in the row of times, DIS flow is in the column of frame by frame")
     return line
 
 
-def seconds(work: Callable[[], object]) -> float:
-    begun = time.perf_counter()
+def seconds(work: Callable[[], object]) -> tuple[float, float]:
+    """What a work takes by the clock, and of the CPU in all threads."""
+    begun, used = time.perf_counter(), time.process_time()
     work()
-    return time.perf_counter() - begun
+    return time.perf_counter() - begun, time.process_time() - used
 
 
 def cell(line: Line, name: str) -> str:
@@ -248,31 +257,35 @@ def cell(line: Line, name: str) -> str:
     shown = [
         key for key in line.shown if key in figures and (name != BASE or key not in ("gain", "ratio", "geometric"))
     ]
-    missed = name != BASE and not all(limit.holds(name, figures) for limit in line.limits)
+    missed = name != BASE and not line.cleared(name)
     return " / ".join(FORMATS[key].format(figures[key]) for key in shown) + (" ✗" if missed else "")
 
 
-def table(rows: Sequence[Line], adapters: Sequence[str]) -> str:
+def as_results(rows: Sequence[Line], adapters: Sequence[str], about: Mapping[str, Any]) -> dict[str, Any]:
+    """Every figure, what the table says, and whether each adapter clears the bars."""
+
+    def one(line: Line) -> dict[str, Any]:
+        whose = {"untrained": [limit.untrained for limit in line.limits], "trained": [x.trained for x in line.limits]}
+        texts = {name: [x.text(y) for x, y in zip(line.limits, ys, strict=True)] for name, ys in whose.items()}
+        return {
+            "name": line.name,
+            "group": line.group,
+            "cells": {name: cell(line, name) for name in (BASE, *adapters)},
+            "bars": {name: ", ".join(several) or "–" for name, several in texts.items()},
+            "cleared": {name: line.cleared(name) for name in adapters if name in line.figures},
+            "figures": line.figures,
+            "scenarios": line.each,
+        }
+
+    notes = list(dict.fromkeys(note for row in rows for note in row.notes))
+    return {**about, "adapters": [*adapters], "rows": [one(row) for row in rows if row.figures], "notes": notes}
+
+
+def table(results: Mapping[str, Any]) -> str:
     """The rows that were measured, in Markdown, and under them what was not."""
-    bars = {"bar, untrained": "untrained", "bar, trained": "trained"}
-    head = ["", BASE, *adapters, *bars]
-    body = []
-    for line in (row for row in rows if row.figures):
-        texts = [", ".join(one.text(getattr(one, whose)) for one in line.limits) or "–" for whose in bars.values()]
-        body.append([line.name, *(cell(line, name) for name in (BASE, *adapters)), *texts])
-    notes = dict.fromkeys(note for row in rows for note in row.notes)
-    return "\n".join([markdown(head, body), "", *(f"* {note}" for note in notes)])
-
-
-def facts(threads: int) -> dict[str, Any]:
-    """What the figures depend on beside the code."""
-    return {
-        "seed": 0,
-        "threads": threads,
-        "machine": f"{os.cpu_count()} CPUs ({platform.machine()})",
-        "torch": torch.__version__,
-        "opencv": cv2.__version__,
-    }
+    head = ["", BASE, *results["adapters"], "bar, untrained", "bar, trained"]
+    body = [[row["name"], *row["cells"].values(), *row["bars"].values()] for row in results["rows"]]
+    return "\n".join([markdown(head, body), "", *(f"* {note}" for note in results["notes"])])
 
 
 GROUPS = ("replays", "classes", "clean", "denoising", "cuts", "wide", "fade", "fast", "time")
@@ -304,26 +317,6 @@ def run(
     return rows
 
 
-def as_json(rows: Sequence[Line], adapters: Sequence[str], about: Mapping[str, Any]) -> str:
-    """Every figure, the bars, and whether each adapter clears them."""
-
-    def one(line: Line) -> dict[str, Any]:
-        return {
-            "name": line.name,
-            "group": line.group,
-            "figures": line.figures,
-            "scenarios": line.each,
-            "cleared": {
-                name: all(limit.holds(name, line.figures[name]) for limit in line.limits)
-                for name in adapters
-                if name in line.figures
-            },
-            "notes": line.notes,
-        }
-
-    return json.dumps({**about, "rows": [one(line) for line in rows]}, indent=1, ensure_ascii=False)
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--footage", type=Path, required=True)
@@ -333,6 +326,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--quick", action="store_true", help="eight frames of each clip: a smoke test, not a result")
     parser.add_argument("--json", type=Path, help="write every figure to this file")
+    parser.add_argument("--docs", type=Path, help="a page that the table is written into")
     args = parser.parse_args()
     groups, adapters = args.only.split(","), args.adapter or ["motion-fixed"]
     unknown = sorted({*groups} - {*GROUPS})
@@ -349,10 +343,13 @@ def main() -> None:
     torch.set_num_threads(args.threads)
     options = {"quick": args.quick, "threads": args.threads}
     rows = run(args.footage, args.replays, adapters, groups, tell=lambda text: print(text, flush=True), **options)
-    print("\n" + table(rows, adapters))
+    about = {"command": "benchmarks/bars.py", "quick": args.quick, **facts(args.threads)}
+    results = as_results(rows, adapters, about)
+    print("\n" + table(results))
     if args.json is not None:
-        about = {"command": "benchmarks/bars.py", "quick": args.quick, **facts(args.threads)}
-        args.json.write_text(as_json(rows, adapters, about) + "\n", encoding="utf-8")
+        write_json(args.json, results)
+    if args.docs is not None:
+        write_into(args.docs, "bars.py", table(results))
 
 
 if __name__ == "__main__":

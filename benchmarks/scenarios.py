@@ -66,20 +66,22 @@ class Clip:
 
     def frames(self) -> Iterator[Tensor]:
         """(1, 3, H, W) in [0, 1], one by one. Raises VideoError if the video ends before."""
-        left, stop = self.count, self.start + self.count * self.stride
+        remaining, stop = self.count, self.start + self.count * self.stride
         with video.open_video(str(self.path)) as reader:
             for frame in islice(reader, self.start, stop, self.stride):
                 value = video.upright_tensor(frame, reader.info).contiguous()
                 if self.half:
                     value = F.interpolate(value, scale_factor=0.5, mode="bilinear", antialias=True)
                 if self.crop:
-                    top, left = ((side - part) // 2 for side, part in zip(value.shape[2:], (240, 320), strict=True))
+                    top, left = (
+                        max(0, side - part) // 2 for side, part in zip(value.shape[2:], (240, 320), strict=True)
+                    )
                     value = value[..., top : top + 240, left : left + 320]
                 yield value
-                left -= 1
-        if left:
+                remaining -= 1
+        if remaining:
             raise VideoError(
-                f"{self.path} ends {left} frames before the {self.count} that are taken from {self.start} on"
+                f"{self.path} ends {remaining} frames before the {self.count} that are taken from {self.start} on"
             )
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import bars
 import measuring
+import outcome
 import pytest
 import scenarios
 import torch
@@ -63,6 +64,9 @@ def test_mixed_flicker_is_the_three_in_turn() -> None:
 def test_a_clip_takes_the_frames_it_states() -> None:
     every = list(Clip(CARPHONE, count=20).frames())
     torch.testing.assert_close(torch.cat(list(SMALL.frames())), torch.cat(every[2:14:3]), rtol=0, atol=0)
+    middle, half = Clip(CLIPS / "bikes_cuts.mp4", 0, 2, crop=True), Clip(CARPHONE, 0, 2, half=True)
+    assert [frame.shape for frame in middle.frames()] == 2 * [(1, 3, 136, 320)]
+    assert [frame.shape for frame in half.frames()] == 2 * [(1, 3, 72, 88)]
     with pytest.raises(VideoError, match="ends 1 frames before the 21"):
         list(Clip(CARPHONE, count=21).frames())
 
@@ -147,11 +151,11 @@ def test_two_small_scenarios_end_to_end(tmp_path: Path) -> None:
     assert not gone.figures and "no.mp4" in gone.notes[0]
 
     rows = [clean, wide, gone, bars.worst([clean, wide, gone], adapters)]
-    printed = bars.table(rows, adapters)
+    found = json.loads(json.dumps(bars.as_results(rows, adapters, outcome.facts(1))))
+    printed = bars.table(found)
     assert "| wide |" in printed and "| gone |" not in printed and "no.mp4" in printed
     assert bars.cell(wide, "output-fixed:1").endswith("✗"), "a ratio of 1 misses the bar"
     assert rows[-1].figures["output-fixed:1"]["gain"] == 0
-    found = json.loads(bars.as_json(rows, adapters, bars.facts(1)))
     cleared = {row["name"]: row["cleared"] for row in found["rows"]}
     assert cleared["clean"]["output-fixed:1"] and not cleared["wide"]["output-fixed:1"]
 
@@ -182,3 +186,16 @@ def test_steps_are_timed_over_flow_alone() -> None:
     flow, step = (line.figures[name] for name in (measuring.BASE, "motion-fixed"))
     assert flow["ms"] > 0 and step["ratio"] == pytest.approx(step["ms"] / flow["ms"])
     assert "not measured" in bars.time_steps(scenarios.clean("gone", Clip(Path("no.mp4"))), [], 1).notes[0]
+
+
+def test_tables_are_written_between_their_markers(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    begin, end = outcome.markers("bars.py")
+    page.write_text(f"# Bars\n\n{begin}\nold\n{end}\n\nAfter it.\n")
+    outcome.write_into(page, "bars.py", "| new |")
+    text = page.read_text()
+    assert outcome.shown_in(text, "bars.py") == "| new |" and "old" not in text
+    assert text.startswith("# Bars\n") and text.endswith("\nAfter it.\n")
+    with pytest.raises(ValueError, match=r"<!-- peers.py writes this -->"):
+        outcome.write_into(page, "peers.py", "")
+    assert page.read_text() == text

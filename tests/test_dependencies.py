@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 EXTRAS = PROJECT["optional-dependencies"]
 # Tools that only developers run; their oldest versions are nobody's promise.
-TOOLS = {"docs", "dev"}
+TOOLS = {"docs", "dev", "peers"}
 
 
 def lower_bounds() -> dict[str, Version]:

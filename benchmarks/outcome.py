@@ -1,0 +1,57 @@
+"""Where the tables of bars.py and peers.py go: files of results, and pages that show them."""
+
+import json
+import os
+import platform
+from pathlib import Path
+from typing import Any
+
+import cv2
+import torch
+
+
+def facts(threads: int) -> dict[str, Any]:
+    """What figures depend on beside the code."""
+    return {
+        "seed": 0,
+        "threads": threads,
+        "machine": f"{os.cpu_count()} CPUs ({platform.machine()})",
+        "torch": torch.__version__,
+        "opencv": cv2.__version__,
+    }
+
+
+def write_json(path: Path, results: dict[str, Any]) -> None:
+    """Write results as a whole, or not at all."""
+    _write(path, json.dumps(results, indent=1, ensure_ascii=False) + "\n")
+
+
+def markers(program: str) -> tuple[str, str]:
+    """The lines of a page between which a program's tables are."""
+    return f"<!-- {program} writes this -->", f"<!-- {program} ends -->"
+
+
+def shown_in(page: str, program: str) -> str:
+    """What a page has between a program's markers.
+
+    Raises:
+        ValueError: there are no markers.
+    """
+    begin, end = markers(program)
+    if page.count(begin) != 1 or page.count(end) != 1 or page.index(begin) > page.index(end):
+        raise ValueError(f"the page needs the lines '{begin}' and '{end}', once each")
+    return page[page.index(begin) + len(begin) : page.index(end)].strip()
+
+
+def write_into(path: Path, program: str, text: str) -> None:
+    """Put a program's tables into a page, in place of what was between its markers. Errors as of ``shown_in``."""
+    page = path.read_text(encoding="utf-8")
+    shown_in(page, program)
+    begin, end = markers(program)
+    _write(path, f"{page.partition(begin)[0]}{begin}\n\n{text}\n\n{end}{page.partition(end)[2]}")
+
+
+def _write(path: Path, text: str) -> None:
+    part = path.with_name(path.name + ".part")
+    part.write_text(text, encoding="utf-8")
+    part.replace(path)
