@@ -22,6 +22,7 @@ ALLOWED = {
     "host": ("adapters", "errors", "flow", "video.cuts"),
     "metrics": ("errors", "flow"),
     "video": ("errors",),
+    "check": ("errors", "flow", "metrics.warping", "video"),
     "corruptions": ("errors",),
     "data": ("errors", "video"),
     "objective": ("errors", "flow", "metrics.warping"),

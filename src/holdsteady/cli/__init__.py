@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from holdsteady.allocator import keep_freed_memory
-from holdsteady.cli import compare, corrupt, demo, evaluate, fix, points, probe, run, theory, train
+from holdsteady.cli import check, compare, corrupt, demo, evaluate, fix, points, probe, run, theory, train
 from holdsteady.cli.signals import stop_signals
 from holdsteady.errors import HoldsteadyError, in_one_line
 
@@ -25,6 +25,7 @@ app = typer.Typer(
 )
 app.command()(run.run)
 app.command()(fix.fix)
+app.command()(check.check)
 app.command()(compare.compare)
 app.command()(points.points)
 app.command()(probe.probe)

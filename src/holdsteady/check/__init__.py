@@ -1,0 +1,1 @@
+"""How unsteady a video is, and where, without knowing how it should be."""
