@@ -125,6 +125,36 @@ def test_converted_sound_and_text_follow_start_and_duration(tmp_path):
 
 
 @pytest.mark.parametrize(
+    ("codec", "layout", "sink", "becomes"),
+    [
+        ("flac", "7.1(wide)", "b.webm", "7.1"),
+        ("ac3", "5.1(side)", "b.webm", "5.1"),
+        ("flac", "2.1", "b.webm", "5.1"),
+        ("flac", "4.0", "b.webm", "5.1"),
+        ("libopus", "5.1", "b.avi", "stereo"),
+        ("libopus", "7.1", "b.mov", "7.1"),
+    ],
+)
+def test_converted_sound_gets_a_layout_that_the_encoder_takes(tmp_path, codec, layout, sink, becomes):
+    source = Film(tmp_path / "a.mkv").sound(codec, layout).save()
+    said = ident(source, tmp_path / sink)
+    assert [line for line in said if "left out" in line] == []
+    with av.open(str(tmp_path / sink)) as container:
+        assert container.streams.audio[0].codec_context.layout.name == becomes
+    assert seconds_of_sound(tmp_path / sink)[0] == pytest.approx(1.44, abs=0.06)
+
+
+def test_converted_sound_goes_on_where_its_layout_changes(tmp_path):
+    parts = [Film(tmp_path / f"{layout}.ts").sound("mp2", layout).save() for layout in ("stereo", "mono")]
+    twice = tmp_path / "twice.ts"
+    twice.write_bytes(b"".join(Path(part).read_bytes() for part in parts))
+    (line,) = ident(twice, tmp_path / "b.webm")
+    assert "converted" in line and "left out" not in line
+    assert count(tmp_path / "b.webm") == 72
+    assert seconds_of_sound(tmp_path / "b.webm")[0] == pytest.approx(2.88, abs=0.1)
+
+
+@pytest.mark.parametrize(
     ("inside", "codec"),
     [
         *(("a.mkv", codec) for codec in ("truehd", "eac3", "ac3", "mp3", "dvd_subtitle", "hdmv_pgs_subtitle")),
@@ -192,6 +222,8 @@ def test_chapters_are_kept_and_follow_start_and_duration(tmp_path):
         assert chapters(tmp_path / f"c.{suffix}") == [(0, 0.3, "Two"), (0.3, 0.6, "Three")]
     (line,) = ident(source, tmp_path / "b.avi")
     assert "left out: 3 chapters" in line
+    assert ident(tmp_path / "b.mp4", tmp_path / "d.webm") == [], "MP4 has them as a stream too"
+    assert len(chapters(tmp_path / "d.webm")) == 3
 
 
 def chapters(path):
@@ -253,6 +285,13 @@ def test_further_pictures_are_copied_where_they_fit(tmp_path, bunny):
         assert [data for _, data in packets(tmp_path / f"b.{suffix}", 1)] == [data for _, data in packets(source, 1)]
     (line,) = ident(source, tmp_path / "b.webm", duration=0.2)
     assert "left out: video stream 1 (h264): " in line
+    with av.open(source) as film:
+        keys = [float(packet.pts * packet.time_base) for packet in film.demux(video=1) if packet.is_keyframe]
+    ident(source, tmp_path / "c.mkv", start=0.2)
+    with av.open(str(tmp_path / "c.mkv")) as film:
+        kept = [packet for packet in film.demux(video=1) if packet.size]
+    assert kept[0].is_keyframe, "what is before it can't be decoded"
+    assert float(kept[0].pts * kept[0].time_base) == pytest.approx(keys[1] - keys[0] - 0.2, abs=0.05)
 
 
 def test_a_timecode_is_kept(tmp_path):

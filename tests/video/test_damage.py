@@ -75,6 +75,14 @@ def test_a_lost_keyframe_is_concealed(make_clip, pictures):
     assert concealed > 15
 
 
+def test_a_lost_keyframe_of_hevc_is_told(make_clip, pictures):
+    """Its decoder passes over it without an error."""
+    path = damage(make_clip("a.mkv", pictures, **CODECS["hevc.mkv"]), [0], keep=5)
+    frames, (skipped, _), told = read(path)
+    assert (len(frames), skipped, len(told)) == (19, 1, 1)
+    assert "a damaged packet at 0.00 s is skipped" in told[0]
+
+
 def test_the_corrupted_file_of_decord():
     frames, counts, told = read(CLIPS / "corrupted.mp4")
     assert (len(frames), counts) == (49, (1, 0))

@@ -76,6 +76,14 @@ def test_a_wrapped_clock(make_clip, pictures, tmp_path):
     path = remuxed(make_clip("a.ts", pictures, options=PLAIN), tmp_path / "wrap.ts", lambda _: wrap - 0.4 - 1.4)
     times = times_of(path)
     assert np.diff(times) == pytest.approx([0.04] * 19, abs=1e-3)
+    for name in ("b.mp4", "b.mkv"):
+        run(str(path), str(tmp_path / name), lambda frame: frame, on_cut=lambda: None)
+        assert times_of(tmp_path / name) == even(20), "players show nothing of what is before 0"
+
+
+def test_the_length_of_the_pictures_is_not_that_of_subtitles(tmp_path):
+    with open_video(Film(tmp_path / "a.mkv").text("srt", ((0.2, 4e6, "to the end"),)).save()) as reader:
+        assert reader.info.frames == 36
 
 
 def test_frame_rates_that_vary_are_kept(make_clip, pictures):

@@ -136,6 +136,16 @@ def test_one_frame(make_clip, pictures, tmp_path):
     assert len(read(tmp_path / "b.mp4")[1]) == 1
 
 
+@pytest.mark.parametrize("frames", [1, 2, 3])
+def test_clips_of_few_frames_have_sound_times(make_clip, pictures, tmp_path, frames):
+    """What libx265 says of their decoding times differs from run to run."""
+    source = make_clip("a.mp4", pictures[:frames])
+    for number in range(6):
+        copy(source, tmp_path / "b.mkv", codec="libx265", overwrite=number > 0)
+        times = [time for time, _, _ in packets(tmp_path / "b.mkv", "video")]
+        assert sorted(times) == pytest.approx([0, 0.04, 0.08][:frames])
+
+
 def test_fewer_bits_are_announced(make_clip, pictures, tmp_path):
     source = make_clip("a.mp4", pictures[:2], pix_fmt="yuv420p10le")
     with pytest.warns(UserWarning, match="10 bits per component, but mpeg4 is written with 8"):

@@ -168,7 +168,7 @@ def _pixel_format(encoder: Codec, info: VideoInfo, width: int, height: int, most
                 if depth(name) < info.bits:
                     warnings.warn(
                         f"{info.name} has {info.bits} bits per component, but {encoder.name} is written with "
-                        f"{depth(name)}; libx265 or ffv1 keep more",
+                        f"{depth(name)}; ffv1 in .mkv keeps all",
                         stacklevel=2,
                     )
                 return name

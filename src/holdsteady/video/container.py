@@ -71,15 +71,18 @@ def ends_early(container: InputContainer, stream: VideoStream, last: int) -> boo
         index = stream.index_entries
         return len(index) > 0 and index[-1].timestamp > last
     if "matroska" in formats:
-        text = stream.metadata.get("DURATION")
-        return text is not None and _seconds(text) > last * (stream.time_base or 1) + 0.5
+        end = stated_end(stream)
+        return end is not None and end > last * (stream.time_base or 1) + 0.5
     return False
 
 
-def _seconds(text: str) -> float:
-    """Seconds of a Matroska duration such as `00:01:02.5`."""
-    hours, minutes, seconds = text.split(":")
-    return int(hours) * 3600 + int(minutes) * 60 + float(seconds)
+def stated_end(stream: VideoStream) -> float | None:
+    """Seconds at which a stream ends by Matroska's tag for it, such as `00:01:02.5`; None without a sound one."""
+    try:
+        hours, minutes, seconds = stream.metadata.get("DURATION", "").split(":")
+        return int(hours) * 3600 + int(minutes) * 60 + float(seconds)
+    except ValueError:
+        return None
 
 
 def is_full(error: BaseException) -> bool:

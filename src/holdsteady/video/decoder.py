@@ -261,24 +261,26 @@ class _Due:
     """Times of packets whose pictures have not come out of the decoder."""
 
     def __init__(self) -> None:
-        self._times: set[int] = set()
-        self._first: int | None = None  # pictures before the first one can't be decoded after a seek
+        self._times: dict[int, bool] = {}  # whether it is that of a keyframe
+        # Pictures before the first one can belong to what lies before a seek; keyframes belong to none.
+        self._first: int | None = None
 
     def passed_over(self, packet: "av.Packet[VideoStream] | None", frames: list[av.VideoFrame]) -> list[int]:
         """Take a packet and what the decoder gave for it; the times of pictures that now can't come any more."""
         if packet is not None and packet.pts is not None and not packet.is_discard:
-            self._times.add(packet.pts)
+            self._times[packet.pts] = packet.is_keyframe
         shown = [frame.pts for frame in frames if frame.pts is not None]
-        self._times.difference_update(shown)
+        for time in shown:
+            self._times.pop(time, None)
         if self._first is None and shown:
             self._first = shown[0]
         end = max(shown, default=None)
         if packet is None:
-            gone = set(self._times)
+            gone = sorted(self._times)
         else:
-            gone = set() if end is None else {time for time in self._times if time < end}
-        self._times -= gone
-        return sorted(time for time in gone if self._first is not None and time > self._first)
+            gone = [] if end is None else sorted(time for time in self._times if time < end)
+        is_key = {time: self._times.pop(time) for time in gone}
+        return [time for time in gone if self._first is not None and (time > self._first or is_key[time])]
 
 
 def _decoder_of(stream: VideoStream) -> VideoCodecContext:

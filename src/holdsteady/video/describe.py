@@ -12,6 +12,7 @@ from av.video.stream import VideoStream
 
 from .chroma import chroma_location
 from .color import depth, has_alpha, to_alpha
+from .container import stated_end
 from .frame import VideoInfo
 from .orientation import orientation
 
@@ -102,6 +103,9 @@ def _count(
         total = sum(entry.size > 0 for entry in stream.index_entries)
     if total is None and stream.duration and stream.time_base:
         total = float(stream.duration * stream.time_base * rate)
+    end = stated_end(stream) if total is None else None
+    if end is not None:  # other streams can be longer, as subtitles without an end are
+        total = (end - (stream.start_time or 0) * float(stream.time_base or 0)) * float(rate)
     if total is None and container.duration:
         total = container.duration / av.time_base * float(rate)
     if total is not None:

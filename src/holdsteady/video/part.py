@@ -34,7 +34,12 @@ def keep_aside(part: Part, frames: int) -> str:
     if not part.target.exists():
         part.publish()
         place = part.target
-    return f"; the {frames} frames that there was room for are in {place}"
+    kept = (
+        "the one frame that there was room for is"
+        if frames == 1
+        else f"the {frames} frames that there was room for are"
+    )
+    return f"; {kept} in {place}"
 
 
 class PartFile:

@@ -182,7 +182,8 @@ def run(
             failure = failed_step or decoding.exception()
     _warn_about_nan(lost)
     if isinstance(failure, VideoError) and written:
-        raise VideoError(f"{failure}; the {written} frames before it are in {sink}") from failure
+        before = "the frame before it is" if written == 1 else f"the {written} frames before it are"
+        raise VideoError(f"{failure}; {before} in {sink}") from failure
     if failure is not None:
         raise failure
     return Summary(

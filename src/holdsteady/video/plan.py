@@ -19,6 +19,7 @@ from .copies import QUICKTIME, is_cover, refusal
 _SECONDS, _PACKETS_OF_EACH = 5, 3
 
 _CHAPTERS = (*QUICKTIME, ".mkv", ".webm")
+_TIMECODES = (*QUICKTIME, ".mkv")
 _TEXT = {"subrip", "srt", "ass", "ssa", "mov_text", "webvtt", "text"}
 _TEXT_ENCODERS = {".mp4": "mov_text", ".m4v": "mov_text", ".mov": "mov_text", ".mkv": "srt", ".webm": "webvtt"}
 # What sound becomes that the container can't hold, by preference.
@@ -145,7 +146,8 @@ def _plan(container: InputContainer, stream: Stream, suffix: str, packets: list[
     if kind == "attachment":
         return converted(copied, suffix, _no_place(suffix, "attachments"))
     if kind == "data" and is_written_anew(container, stream):
-        return copied if suffix in (*QUICKTIME, ".mkv") else converted(copied, suffix, _no_place(suffix, "timecodes"))
+        what, holders = ("timecodes", _TIMECODES) if "timecode" in stream.metadata else ("chapters", _CHAPTERS)
+        return copied if suffix in holders else converted(copied, suffix, _no_place(suffix, what))
     why = refusal(suffix, stream, packets)
     return copied if why is None else converted(copied, suffix, why)
 

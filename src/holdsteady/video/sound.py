@@ -6,6 +6,7 @@ from typing import cast
 
 import av
 import numpy as np
+from av.audio.codeccontext import AudioCodecContext
 from av.audio.stream import AudioStream
 from av.codec.codec import Codec
 from av.container import OutputContainer
@@ -21,6 +22,8 @@ _BIT_RATE = 96_000
 # Times in files are rounded; a larger distance from the end of the sound so far is a pause.
 _PAUSE = Fraction(1, 10)
 _SILENCE = 1024  # samples at a time
+# FFmpeg's own encoder of Opus calls itself experimental.
+_OPTIONS = {"opus": {"strict": "-2"}}
 
 
 class Sound:
@@ -35,15 +38,15 @@ class Sound:
         self._rate = _rate(encoder, decoder.sample_rate)
         self._target = cast(AudioStream, output.add_stream(encoder, rate=self._rate))
         context = self._target.codec_context
-        context.layout = decoder.layout
+        context.layout = _layout(encoder, self._rate, decoder.layout)
         context.time_base = Fraction(1, self._rate)
         if not encoder.startswith(("pcm", "flac")):
-            context.bit_rate = _BIT_RATE * decoder.layout.nb_channels
-        if encoder == "opus":  # FFmpeg's own one
-            context.options = {"strict": "-2"}
+            context.bit_rate = _BIT_RATE * context.layout.nb_channels
+        context.options = dict(_OPTIONS.get(encoder, {}))
         self._target.metadata.update(source.metadata)
         self._target.disposition = source.disposition
-        self._resampler = av.AudioResampler(context.format, context.layout, self._rate)
+        self._resampler: av.AudioResampler | None = None
+        self._shape: tuple[str, str, int] | None = None  # of the sound that the resampler takes
         self._given = self._decoded = 0
         self._now: int | None = None  # where the sound has come to, in samples
 
@@ -69,7 +72,7 @@ class Sound:
             if self._given and not self._decoded:
                 raise ValueError("nothing of it can be decoded")
             if self._now is not None:
-                yield from self._send(None)
+                yield from self._flush()
                 yield from self._target.encode(None)
 
     def _encode(self, frame: av.AudioFrame, time: Fraction) -> Iterator["av.Packet[Stream]"]:
@@ -81,10 +84,22 @@ class Sound:
                 yield from self._send(self._silence(min(_SILENCE, place - self._now)))
         yield from self._send(frame)
 
-    def _send(self, frame: av.AudioFrame | None) -> Iterator["av.Packet[Stream]"]:
-        if frame is not None:
-            frame.pts = None
-        for part in self._resampler.resample(frame):
+    def _send(self, frame: av.AudioFrame) -> Iterator["av.Packet[Stream]"]:
+        frame.pts = None
+        shape = frame.format.name, frame.layout.name, frame.sample_rate
+        if shape != self._shape:  # damage and joined recordings change it in mid-stream
+            yield from self._flush()
+            context = self._target.codec_context
+            self._resampler, self._shape = av.AudioResampler(context.format, context.layout, self._rate), shape
+        assert self._resampler is not None
+        yield from self._counted(self._resampler.resample(frame))
+
+    def _flush(self) -> Iterator["av.Packet[Stream]"]:
+        if self._resampler is not None:
+            yield from self._counted(self._resampler.resample(None))
+
+    def _counted(self, parts: list[av.AudioFrame]) -> Iterator["av.Packet[Stream]"]:
+        for part in parts:
             assert self._now is not None
             part.pts, part.time_base = self._now, Fraction(1, self._rate)
             self._now += part.samples
@@ -102,3 +117,21 @@ def _rate(encoder: str, rate: int) -> int:
     """The sampling rate that an encoder takes, nearest to the source's."""
     known = Codec(encoder, "w").audio_rates
     return min(known, key=lambda offered: abs(offered - rate)) if known else rate
+
+
+def _layout(encoder: str, rate: int, layout: av.AudioLayout) -> av.AudioLayout:
+    """The arrangement of channels that an encoder takes, nearest to the source's: libopus wants 5.1 for 5.1(side)."""
+    count = layout.nb_channels
+    wider = ["5.1", "7.1"] if count <= 6 else ["7.1", "5.1"]
+    for name in (layout.name, f"{count}c", *wider, "stereo", "mono"):
+        try:
+            context = cast(AudioCodecContext, AudioCodecContext.create(encoder, "w"))
+            context.layout = name
+            context.sample_rate, context.time_base = rate, Fraction(1, rate)
+            context.format = (Codec(encoder, "w").audio_formats or [context.format])[0]
+            context.options = dict(_OPTIONS.get(encoder, {}))
+            context.open()
+        except (FFmpegError, ValueError):
+            continue
+        return context.layout
+    return layout

@@ -35,7 +35,7 @@ def open_track(plan: StreamPlan, source: Stream, output: OutputContainer, span: 
         FFmpegError, ValueError: The container can't hold it.
     """
     if plan.fate is Fate.COPIED:
-        return _Copy(plan, add_copy(output, source, suffix), span)
+        return _Copy(plan, source, add_copy(output, source, suffix), span)
     assert plan.encoder is not None
     if plan.kind == "audio":
         return Sound(plan, cast(AudioStream, source), output, span)
@@ -43,9 +43,10 @@ def open_track(plan: StreamPlan, source: Stream, output: OutputContainer, span: 
 
 
 class _Copy:
-    def __init__(self, plan: StreamPlan, target: Stream, span: Span) -> None:
+    def __init__(self, plan: StreamPlan, template: Stream, target: Stream, span: Span) -> None:
         self.plan, self._target, self._span = plan, target, span
         self._last: int | None = None
+        self._begun = template.type != "video"  # pictures can't be shown before their first keyframe
 
     def packets(self, packet: "av.Packet[Stream] | None") -> Iterator["av.Packet[Stream]"]:
         if packet is None:
@@ -53,6 +54,9 @@ class _Copy:
         dts = packet.dts if packet.dts is not None else packet.pts
         pts = packet.pts if packet.pts is not None else dts
         if dts is None or pts is None or not self._span.holds(pts * packet.time_base):
+            return
+        self._begun = self._begun or packet.is_keyframe
+        if not self._begun:
             return
         shift = round(self._span.shift / packet.time_base)
         dts, pts = dts - shift, pts - shift

@@ -134,8 +134,12 @@ class VideoWriter(Writer):
 
     @property
     def _shift(self) -> Fraction:
-        """Seconds to subtract from all times, so that the result begins at 0."""
-        return self._first_time if self._trimmed else max(self._info.start_time, Fraction(0))
+        """Seconds to subtract from all times, so that the result begins at 0, or with sound that comes first."""
+        if self._trimmed:
+            return self._first_time
+        shift = max(self._info.start_time, Fraction(0))
+        # Of pictures before 0 (a clock that wraps), players of the result would show nothing.
+        return shift if self._first_time >= shift else min(self._info.start_time, self._first_time)
 
     def finish(self, *, complete: bool = True) -> None:
         if not self.count:
@@ -148,7 +152,11 @@ class VideoWriter(Writer):
             end = self._first_time + Fraction(self._duration)
         try:
             with self._errors("can't be finished"):
-                self._container.mux(self._stream.encode(None))
+                rest = self._stream.encode(None)
+                if self.count <= 2:  # too few to be reordered; libx265 leaves their decoding times undefined
+                    for packet in rest:
+                        packet.dts = packet.pts
+                self._container.mux(rest)
                 self._container.close()
                 if self._part is not None:
                     self._part = self._with_the_rest(self._part, end)
