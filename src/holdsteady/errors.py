@@ -92,4 +92,4 @@ def in_one_line(error: BaseException) -> str:
     foreign = [place for place in places if "site-packages" not in Path(place.filename).parts]
     own = [place for place in foreign if not place.filename.startswith(libraries)] or foreign or places
     where = f" ({Path(own[-1].filename).name}, line {own[-1].lineno})" if own else ""
-    return f"{type(error).__name__}: {text}{where}"
+    return f"{type(error).__name__}{text and f': {text}'}{where}"

@@ -19,6 +19,7 @@ from holdsteady.models.loaders.segmentation import from_smp, from_timm
 from holdsteady.models.loaders.torchvision import from_torchvision
 from holdsteady.models.loaders.transformers import from_transformers
 from holdsteady.models.model import with_card
+from holdsteady.models.place import in_eval
 from holdsteady.models.weights import load_weights
 
 
@@ -61,7 +62,7 @@ def load(
     if inside and Path(spec).suffix != ".onnx":
         raise ConfigError(f"--inside turns ONNX files into PyTorch; {spec} is none")
     model = _load(spec, weights, card or ModelCard(), trust, inside)
-    return with_card(model.eval() if isinstance(model, nn.Module) else model, card)
+    return with_card(in_eval(model) if isinstance(model, nn.Module) else model, card)
 
 
 def _load(spec: str, weights: Path | None, card: ModelCard, trust: bool, inside: bool) -> Callable[..., Any]:
@@ -81,7 +82,7 @@ def _load(spec: str, weights: Path | None, card: ModelCard, trust: bool, inside:
     elif prefix == "timm":
         return from_timm(spec.removeprefix("timm:"), weights, trust)
     elif path.suffix == ".onnx":
-        return _whole(from_onnx(path, inside), spec, weights)
+        return _whole(from_onnx(path, inside, card), spec, weights)
     elif path.suffix in (".pt", ".pt2", ".pth", ".ckpt", ".safetensors"):
         return _whole(from_program(path, trust) or from_restoration(path, trust), spec, weights)
     else:

@@ -50,6 +50,25 @@ def by_hand(adapter: str | None) -> VideoScores:
     return scores
 
 
+class BlurInPlace(Blur):
+    """A model that writes into its input."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.copy_(super().forward(x))
+
+
+def test_a_model_that_writes_into_its_input_spoils_nothing() -> None:
+    figures = []
+    for model in (Blur(), BlurInPlace()):
+        clips = [video_footage(str(CARPHONE), 3)]
+        contenders = [BASE, *trained(["motion-fixed"])]
+        rows = evaluate(model, contenders, clips, corruptions=[NOISE], target="self", seed=7)
+        figures.append(
+            [{k: v for k, v in row.figures.items() if k not in ("ms_per_frame", "overhead")} for row in rows]
+        )
+    assert figures[0] == figures[1]
+
+
 @pytest.mark.parametrize("adapter", [None, "output-fixed:0.7", "output-gaussian:1", "motion-fixed"])
 def test_figures_are_those_of_a_run(adapter: str | None) -> None:
     contenders = [BASE] if adapter is None else [BASE, *trained([adapter])]

@@ -12,6 +12,9 @@ from torch import Tensor, nn
 
 import holdsteady as hs
 from holdsteady.errors import ConfigError, ModelError
+from holdsteady.host.identity import base_of
+from holdsteady.models.card import ModelCard
+from holdsteady.models.runner import FrameRunner
 
 FRAME = torch.rand(1, 3, 20, 24, generator=torch.Generator().manual_seed(0))
 
@@ -65,8 +68,13 @@ def test_programs_of_torch_export(exported: tuple[nn.Module, Path], tmp_path: Pa
         torch.testing.assert_close(model(FRAME[..., :16])["out"], net(FRAME[..., :16])["out"])
         steady = hs.stabilize(model, "output-fixed:0.5")
         assert steady(FRAME)["out"].shape == FRAME.shape
+    fixed = tmp_path / "fixed.pt2"
+    torch.export.save(torch.export.export(net, (FRAME,)), fixed)
+    loaded = hs.load(str(fixed))
+    assert isinstance(loaded, hs.Model) and loaded.card.size == (20, 24)
+    assert FrameRunner(hs.Model(loaded, output="out"), ()).step(torch.rand(1, 3, 40, 30)).shape == (1, 3, 40, 30)
     (tmp_path / "bad.pt2").write_bytes(b"nothing")
-    with pytest.raises(ModelError, match=r"bad\.pt2 is no program of torch\.export"):
+    with pytest.raises(ModelError, match=r"bad\.pt2 is not a program of torch\.export"):
         hs.load(str(tmp_path / "bad.pt2"))
 
 
@@ -128,6 +136,26 @@ def test_onnx_as_a_black_box(tmp_path: Path) -> None:
     torch.testing.assert_close(steady(0 * FRAME), FRAME / 4)
 
 
+def test_onnx_is_run_with_an_adapter(tmp_path: Path) -> None:
+    runner = FrameRunner(hs.load(str(onnx_file(tmp_path / "net.onnx", ["n", 3, "h", "w"]))), "output-fixed:0.5")
+    runner.step(FRAME)
+    torch.testing.assert_close(runner.step(0 * FRAME), FRAME)
+    assert "OnnxModel" in base_of(hs.load(str(tmp_path / "net.onnx")))["class"]
+
+
+def test_onnx_that_takes_bytes(tmp_path: Path) -> None:
+    frame = helper.make_tensor_value_info("frame", TensorProto.UINT8, [1, 3, "h", "w"])
+    same = helper.make_tensor_value_info("same", TensorProto.UINT8, [1, 3, "h", "w"])
+    graph = helper.make_graph([helper.make_node("Identity", ["frame"], ["same"])], "net", [frame], [same])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)])
+    model.ir_version = 9
+    onnx.save(model, tmp_path / "bytes.onnx")
+    shown = FrameRunner(hs.load(str(tmp_path / "bytes.onnx")), ()).step(FRAME)
+    assert (shown - FRAME).abs().max() < 0.5 / 255 + 1e-6
+    with pytest.raises(ConfigError, match=r"bytes\.onnx takes bytes, 0…255: leave out --range"):
+        hs.load(str(tmp_path / "bytes.onnx"), card=ModelCard(range=(0, 255)))
+
+
 def test_what_an_onnx_file_says_of_its_input(tmp_path: Path) -> None:
     fixed = hs.load(str(onnx_file(tmp_path / "fixed.onnx", [1, 3, 32, 40])))
     assert isinstance(fixed, hs.Model) and fixed.card.size == (32, 40)
@@ -157,6 +185,8 @@ def test_onnx_files_that_are_none(tmp_path: Path) -> None:
         hs.load("gone.onnx")
     with pytest.raises(ModelError, match="a batch of frames has four axes"):
         hs.load(str(onnx_file(tmp_path / "flat.onnx", [3, "h", "w"])))
+    with pytest.raises(ModelError, match="takes 4 frames at once"):
+        hs.load(str(onnx_file(tmp_path / "four.onnx", [4, 3, "h", "w"])))
 
 
 def test_restoration_networks_are_known_by_their_weights(tmp_path: Path) -> None:

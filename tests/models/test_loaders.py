@@ -12,6 +12,7 @@ from torchvision import models
 
 from holdsteady.errors import ModelError
 from holdsteady.loading import load
+from holdsteady.models.card import ModelCard
 from holdsteady.models.model import Model
 from holdsteady.models.nafnet import NAFNet
 
@@ -112,6 +113,12 @@ def test_weights_are_loaded(spec: Spec, tmp_path: Path) -> None:
 def test_what_is_no_model(spec: Spec, name: str, words: str) -> None:
     with pytest.raises(ModelError, match=words):
         load(spec(name))
+
+
+def test_a_function_of_opencv_by_name(tmp_path: Path) -> None:
+    (tmp_path / "cvs.py").write_text("from cv2 import detailEnhance\n")
+    model = load(f"{tmp_path / 'cvs.py'}:detailEnhance", card=ModelCard(layout="hwc-uint8"))
+    assert model(torch.rand(1, 3, 24, 32)).shape == (1, 3, 24, 32)
 
 
 def test_a_file_that_shares_its_name_with_a_library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

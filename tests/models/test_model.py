@@ -3,7 +3,7 @@
 import copy
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
@@ -94,12 +94,20 @@ def test_a_function_of_arrays() -> None:
     torch.testing.assert_close(both, FRAME[:, 0], atol=0.5 / 255 + 1e-6, rtol=0)
 
 
+class Named(NamedTuple):
+    """As some models return them."""
+
+    features: Tensor
+    logits: Tensor
+
+
 @pytest.mark.parametrize(
     ("output", "returns"),
     [
         ("out", lambda x: {"features": x.repeat(1, 4, 1, 1), "out": x}),
         (1, lambda x: (x * 0, x)),
         (-1, lambda x: [x * 0, x * 0, x]),
+        ("logits", lambda x: Named(x * 0, x)),
         ("a.1.b", lambda x: {"a": (x * 0, {"b": x})}),
     ],
 )
@@ -128,7 +136,7 @@ def test_class_numbers_become_one_hot() -> None:
         out = hs.Model(lambda _, shape=shape: shape, kind="labels", classes=5)(FRAME[:1])
         assert out.shape == (1, 5, 3, 4) and out.is_floating_point()
         assert torch.equal(out.argmax(dim=1), numbers)
-    with pytest.raises(ModelError, match="gives class 4, and there are 3 classes"):
+    with pytest.raises(ModelError, match="gives class number 4, and there are 3 classes"):
         hs.Model(lambda _: numbers, kind="labels", classes=3)(FRAME[:1])
 
 

@@ -1,7 +1,9 @@
 """A model and an adapter over frames of any size."""
 
 import warnings
+from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
@@ -10,8 +12,10 @@ from torch.nn.utils.parametrizations import spectral_norm, weight_norm
 from torchao.quantization import Int8WeightOnlyConfig, quantize_
 
 from holdsteady.errors import ModelError
+from holdsteady.models.colours import palette
 from holdsteady.models.model import Model
 from holdsteady.models.runner import FrameRunner, largest
+from holdsteady.models.value_files import ValueWriter
 
 
 class Picky(nn.Module):
@@ -112,8 +116,13 @@ def test_class_numbers_are_shown_as_classes_and_held_steady(adapter: str) -> Non
     assert runner.step(0.75 * bright).max() > 0.5
     late = FrameRunner(lambda x: (x.mean(dim=1) * 40).long(), adapter)
     late.step(dark)
-    with pytest.raises(ModelError, match="gives class 40, and there are 32 classes, from 0: state how many"):
-        late.step(bright)
+    with pytest.warns(UserWarning, match="class 40 comes up at frame 1: from now on there are 64 classes"):
+        grown = late.step(bright)
+    assert torch.equal(grown[0, :, 0, 0], palette(256)[40])
+    stated = FrameRunner(Model(lambda x: (x.mean(dim=1) * 40).long(), kind="labels", classes=9), adapter)
+    stated.step(dark)
+    with pytest.raises(ModelError, match="gives class number 40, and there are 9 classes: state how many"):
+        stated.step(bright)
 
 
 def test_small_results_are_brought_to_the_frames_size_and_large_ones_kept() -> None:
@@ -212,3 +221,34 @@ def test_quantized_and_parametrized_models_run_in_inference_mode() -> None:
         with torch.inference_mode():
             shown = runner.step(frame)
         torch.testing.assert_close(shown, model(frame).detach())
+
+
+class Shadows(nn.Module):
+    """A network with attributes that have the names of torch's methods."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.net = nn.Sequential(nn.Conv2d(3, 3, 1, bias=False), nn.Dropout(0.5))
+        nn.init.dirac_(self.net[0].weight)
+        self.children = self.modules = self.parameters = self.train = self.eval = [1]  # type: ignore[assignment]
+
+    def forward(self, x: Tensor) -> Tensor:
+        out: Tensor = self.net(x)
+        return out
+
+
+@pytest.mark.parametrize("adapter", [(), "simple-fixed:0.5"])
+def test_a_module_with_attributes_named_as_methods(adapter: str) -> None:
+    frame = torch.rand(1, 3, 24, 32)
+    torch.testing.assert_close(FrameRunner(Shadows(), adapter).step(frame), frame)
+
+
+def test_depth_in_whole_numbers_keeps_its_units(tmp_path: Path) -> None:
+    def millimetres(x: Tensor) -> Tensor:
+        return (x.mean(dim=1) * 4000).to(torch.uint16)
+
+    frame = torch.rand(1, 3, 24, 32)
+    runner = FrameRunner(millimetres, (), values=ValueWriter(tmp_path))
+    runner.step(frame)
+    assert runner.kind == "depth"
+    assert np.array_equal(np.load(tmp_path / "000000.npy"), millimetres(frame)[0].float().numpy())

@@ -12,6 +12,7 @@ from torchvision import models
 
 from holdsteady.errors import ModelError
 from holdsteady.models.card import ModelCard
+from holdsteady.models.model import Model
 from holdsteady.models.nafnet import NAFNet
 from holdsteady.models.sizes import MULTIPLES, crop_to, fit, pad_to, size_taken, try_model, unfit
 from holdsteady.models.values import image_of
@@ -100,7 +101,7 @@ def test_few_runs_find_what_is_common() -> None:
             runs.append(1)
             return Picky(multiple)(frame)
 
-        try_model(model, torch.rand(1, 3, 90, 160))
+        try_model(model, torch.rand(1, 3, 240, 320))
         assert len(runs) <= most
 
 
@@ -181,6 +182,55 @@ def test_image_in_what_a_model_returns(wrap: Callable[[Tensor], object]) -> None
 def test_no_image(thing: object) -> None:
     with pytest.raises(ModelError, match="not a floating image"):
         image_of(thing)
+
+
+class Keeps(nn.Module):
+    """The mean with the last frame, which it remembers."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("last", None)
+        self.calls = 0
+
+    def forward(self, frame: Tensor) -> Tensor:
+        self.last = frame if self.last is None else (frame + self.last) / 2
+        self.calls += 1
+        out: Tensor = self.last
+        return out
+
+
+def test_trials_leave_nothing_in_the_model() -> None:
+    model = Keeps()
+    assert try_model(model, torch.rand(1, 3, 37, 53)).multiple == 1
+    assert model.last is None and model.calls == 0
+
+
+@pytest.mark.parametrize(
+    ("card", "least", "multiple", "taken"),
+    [(None, 64, 1, 112), (None, 112, 1, 112), (None, 128, 16, 128), (ModelCard(multiple=16), 100, 16, 112)],
+)
+def test_a_model_that_takes_no_small_frames(card: ModelCard | None, least: int, multiple: int, taken: int) -> None:
+    def model(frame: Tensor) -> Tensor:
+        if min(frame.shape[-2:]) < least or frame.shape[-2] % multiple or frame.shape[-1] % multiple:
+            raise ValueError("too small")
+        return frame
+
+    small, large = torch.rand(1, 3, 40, 150), torch.rand(1, 3, 240, 320)
+    trial = try_model(model, small, card)
+    fitted = fit(small, ModelCard(multiple=trial.multiple), trial.least)
+    assert fitted.shape[-2] == taken
+    assert torch.equal(model(fitted)[..., :40, :150], small)
+    assert try_model(model, large, card).least == 1
+
+
+def test_pictures_without_the_axis_of_the_batch() -> None:
+    with pytest.raises(ModelError, match=r"\(3, 112, 113\) for a batch of 1; .* return output\[None\]"):
+        try_model(lambda frame: frame[0], torch.rand(1, 3, 120, 130))
+
+
+def test_what_a_card_asks_in_vain_is_no_matter_of_size() -> None:
+    with pytest.raises(ModelError, match=r"^the model gives no output 'b'; it gives a$"):
+        try_model(Model(lambda frame: {"a": frame}, output="b"), torch.rand(1, 3, 120, 130))
 
 
 def test_a_model_of_one_size_is_tried_on_the_whole_frame() -> None:

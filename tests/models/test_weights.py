@@ -48,13 +48,15 @@ def prefixed(front: str, values: dict[str, torch.Tensor]) -> dict[str, torch.Ten
         prefixed("module.", state(2)),
         prefixed("_orig_mod.module.", state(2)),
         {"state_dict": prefixed("net.", state(2)) | prefixed("teacher.", {"conv.weight": torch.zeros(1)})},
+        {"state_dict": prefixed("net.module.", state(2)) | {"loss.scale": torch.zeros(1)}},
+        {"model": state(1), "averaged_model": prefixed("module.", state(2)) | {"n_averaged": torch.tensor(3)}},
         {"generator": {"model": prefixed("model.", state(2))}},
         {name: tensor.half() for name, tensor in state(2).items()},
         {name: tensor for name, tensor in state(2).items() if name != "norm.num_batches_tracked"},
         {name: tensor for name, tensor in state(2).items() if name != "second.weight"},
         state(2) | {"total_ops": torch.zeros(1), "conv.total_params": torch.zeros(1)},
     ],
-    ids=range(14),
+    ids=range(16),
 )
 def test_a_state_dict_is_found_wherever_it_stands(content: Any, tmp_path: Path) -> None:
     torch.save(content, tmp_path / "w.pth")

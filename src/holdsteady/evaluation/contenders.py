@@ -132,6 +132,7 @@ class Run:
             self.seconds.append(base_seconds)
             return base_output
         self._given = base_output
+        frame = frame.clone()  # the model may write into it
         begun = now(frame.device)
         with torch.inference_mode():
             output = self.steady(frame)

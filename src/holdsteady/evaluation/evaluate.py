@@ -15,6 +15,7 @@ from holdsteady.evaluation.contenders import Contender, Run, now
 from holdsteady.evaluation.footage import Footage
 from holdsteady.evaluation.intervals import bootstrap_interval
 from holdsteady.evaluation.scoring import Scorer, both_flows, make_scorer
+from holdsteady.models.place import in_eval, place
 from holdsteady.models.sizes import crop_to, pad_to, try_model
 from holdsteady.models.values import image_of
 from holdsteady.objective.distances import IGNORED_CLASS
@@ -83,7 +84,7 @@ def evaluate(
         if next(iter(clip.play()), None) is None:
             raise ConfigError(f"the clip {clip.name} has no frames")
     if isinstance(model, nn.Module):
-        model = model.to(device).to(memory_format=torch.channels_last).eval()
+        model = place(in_eval(model), device, channels_last=True)
     rows: list[Row] = []
     done = 0
 
@@ -121,23 +122,25 @@ def _one_clip(
     spec, corrupt = corruption
     runs: list[Run] = []
     scorers: list[Scorer] = []
-    stride = 1
+    multiple = least = 1
     before: Tensor | None = None
     for moment in clip.play():
         clean = moment.clean.to(device)
         if not runs:
             trial = try_model(model, clean)
-            stride = trial.multiple
+            multiple, least = trial.multiple, trial.least
             runs = [Run(contender, model, trial.example) for contender in contenders]
-        frame = pad_to(clean if corrupt is None else corrupt(clean), stride)
+        frame = pad_to(clean if corrupt is None else corrupt(clean), multiple, least)
         with torch.inference_mode():
+            given = frame.clone()  # the model may write into it
             begun = now(frame.device)
-            output = model(frame)
+            output = model(given)
             taken = now(frame.device) - begun
             if moment.truth is not None:
                 truth = moment.truth.to(device)
             else:
-                truth = clean if target == "frames" else uncovered(image_of(model(pad_to(clean, stride))), frame, clean)
+                padded = pad_to(clean, multiple, least)
+                truth = clean if target == "frames" else uncovered(image_of(model(padded.clone())), frame, clean)
         if not scorers:
             _check_truth(image_of(output), truth)
             scorers = [make_scorer(image_of(output)) for _ in runs]

@@ -23,7 +23,7 @@ def base_of(model: Any) -> dict[str, str]:
     """
     card = getattr(model, "card", None)
     # A Model stands around another; hosts know nothing more of it than that.
-    kind = type(model.fn if isinstance(card, BaseModel) else model)
+    kind = type(getattr(model, "fn", model) if isinstance(card, BaseModel) else model)
     base = {"class": f"{kind.__module__}.{kind.__qualname__}", "parameters": ""}
     if isinstance(card, BaseModel):
         base["card"] = card.model_dump_json(exclude_unset=True)

@@ -61,8 +61,8 @@ def apply(model: nn.Module, change: Callable[[Tensor], Tensor]) -> None:
         nn.Module._apply(module, change, recurse=False)
 
 
-def mirror(model: Any) -> nn.Module:
-    """A copy of a model's structure, in eval mode, that shares its parameters and buffers.
+def mirror(model: Any, *, shares_buffers: bool = True) -> nn.Module:
+    """A copy of a model's structure, in eval mode, that shares its parameters and, unless told otherwise, its buffers.
 
     Modules and all that refers to them (lists, bound methods) are copied; tensors are the base's own, also
     when they are moved, loaded or trained later. Hooks set on the mirror are invisible to the base and to other
@@ -78,7 +78,7 @@ def mirror(model: Any) -> nn.Module:
                 shared[id(module)] = module  # a copy would have weights of its own
             continue
         # The dicts themselves are shared: `base.to(device)` puts new buffers into them.
-        for tensors in (module._parameters, module._buffers):
+        for tensors in (module._parameters, *((module._buffers,) if shares_buffers else ())):
             shared[id(tensors)] = tensors
             shared.update((id(t), t) for t in tensors.values() if t is not None)
         shared.update((id(v), v) for v in vars(module).values() if isinstance(v, Tensor))

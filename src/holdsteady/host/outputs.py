@@ -46,6 +46,8 @@ def choose(value: Any, name: str | int) -> Any:
         number = int(key) if key.removeprefix("-").isdecimal() else None
         if key in entries:
             chosen = entries[key]
+        elif key in getattr(chosen, "_fields", ()):
+            chosen = getattr(chosen, key)
         elif number is not None and isinstance(chosen, tuple | list) and -len(chosen) <= number < len(chosen):
             chosen = chosen[number]
         elif number in entries:

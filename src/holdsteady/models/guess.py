@@ -13,6 +13,10 @@ from holdsteady.models.values import describe, image_path
 
 # Room beyond [0, 1] that restored pictures use without harm.
 _ROOM = 0.05
+# Beyond, whole numbers are depth: no data set has as many classes.
+_MOST_CLASSES = 2048
+# More different numbers than there are classes in sight.
+_MANY = 64
 
 
 @dataclass(frozen=True)
@@ -56,9 +60,10 @@ def guess(trial: Trial, frame: Tensor, card: ModelCard) -> Guess:
         height, width = (
             round(side * frame.shape[axis] / trial.example.shape[axis]) for side, axis in ((height, -2), (width, -1))
         )
-    values = image[image.isfinite()] if image.is_floating_point() else image.flatten()
+    # Several operations are not there for unsigned numbers of more than 8 bits.
+    values = image[image.isfinite()] if image.is_floating_point() else image.flatten().to(torch.int64)
     low, high = (float(values.min()), float(values.max())) if values.numel() else (0.0, 0.0)
-    kind = card.kind or _kind(image, low, high)
+    kind = card.kind or _kind(image, values, low, high)
     images = [dotted(other) for other, found in leaves(output) if found.ndim in (3, 4)]
     which = "output" if len(images) == 1 else f"output {dotted(path)} of {_list(images)}"
     taken = {
@@ -81,12 +86,16 @@ def guess(trial: Trial, frame: Tensor, card: ModelCard) -> Guess:
     return Guess(kind, image.is_floating_point(), classes, line, tuple(doubts))
 
 
-def _kind(image: Tensor, low: float, high: float) -> Kind:
+def _kind(image: Tensor, values: Tensor, low: float, high: float) -> Kind:
     channels = image.shape[1]
     if image.dtype == torch.bool:
         return "mask"
     if not image.is_floating_point():
-        return "image" if channels == 3 else "labels"
+        if channels == 3:
+            return "image"
+        if low == 0 and high == 255 and bool(((values == 0) | (values == 255)).all()):
+            return "mask"
+        return "labels" if low >= 0 and high < _MOST_CLASSES else "depth"
     if channels == 1:
         return "image" if low >= 0 and high <= 1 else "depth"
     return "image" if channels == 3 else "classes"
@@ -95,6 +104,8 @@ def _kind(image: Tensor, low: float, high: float) -> Kind:
 def _doubts(image: Tensor, kind: Kind, values: Tensor, low: float, high: float) -> list[str]:
     channels = image.shape[1]
     if not values.is_floating_point():
+        if kind == "labels" and len(values.unique()) > _MANY:
+            return ["there are many of them: if it is a grey picture, give --kind image; if it is depth, --kind depth"]
         return []
     if kind == "depth":
         return ["if these are the logits of a mask, give --kind mask"] if low < 0 < high else []

@@ -5,6 +5,8 @@ from typing import TypeVar
 import torch
 from torch import Tensor, nn
 
+from holdsteady.host.mirror import apply, named_modules
+
 _Module = TypeVar("_Module", bound=nn.Module)
 
 
@@ -25,5 +27,15 @@ def place(
         return tensor.to(device, dtype)
 
     with torch.inference_mode(False), torch.no_grad():
-        module._apply(move)
+        apply(module, move)
     return module
+
+
+def in_eval(module: _Module) -> _Module:
+    """A module in eval mode, also where an attribute of its own has the name of a method that ``eval`` needs."""
+    modules = [inner for _, inner in named_modules(module)]
+    if any(name in vars(inner) for inner in modules for name in ("eval", "train", "children")):
+        for inner in modules:
+            inner.training = False
+        return module
+    return module.eval()

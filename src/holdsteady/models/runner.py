@@ -19,10 +19,10 @@ from holdsteady.models.card import Kind, ModelCard
 from holdsteady.models.display import Display, Style
 from holdsteady.models.guess import guess
 from holdsteady.models.model import Model, card_of
-from holdsteady.models.place import place
+from holdsteady.models.place import in_eval, place
 from holdsteady.models.sizes import crop_to, fit, resize, try_model
 from holdsteady.models.value_files import ValueWriter
-from holdsteady.models.values import image_path
+from holdsteady.models.values import UnknownClassError, image_path
 
 # Channels of logits that are enlarged at a time: all at once they would take gigabytes.
 _TOGETHER = 8
@@ -61,13 +61,15 @@ class FrameRunner:
     ) -> None:
         if isinstance(model, nn.Module):
             # Convolutions are faster with channels last, on CPUs and GPUs.
-            model = place(model.eval(), device, dtype, channels_last=True)
+            model = place(in_eval(model), device, dtype, channels_last=True)
         self.model = model
         self.adapter, self.strength, self.compile = adapter, strength, compile
         self.device, self.dtype = device, dtype
         self.style, self.values, self.note = style, values, note
         self._fitting = ModelCard()
+        self._least = 1
         self._stretched = False
+        self._counted = True
         self._steady: StabilizedModel | None = None
         self._compiled: Callable[..., tuple[Any, StreamState]] | None = None
         self._fresh: StreamState | None = None
@@ -93,11 +95,7 @@ class FrameRunner:
             fitted = self._fit(frame)
             if fitted is frame and (self.style is not None or self.values is not None):
                 shown = frame.clone()  # the model may write into its input
-            if self._compiled is None:
-                output = self._steady(fitted)
-            else:
-                output, state = self._compiled(fitted, self._state)
-                self._state = state.detach()
+            output = self._run(fitted)
         except HoldsteadyError:
             raise
         except Exception as error:
@@ -123,7 +121,7 @@ class FrameRunner:
         # Not in inference mode: what is made here, as a state or a quantized weight, is used outside of it too.
         with torch.inference_mode(False), torch.no_grad():
             trial = try_model(self.model, frame, card)
-            self._stretched = trial.stretched
+            self._stretched, self._least = trial.stretched, trial.least
             self._fitting = ModelCard(multiple=trial.multiple, size=card.size)
             found = guess(trial, self._fit(frame), card)
             if self.note is not None and card.kind is None:
@@ -131,23 +129,55 @@ class FrameRunner:
             for doubt in found.doubts:
                 warnings.warn(doubt, stacklevel=2)
             if found.kind == "labels" and card.classes is None:
-                self.model = Model(self.model, kind="labels", classes=found.classes)
+                self.model, self._counted = Model(self.model, kind="labels", classes=found.classes), False
             elif not found.floating:
                 self.model = Model(self.model, kind=found.kind)
             self._display = Display(found.kind, self.style)
-            steady = stabilize(self.model, self.adapter, example=trial.example, strength=self.strength)
+            return self._attach(trial.example, self._fit(frame))
+
+    def _attach(self, example: Tensor, fitted: Tensor) -> StabilizedModel:
+        with torch.inference_mode(False), torch.no_grad():
+            steady = stabilize(self.model, self.adapter, example=example, strength=self.strength)
             place(steady.adapters, self.device, self.dtype)
             if self.compile:
                 # A stream that has seen nothing, and not None, which would be compiled for itself.
-                self._state = self._fresh = steady.new_state(self._fit(frame).clone())
+                self._state = self._fresh = steady.new_state(fitted.clone())
                 # Inductor of torch 2.15 may write over memories that a step hands out if it reuses their buffers in
                 # place. The size of a video's frames stays.
                 self._compiled = torch.compile(steady.step, dynamic=False, options={"inplace_buffers": False})
         return steady
 
+    def _run(self, fitted: Tensor) -> Any:
+        assert self._steady is not None
+        if self._counted:
+            return self._output(fitted, self._steady)
+        try:
+            return self._output(fitted.clone(), self._steady)
+        except UnknownClassError as unknown:
+            if unknown.number < 0:
+                raise
+            # Memories have a channel for each class.
+            classes = 1 << unknown.number.bit_length()
+            warnings.warn(
+                f"class {unknown.number} comes up at frame {self._frames}: from now on there are {classes} classes, "
+                "and the past is forgotten; state how many there are (--classes)",
+                stacklevel=2,
+            )
+            self.model = Model(self.model, classes=classes)
+            example = fitted.clone()
+            self._steady = self._attach(example, example)
+            return self._output(fitted, self._steady)
+
+    def _output(self, fitted: Tensor, steady: StabilizedModel) -> Any:
+        if self._compiled is None:
+            return steady(fitted)
+        output, state = self._compiled(fitted, self._state)
+        self._state = state.detach()
+        return output
+
     def _fit(self, frame: Tensor) -> Tensor:
         # Frames come in channels-last memory, as networks here are; what else there is may not know strides.
-        return fit(frame if isinstance(self.model, nn.Module) else frame.contiguous(), self._fitting)
+        return fit(frame if isinstance(self.model, nn.Module) else frame.contiguous(), self._fitting, self._least)
 
     def _values(self, output: Any, fitted: Tensor, frame: Tensor) -> Tensor:
         """The image in an output (1, C, h, w), or the numbers of its classes (1, h, w), in the size to be shown."""

@@ -1,6 +1,7 @@
 """Sizes at the border: frames of any size in, whatever size the model takes between."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,7 +9,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from holdsteady.errors import ModelError, in_one_line
+from holdsteady.errors import HoldsteadyError, ModelError, in_one_line
+from holdsteady.host.mirror import can_mirror, mirror
 from holdsteady.host.outputs import as_tensor, copied, get_leaf
 from holdsteady.models.advice import advice
 from holdsteady.models.card import ModelCard
@@ -21,10 +23,13 @@ MULTIPLES = (*_COMMON, *(multiple for multiple in range(3, 64) if multiple not i
 _TRIED_SIDE = 112
 
 
-def pad_to(frame: Tensor, multiple: int) -> Tensor:
-    """A frame (B, C, H, W) with sides that the multiple divides, continued at the bottom and right by reflection."""
+def pad_to(frame: Tensor, multiple: int, least: int = 1) -> Tensor:
+    """A frame (B, C, H, W) with sides that the multiple divides, and of at least so many pixels.
+
+    It is continued at the bottom and right by reflection.
+    """
     height, width = frame.shape[-2:]
-    bottom, right = -height % multiple, -width % multiple
+    bottom, right = (-(-max(side, least) // multiple) * multiple - side for side in (height, width))
     if not (bottom or right):
         return frame
     mode = "reflect" if bottom < height and right < width else "replicate"
@@ -55,10 +60,10 @@ def size_taken(card: ModelCard, height: int, width: int) -> tuple[int, int] | No
     return rows, columns
 
 
-def fit(frame: Tensor, card: ModelCard) -> Tensor:
-    """A frame (B, C, H, W) in a size that the model takes: resized, padded, or as it is."""
+def fit(frame: Tensor, card: ModelCard, least: int = 1) -> Tensor:
+    """A frame (B, C, H, W) in a size that the model takes: resized, padded (to ``least`` or more), or as it is."""
     size = size_taken(card, frame.shape[-2], frame.shape[-1])
-    return pad_to(frame, card.multiple or 1) if size is None else resize(frame, size)
+    return pad_to(frame, card.multiple or 1, least) if size is None else resize(frame, size)
 
 
 def unfit(picture: Tensor, fitted: Tensor, frame: Tensor, card: ModelCard) -> Tensor:
@@ -82,16 +87,18 @@ class Trial:
         example: a frame that the model runs on.
         output: what it gave for that.
         stretched: whether its image has one size whatever the frame's is.
+        least: what the sides of a frame have to be at least.
     """
 
     multiple: int
     example: Tensor
     output: Any
     stretched: bool = False
+    least: int = 1
 
 
 def try_model(model: Callable[..., Any], frame: Tensor, card: ModelCard | None = None) -> Trial:
-    """What sizes a model takes, from runs on parts of a frame; none of them touches the frame.
+    """What sizes a model takes, from runs on parts of a frame; none of them touches the frame, or what the model keeps.
 
     A multiple is taken when the model runs on sides that have nothing else in common, and gives an image of the same
     proportions. A model that fails on all of them is tried on the whole frame: it may take one size only.
@@ -107,47 +114,89 @@ def try_model(model: Callable[..., Any], frame: Tensor, card: ModelCard | None =
     # Inference mode is left: parametrized and quantized weights may be recomputed in the first run, and stay.
     with torch.inference_mode(False), torch.no_grad():
         frame = copied(frame)
-        if card is not None and (card.size is not None or card.multiple is not None):
+        if card is not None and card.size is not None:
             example = fit(frame, card)
-            return Trial(card.multiple or 1, example, model(example.clone()))
+            return Trial(card.multiple or 1, example, _tried(model, example))
+        if card is not None and card.multiple is not None:
+            return _of_multiple(model, frame, card.multiple)
         sizes: set[tuple[int, int]] = set()
         for multiple in MULTIPLES:
             example = _part(frame, multiple)
             try:
-                output = model(example.clone())
+                output = _tried(model, example)
+            except HoldsteadyError:
+                raise  # about what it gave, which is not a matter of size
             except Exception:  # whatever a stranger's network raises on a size that it does not take
                 continue
-            size = size_of(output)
+            size = size_of(output, example)
             if has_proportions(size, example):
-                return Trial(multiple, example, output)
+                return Trial(multiple, example, output, least=_least(model, frame, example, multiple))
             sizes.add(size)
             if multiple == _COMMON[-1] and len(sizes) == 1:
                 return Trial(1, example, output, stretched=True)
         try:
-            output = model(frame.clone())
+            output = _tried(model, frame)
         except Exception as error:
             raise ModelError(
                 f"the model fails on a frame {tuple(frame.shape)} at any padding up to 64: {in_one_line(error)}"
                 + (advice(error) or "; if it takes frames of one size, state it (--model-size WIDTHxHEIGHT)")
             ) from error
-        if not has_proportions(size_of(output), frame):
+        if not has_proportions(size_of(output, frame), frame):
             raise ModelError(
-                f"the model gives {describe(output)} for a frame {tuple(frame.shape)}: "
-                "its output has other proportions than its input"
+                f"the model gives {describe(output)} for a frame {tuple(frame.shape)}: its output has other "
+                "proportions than its input; images are (B, C, H, W) or (B, H, W)"
             )
         return Trial(1, frame, output)
 
 
-def size_of(output: Any) -> tuple[int, int]:
-    """(H, W) of the image in what a model returned.
+def _tried(model: Callable[..., Any], frame: Tensor) -> Any:
+    """What a model gives for a frame. It stays as it was: some keep things of the first size that they saw."""
+    if can_mirror(model):
+        with suppress(ModelError):  # it can't be copied
+            model = mirror(model, shares_buffers=False)
+    return model(frame.clone())
+
+
+def _of_multiple(model: Callable[..., Any], frame: Tensor, multiple: int) -> Trial:
+    """A trial on the frame, padded to a multiple that was stated, and further where that is too small."""
+    padded, larger = pad_to(frame, multiple), pad_to(frame, multiple, _TRIED_SIDE)
+    try:
+        return Trial(multiple, padded, _tried(model, padded))
+    except Exception:
+        if larger.shape != padded.shape:
+            with suppress(Exception):  # the first one tells more
+                return Trial(multiple, larger, _tried(model, larger), least=_TRIED_SIDE)
+        raise
+
+
+def _least(model: Callable[..., Any], frame: Tensor, example: Tensor, multiple: int) -> int:
+    """What sides have to be at least, for a model that takes the example: 1 if it takes the frame, padded."""
+    fitted, enough = pad_to(frame, multiple), min(example.shape[-2:])
+    if min(fitted.shape[-2:]) >= enough:
+        return 1
+    try:
+        _tried(model, fitted)
+    except Exception:  # too small, as far as one can see
+        return enough
+    return 1
+
+
+def size_of(output: Any, frame: Tensor) -> tuple[int, int]:
+    """(H, W) of the image in what a model returned for a frame (B, C, H, W).
 
     Raises:
-        ModelError: there is no image in it.
+        ModelError: there is no image in it, or its first axis is not the batch.
     """
     path = image_path(output)
     if path is None:
         raise ModelError(f"the model gives {describe(output)}, not an image (B, C, H, W) or (B, H, W)")
-    height, width = as_tensor(get_leaf(output, path)).shape[-2:]
+    image = as_tensor(get_leaf(output, path))
+    if image.shape[0] != frame.shape[0]:
+        raise ModelError(
+            f"the model gives {describe(image)} for a batch of {frame.shape[0]}; if the axis of the batch is missing, "
+            "return output[None]"
+        )
+    height, width = image.shape[-2:]
     return height, width
 
 

@@ -15,6 +15,19 @@ from holdsteady.models.card import ModelCard
 _LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601
 
 
+class UnknownClassError(ModelError):
+    """A model gave a class number beyond those that its card counts.
+
+    Attributes:
+        number: of the class.
+    """
+
+    def __init__(self, number: int, classes: int) -> None:
+        known = f"there are {classes} classes: state how many (--classes)" if number > 0 else "they begin at 0"
+        super().__init__(f"the model gives class number {number}, and {known}")
+        self.number = number
+
+
 def affine(card: ModelCard) -> tuple[Tensor, Tensor] | None:
     """Gain and shift (C or 1, 1, 1) that take [0, 1] to what the model wants; None where that is [0, 1]."""
     low, high = card.range
@@ -83,6 +96,8 @@ def out_of_model(output: Any, card: ModelCard) -> Any:
         pass  # pictures or class numbers: what they are is still to be guessed
     elif card.kind in (None, "image"):
         leaf = _picture(leaf, card)
+    elif card.kind == "depth" and card.output_range is None:
+        leaf = leaf if leaf.is_floating_point() else leaf.float()  # in units of its own, as millimetres
     elif card.output_range is not None or not leaf.is_floating_point():
         leaf = _unscaled(leaf, card.output_range)
     return set_leaf(output, path, leaf)
@@ -145,8 +160,5 @@ def _one_hot(leaf: Tensor, classes: int | None) -> Tensor:
         raise ModelError("kind = labels: state how many classes there are (--classes)")
     least, most = int(numbers.min()), int(numbers.max())
     if least < 0 or most >= classes:
-        raise ModelError(
-            f"the model gives class {least if least < 0 else most}, and there are {classes} classes, from 0: "
-            "state how many (--classes)"
-        )
+        raise UnknownClassError(least if least < 0 else most, classes)
     return F.one_hot(numbers, classes).permute(0, 3, 1, 2).to(torch.get_default_dtype())

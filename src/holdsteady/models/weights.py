@@ -1,22 +1,22 @@
 """Weights from a file into a model: safetensors, and PyTorch's checkpoints, unpickling nothing but tensors."""
 
 import pickle
+import re
 import warnings
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
 from safetensors.torch import load_file
 from safetensors.torch import save_model as save_from
 from torch import Tensor, nn
 
-from holdsteady.errors import ModelError
+from holdsteady.errors import ModelError, in_one_line
 from holdsteady.models.model import Model
 
 # Averaged weights go before the last ones, as the authors of such files do it.
-_PREFERRED = ("params_ema", "state_dict_ema", "model_ema", "ema", "ema_state_dict")
+_AVERAGED = re.compile(r"(^|_)(ema|swa|averaged?)(_|$)", re.IGNORECASE)
 # Counters that profilers leave in a model.
 _IGNORED = ("total_ops", "total_params", "num_batches_tracked")
 
@@ -80,8 +80,8 @@ def read_checkpoint(path: Path, trust: bool = False) -> Any:
             f"{path} holds more than tensors{f' ({found})' if found else ''}, and unpickling it could run any program; "
             "if you trust its author, add --trust"
         ) from error
-    except (SafetensorError, RuntimeError, EOFError, ValueError, AttributeError, ImportError) as error:
-        raise ModelError(f"{path} can't be read: {str(error).strip().partition(chr(10))[0]}") from error
+    except Exception as error:  # a damaged pickle makes torch raise anything
+        raise ModelError(f"{path} can't be read: {in_one_line(error)}") from error
 
 
 def _states(content: Any, depth: int = 3) -> Iterator[State]:
@@ -89,7 +89,7 @@ def _states(content: Any, depth: int = 3) -> Iterator[State]:
     if isinstance(content, nn.Module):
         yield dict(content.state_dict())
     elif isinstance(content, Mapping) and depth:
-        for name in sorted(content, key=lambda name: name not in _PREFERRED):
+        for name in sorted(content, key=lambda name: not _AVERAGED.search(str(name))):
             yield from _states(content[name], depth - 1)
         tensors = {str(name): value for name, value in content.items() if isinstance(value, Tensor)}
         if tensors:
@@ -98,20 +98,22 @@ def _states(content: Any, depth: int = 3) -> Iterator[State]:
 
 def _renamed(state: State, target: Mapping[str, Any]) -> State:
     """A state dict without what stands in front of all its names, or with what the target has there."""
-    best, most = state, sum(name in target for name in state)
-    fronts = {name[: name.index(".") + 1] for name in state if "." in name}
-    for front in fronts:
-        shorter = {name.removeprefix(front): value for name, value in state.items() if name.startswith(front)}
-        shorter = _renamed(shorter, target) if len(shorter) > 1 and len(fronts) == 1 else shorter
-        found = sum(name in target for name in shorter)
-        if found > most:
-            best, most = shorter, found
-    for front in {name[: name.index(".") + 1] for name in target if "." in name}:
-        longer = {front + name: value for name, value in state.items()}
-        found = sum(name in target for name in longer)
-        if found > most:
-            best, most = longer, found
-    return best
+    longer = [{front + name: value for name, value in state.items()} for front in _fronts(target)]
+    # The first of the best, which is the one that is changed least.
+    return max([*_shorter(state), *longer], key=lambda renamed: sum(name in target for name in renamed))
+
+
+def _shorter(state: State) -> Iterator[State]:
+    """A state dict, and what is in it behind each beginning of its names, as ``model.module.``."""
+    yield state
+    for front in _fronts(state):
+        yield from _shorter(
+            {name.removeprefix(front): value for name, value in state.items() if name.startswith(front)}
+        )
+
+
+def _fronts(state: Mapping[str, Any]) -> list[str]:
+    return list(dict.fromkeys(name[: name.index(".") + 1] for name in state if "." in name))
 
 
 def _is_ignored(name: str) -> bool:

@@ -8,9 +8,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from holdsteady.errors import ModelError, extra, in_one_line
+from holdsteady.errors import ConfigError, ModelError, extra, in_one_line
 from holdsteady.models.card import ModelCard
-from holdsteady.models.model import Model, with_card
+from holdsteady.models.loaders.shape import card_of_shape
+from holdsteady.models.model import with_card
 
 _TYPES = {"tensor(float)": np.float32, "tensor(float16)": np.float16, "tensor(double)": np.float64}
 
@@ -19,7 +20,8 @@ class OnnxModel:
     """An ONNX file run by ONNX Runtime: frames in, one output or a dict of them out.
 
     Attributes:
-        card: what the file itself says of its input: layout, channels, a fixed size.
+        wants: what the file itself says of its input: layout, channels, a fixed size.
+        takes_bytes: whether that is of bytes, and not of floating numbers.
     """
 
     def __init__(self, path: Path) -> None:
@@ -38,14 +40,14 @@ class OnnxModel:
             given = ", ".join(entry.name for entry in inputs)
             raise ModelError(f"{path} has {len(inputs)} inputs ({given}); a frame-wise model has one")
         self._input, self._outputs = inputs[0], [entry.name for entry in self._session.get_outputs()]
-        self._is_bytes = self._input.type == "tensor(uint8)"
-        if not self._is_bytes and self._input.type not in _TYPES:
+        self.takes_bytes = self._input.type == "tensor(uint8)"
+        if not self.takes_bytes and self._input.type not in _TYPES:
             raise ModelError(f"{path} takes {self._input.type}; a frame is of floating numbers or bytes")
-        self.card = _card(self._input.shape)
+        self.wants = card_of_shape(self._input.shape, path)
 
     def __call__(self, frame: Tensor) -> Any:
         array = frame.detach().cpu().numpy()
-        if self._is_bytes:
+        if self.takes_bytes:
             array = (array.clip(0, 1) * 255).round().astype(np.uint8)
         else:
             array = array.astype(_TYPES[self._input.type], copy=False)
@@ -55,13 +57,15 @@ class OnnxModel:
         return tensors[0] if len(tensors) == 1 else dict(zip(self._outputs, tensors, strict=True))
 
 
-def from_onnx(path: Path, inside: bool) -> Callable[..., Any]:
+def from_onnx(path: Path, inside: bool, card: ModelCard) -> Callable[..., Any]:
     """A model in an ONNX file, behind what the file says of its input.
 
     Args:
         inside: turn it into a module of PyTorch, whose points can be reached.
+        card: what the user says of it.
 
     Raises:
+        ConfigError: the card turns frames into floating numbers, and the model takes bytes.
         ModelError: there is no such file, it is not a frame-wise model, or an operation of it has no counterpart.
         MissingExtraError: ONNX Runtime or onnx2torch is not installed.
     """
@@ -69,7 +73,11 @@ def from_onnx(path: Path, inside: bool) -> Callable[..., Any]:
         raise ModelError(f"no file '{path}'")
     if not inside:
         box = OnnxModel(path)
-        return with_card(box, box.card)
+        if box.takes_bytes and not card.stated.keys().isdisjoint(("range", "mean", "std")):
+            raise ConfigError(
+                f"{path} takes bytes, 0…255: leave out --range, --mean and --std; --output-range says what it gives"
+            )
+        return with_card(box, box.wants)
     with extra("onnx", "points inside ONNX files"):
         import onnx
         import onnx2torch
@@ -79,18 +87,4 @@ def from_onnx(path: Path, inside: bool) -> Callable[..., Any]:
     except Exception as error:  # protobuf's, and NotImplementedError for operations
         raise ModelError(f"{path} can't be turned into PyTorch: {in_one_line(error)}; leave out --inside") from error
     shape = [side.dim_value or side.dim_param for side in graph.graph.input[0].type.tensor_type.shape.dim]
-    card = _card(shape)
-    return Model(module, card) if card.stated else module
-
-
-def _card(shape: list[Any]) -> ModelCard:
-    if len(shape) != 4:
-        raise ModelError(f"the ONNX file takes {shape}; a batch of frames has four axes")
-    last = shape[3] in (1, 3) and shape[1] not in (1, 3)
-    channels, sides = (shape[3], shape[1:3]) if last else (shape[1], shape[2:])
-    stated: dict[str, Any] = {"layout": "bhwc"} if last else {}
-    if channels == 1:
-        stated["channels"] = "gray"
-    if all(isinstance(side, int) and side > 0 for side in sides):
-        stated["size"] = tuple(sides)
-    return ModelCard(**stated)
+    return with_card(module, card_of_shape(shape, path))

@@ -11,6 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from holdsteady.errors import ModelError, in_one_line
+from holdsteady.models.loaders.shape import card_of_shape
+from holdsteady.models.model import with_card
 from holdsteady.models.weights import read_checkpoint
 
 
@@ -66,7 +68,7 @@ def _names(path: Path) -> list[str]:
         return []
 
 
-def _exported(path: Path, names: list[str], trust: bool) -> nn.Module:
+def _exported(path: Path, names: list[str], trust: bool) -> Callable[..., Any]:
     if not names:
         raise ModelError(f"{path} is not a program of torch.export")
     if not trust and (found := _pickled(path, names)):
@@ -75,9 +77,15 @@ def _exported(path: Path, names: list[str], trust: bool) -> nn.Module:
             "if you trust its author, add --trust"
         )
     try:
-        return ExportedModel(torch.export.load(path).module())
+        program = torch.export.load(path)
+        model = ExportedModel(program.module())
     except Exception as error:  # torch raises what it likes on a damaged archive
         raise ModelError(f"{path} can't be read as a program of torch.export: {in_one_line(error)}") from error
+    inputs = set(program.graph_signature.user_inputs)
+    shapes = [
+        node.meta["val"].shape for node in program.graph.nodes if node.op == "placeholder" and node.name in inputs
+    ]
+    return with_card(model, card_of_shape(shapes[0] if len(shapes) == 1 else (), path))
 
 
 def _pickled(path: Path, names: list[str]) -> str:

@@ -69,7 +69,7 @@ def _import(path: Path) -> ModuleType:
 def _needs_arguments(thing: Callable[..., Any]) -> bool:
     try:
         parameters = inspect.signature(thing).parameters.values()
-    except ValueError:
-        return False
+    except ValueError:  # of a function in C, as OpenCV's are
+        return not isinstance(thing, type)
     positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
     return any(p.kind in positional and p.default is inspect.Parameter.empty for p in parameters)

@@ -25,12 +25,12 @@ def from_smp(name: str, weights: Path | None, classes: int | None, trust: bool) 
     with extra("segmentation", f"smp:{name}"):
         import segmentation_models_pytorch as smp
     architecture, colon, encoder = name.partition(":")
+    if colon and weights is None:
+        raise ModelError(f"smp:{name} has no weights of its own; give --weights FILE")
     try:
         if not colon:
             model = smp.from_pretrained(name).eval()
         else:
-            if weights is None:
-                raise ModelError(f"smp:{name} has no weights of its own; give --weights FILE")
             model = smp.create_model(architecture, encoder, encoder_weights=None, classes=classes or 1)
     except (KeyError, RuntimeError, ValueError, OSError) as error:
         hint = near(encoder or name, smp.encoders.get_encoder_names())
