@@ -1,8 +1,8 @@
-"""What to do about what a model raised, where its text tells."""
+"""Advice for errors that models raise, where their text gives a clue."""
 
 
 def advice(error: Exception) -> str:
-    """A flag to try, after a semicolon; empty where the text tells nothing."""
+    """A flag to try, after a semicolon; empty if the text gives no clue."""
     text = str(error)
     for name, dtype in (("BFloat16", "bfloat16"), ("Half", "float16")):
         if name in text:

@@ -1,4 +1,4 @@
-"""A model card: what a model wants to be given, and what it gives."""
+"""A model card: what a model takes, and what it returns."""
 
 from typing import Annotated, Any, Literal
 
@@ -11,11 +11,11 @@ Side = Annotated[int, Field(ge=1)]
 
 
 class ModelCard(BaseModel):
-    """What frames a model takes and what it returns. All that is not stated is as for RGB pictures in [0, 1].
+    """What frames a model takes and what it returns. Whatever is not stated is as for RGB images in [0, 1].
 
     Attributes:
         range: the values that stand for black and white in what the model takes.
-        mean, std: taken off, and divided by, after that; one number or one for each channel, in the model's order.
+        mean, std: subtracted, and divided by, after that; one number or one for each channel, in the model's order.
         output_range: the values that stand for black and white in the pictures that it returns; None: ``range``.
         channels: the order that the model wants, and gives pictures in; ``gray``: one channel of luma.
         layout: ``bchw``, ``bhwc``, or ``hwc-uint8``: one NumPy array (H, W, C) in 0…255 a call, as OpenCV has them.
@@ -59,7 +59,7 @@ class ModelCard(BaseModel):
         if any(value is not None and value <= 0 for value in std):
             raise ValueError(f"std = {self.std}: has to be above 0")
         if self.layout == "hwc-uint8" and any(name in self.model_fields_set for name in ("range", "mean", "std")):
-            raise ValueError("range, mean and std say what floating frames are turned into; hwc-uint8 is 0…255")
+            raise ValueError("range, mean and std apply to floating-point frames; hwc-uint8 is 0…255")
         return self
 
     @property
@@ -68,12 +68,12 @@ class ModelCard(BaseModel):
         return {name: getattr(self, name) for name in type(self).model_fields if name in self.model_fields_set}
 
     def over(self, other: "ModelCard") -> "ModelCard":
-        """Both in one; what this card states goes before what the other does."""
+        """Both in one; this card takes precedence."""
         return make_card(**{**other.stated, **self.stated})
 
     @property
     def changes_values(self) -> bool:
-        """Whether what the model gives has to be changed, beyond its size."""
+        """True if the model's output has to be changed beyond its size."""
         return any(name not in ("mean", "std", "scale", "multiple", "size") for name in self.stated)
 
 

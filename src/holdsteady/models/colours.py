@@ -1,4 +1,4 @@
-"""Colours of depth and classes: maps by name, palettes of public data sets, and what a user wrote down."""
+"""Colours of depth and classes: colour maps by name, palettes of public data sets, and palettes from files."""
 
 import re
 from pathlib import Path
@@ -8,7 +8,7 @@ from torch import Tensor
 
 from holdsteady.errors import ConfigError, extra, near
 
-# In the order of the classes' numbers, as the data sets publish them.
+# In the order of the class indices, as published by the data sets.
 _CITYSCAPES = """
     804080 f423e8 464646 66669c be9999 999999 faaa1e dcdc00 6b8e23 98fb98 4682b4 dc143c ff0000 00008e 000046 003c64
     005064 0000e6 770b20
@@ -40,9 +40,9 @@ def palette(classes: int) -> Tensor:
 
 
 def class_colours(name: str) -> Tensor:
-    """Colours (classes, 3) in [0, 1] by the name of a data set, or from a text file with a colour a line.
+    """Colours (classes, 3) in [0, 1] by the name of a data set, or from a text file with one colour per line.
 
-    A line is ``#rrggbb`` or three numbers up to 255; what follows it, as the name of the class, is passed over.
+    A line is ``#rrggbb`` or three numbers up to 255; anything after it, such as the name of the class, is ignored.
 
     Raises:
         ConfigError: there is no such palette or file, or a line is not a colour.

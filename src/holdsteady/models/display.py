@@ -10,9 +10,9 @@ from holdsteady.models.card import Kind
 from holdsteady.models.colours import palette
 from holdsteady.models.sizes import resize
 
-# Of the way to a new range that is gone in a frame: to a wider one in about ten frames, to a narrower one in fifty.
+# Share of the way to a new range covered per frame: about ten frames to a wider one, fifty to a narrower one.
 _WIDEN, _NARROW = 0.1, 0.02
-# Shares of the pixels that may lie beyond the range: a few far ones must not make all the rest black.
+# Shares of the pixels that may be outside the range: a few outliers must not make everything else black.
 _TAIL = 0.002
 _MOST_SAMPLES = 1 << 16
 
@@ -50,7 +50,7 @@ class Range:
         """The range of the shot with one more map in it."""
         low, high = _ends_of(depth)
         if self._ends is not None:
-            # Slower to narrower ends: what was seen a moment ago comes back soon.
+            # Narrows slowly: what was seen a moment ago tends to come back.
             low = self._ends[0] + (_WIDEN if low < self._ends[0] else _NARROW) * (low - self._ends[0])
             high = self._ends[1] + (_WIDEN if high > self._ends[1] else _NARROW) * (high - self._ends[1])
         self._ends = low, high

@@ -1,4 +1,4 @@
-"""What a result is taken for where no card says it, in words, and where that is doubtful."""
+"""What an output is treated as if no card says so, in words, and when that is doubtful."""
 
 from dataclasses import dataclass
 
@@ -21,7 +21,7 @@ _MANY = 64
 
 @dataclass(frozen=True)
 class Guess:
-    """What a model's output is taken for.
+    """How a model's output is treated.
 
     Attributes:
         kind: stated by the card, or guessed.

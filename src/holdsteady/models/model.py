@@ -1,4 +1,4 @@
-"""A model behind its card: frames in [0, 1] in, and what we work with out, whatever it wants between."""
+"""A model behind its card: frames in [0, 1] in, and values in our conventions out."""
 
 from collections.abc import Callable
 from typing import Any

@@ -1,4 +1,4 @@
-"""Moving a model, without harm to what is not an ordinary weight."""
+"""Moving a model without damaging unusual weights."""
 
 from typing import TypeVar
 

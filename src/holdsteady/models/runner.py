@@ -140,7 +140,7 @@ class FrameRunner:
             steady = stabilize(self.model, self.adapter, example=example, strength=self.strength)
             place(steady.adapters, self.device, self.dtype)
             if self.compile:
-                # A stream that has seen nothing, and not None, which would be compiled for itself.
+                # An empty state rather than None, which would be compiled separately.
                 self._state = self._fresh = steady.new_state(fitted.clone())
                 # Inductor of torch 2.15 may write over memories that a step hands out if it reuses their buffers in
                 # place. The size of a video's frames stays.
@@ -176,14 +176,14 @@ class FrameRunner:
         return output
 
     def _fit(self, frame: Tensor) -> Tensor:
-        # Frames come in channels-last memory, as networks here are; what else there is may not know strides.
+        # Frames come in channels-last memory, which suits our networks; other models may not handle strides.
         return fit(frame if isinstance(self.model, nn.Module) else frame.contiguous(), self._fitting, self._least)
 
     def _values(self, output: Any, fitted: Tensor, frame: Tensor) -> Tensor:
         """The image in an output (1, C, h, w), or the numbers of its classes (1, h, w), in the size to be shown."""
         path = image_path(output)
         if path is None:
-            raise ModelError("the model gives no image any more")
+            raise ModelError("the model stopped giving an image")
         image = as_tensor(get_leaf(output, path))
         image = image.unsqueeze(1) if image.ndim == 3 else image
         (height, width), (rows, columns) = frame.shape[-2:], fitted.shape[-2:]

@@ -1,4 +1,4 @@
-"""Sizes at the border: frames of any size in, whatever size the model takes between."""
+"""Sizes at the border: frames of any size in, resized or padded to what the model takes."""
 
 from collections.abc import Callable
 from contextlib import suppress
@@ -16,7 +16,7 @@ from holdsteady.models.advice import advice
 from holdsteady.models.card import ModelCard
 from holdsteady.models.values import describe, image_path
 
-#: The multiples that are tried, in this order: powers of two, what patches and windows ask for, then all others.
+#: The multiples that are tried, in this order: powers of two, common patch and window sizes, then all others.
 _COMMON = (1, 2, 4, 8, 16, 32, 14, 12, 24, 28, 48, 64)
 MULTIPLES = (*_COMMON, *(multiple for multiple in range(3, 64) if multiple not in _COMMON))
 # Large enough for most networks, and small enough to be tried many times.
@@ -126,7 +126,7 @@ def try_model(model: Callable[..., Any], frame: Tensor, card: ModelCard | None =
                 output = _tried(model, example)
             except HoldsteadyError:
                 raise  # about what it gave, which is not a matter of size
-            except Exception:  # whatever a stranger's network raises on a size that it does not take
+            except Exception:  # whatever a network raises on a size that it does not accept
                 continue
             size = size_of(output, example)
             if has_proportions(size, example):

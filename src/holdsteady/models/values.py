@@ -1,4 +1,4 @@
-"""Values on their way into a model and out of it: ranges, channels, layouts, as a card tells them."""
+"""Values on their way into a model and out of it: ranges, channels and layouts, as its card states."""
 
 from collections.abc import Callable
 from typing import Any

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from holdsteady.errors import ModelError, in_one_line
 from holdsteady.models.model import Model
 
-# Averaged weights go before the last ones, as the authors of such files do it.
+# Averaged weights take precedence over the last ones, as their authors intend.
 _AVERAGED = re.compile(r"(^|_)(ema|swa|averaged?)(_|$)", re.IGNORECASE)
 # Counters that profilers leave in a model.
 _IGNORED = ("total_ops", "total_params", "num_batches_tracked")

@@ -79,7 +79,7 @@ def _exported(path: Path, names: list[str], trust: bool) -> Callable[..., Any]:
     try:
         program = torch.export.load(path)
         model = ExportedModel(program.module())
-    except Exception as error:  # torch raises what it likes on a damaged archive
+    except Exception as error:  # torch raises various errors on a damaged archive
         raise ModelError(f"{path} can't be read as a program of torch.export: {in_one_line(error)}") from error
     inputs = set(program.graph_signature.user_inputs)
     shapes = [
@@ -89,7 +89,7 @@ def _exported(path: Path, names: list[str], trust: bool) -> Callable[..., Any]:
 
 
 def _pickled(path: Path, names: list[str]) -> str:
-    """What in an archive torch.export would unpickle without asking; empty if nothing."""
+    """Members of an archive that torch.export would unpickle; empty if there are none."""
     if not any(name.endswith("/archive_format") for name in names):
         return "the format before torch 2.8"
     with zipfile.ZipFile(path) as archive:
@@ -102,7 +102,7 @@ def _pickled(path: Path, names: list[str]) -> str:
             if base.endswith(".pt") and (content := archive.read(name)):
                 try:
                     torch.load(io.BytesIO(content), weights_only=True)
-                except Exception:  # whatever it is, it is not tensors alone
+                except Exception:  # it holds more than tensors
                     return base
     return ""
 

@@ -1,4 +1,4 @@
-"""Networks of restoration and super-resolution from their weights alone, which spandrel recognises."""
+"""Restoration and super-resolution networks, which spandrel recognises by their weights."""
 
 from pathlib import Path
 from typing import Any

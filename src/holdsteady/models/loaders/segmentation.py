@@ -49,7 +49,7 @@ def from_smp(name: str, weights: Path | None, classes: int | None, trust: bool) 
 
 
 def from_timm(name: str, weights: Path | None, trust: bool) -> Model:
-    """A network of timm, behind the mean, deviation and, where it is fixed, size that it wants.
+    """A network of timm, behind its mean, standard deviation and, if fixed, size.
 
     Raises:
         ModelError: there is none of that name, or its weights can't be fetched.

@@ -1,4 +1,4 @@
-"""Torchvision's models, which want ImageNet's mean and deviation taken off."""
+"""Torchvision's models, which expect frames normalised by ImageNet's mean and standard deviation."""
 
 import inspect
 from collections.abc import Sequence
