@@ -108,6 +108,21 @@ def clean(words):
     return words
 
 
+def test_subtitles_that_stand_at_the_same_time_keep_their_times(tmp_path):
+    """MP4 can show one line at a time only."""
+    lines = ((0.1, 0.8, "first"), (0.1, 0.9, "sign"), (0.3, 0.4, "inner"), (1.0, 1.2, "last"))
+    source = Film(tmp_path / "a.mkv").text("ass", lines).save()
+    ident(source, tmp_path / "b.mp4")
+    found = [(round(begin, 2), round(length, 2), words) for begin, length, words in texts(tmp_path / "b.mp4")]
+    assert found == [
+        (0.1, 0.2, "first\nsign"),
+        (0.3, 0.1, "first\nsign\ninner"),
+        (0.4, 0.4, "first\nsign"),
+        (0.8, 0.1, "sign"),
+        (1.0, 0.2, "last"),
+    ]
+
+
 def test_a_pause_in_converted_sound_stays_a_pause(tmp_path):
     source = Film(tmp_path / "a.mkv").sound("flac", seconds=0.3, again=0.9).save()
     ident(source, tmp_path / "b.webm")
@@ -118,8 +133,11 @@ def test_a_pause_in_converted_sound_stays_a_pause(tmp_path):
 
 def test_converted_sound_and_text_follow_start_and_duration(tmp_path):
     source = Film(tmp_path / "a.mkv").sound("flac").text("srt").save()
-    ident(source, tmp_path / "b.mp4", start=0.4, duration=0.6)
-    assert texts(tmp_path / "b.mp4") == [(pytest.approx(0.5, abs=2e-3), pytest.approx(0.3, abs=3e-3), LINES[1][2])]
+    for name in ("b.mp4", "b.mkv"):  # converted, copied
+        ident(source, tmp_path / name, start=0.4, duration=0.6)
+        stands = [(begin, length) for begin, length, _ in texts(tmp_path / name)]
+        assert stands == [pytest.approx((0, 0.3), abs=3e-3), pytest.approx((0.5, 0.1), abs=3e-3)]
+        assert texts(tmp_path / name)[1][2] == LINES[1][2]
     ident(source, tmp_path / "b.webm", start=0.4, duration=0.6)
     assert seconds_of_sound(tmp_path / "b.webm")[0] == pytest.approx(0.6, abs=0.1)
 

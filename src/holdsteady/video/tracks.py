@@ -17,6 +17,7 @@ from .sound import Sound
 from .span import Span
 
 _MILLISECOND = Fraction(1, 1000)
+_FIELDS = 8  # before the text of a line of ASS, as FFmpeg hands it over
 
 
 class Track(Protocol):
@@ -46,6 +47,7 @@ class _Copy:
     def __init__(self, plan: StreamPlan, template: Stream, target: Stream, span: Span) -> None:
         self.plan, self._target, self._span = plan, target, span
         self._last: int | None = None
+        self._lasts = template.type == "subtitle"  # each stands for a while, which can begin before the part
         self._begun = template.type != "video"  # pictures can't be shown before their first keyframe
 
     def packets(self, packet: "av.Packet[Stream] | None") -> Iterator["av.Packet[Stream]"]:
@@ -53,7 +55,16 @@ class _Copy:
             return
         dts = packet.dts if packet.dts is not None else packet.pts
         pts = packet.pts if packet.pts is not None else dts
-        if dts is None or pts is None or not self._span.holds(pts * packet.time_base):
+        if dts is None or pts is None:
+            return
+        if self._lasts and packet.duration:
+            begin = pts * packet.time_base
+            part = self._span.part(begin, begin + packet.duration * packet.time_base)
+            if part is None:
+                return
+            pts = dts = round(part[0] / packet.time_base)
+            packet.duration = round((part[1] - part[0]) / packet.time_base)
+        elif not self._span.holds(pts * packet.time_base):
             return
         self._begun = self._begun or packet.is_keyframe
         if not self._begun:
@@ -80,17 +91,51 @@ class _Text:
         self._encoder.time_base = self._target.time_base = _MILLISECOND
         self._target.metadata.update(source.metadata)
         self._target.disposition = source.disposition
+        self._in_turn = plan.encoder == "mov_text"  # whose lines can't stand at the same time
+        self._standing: list[tuple[int, bytes]] = []  # end of each line, and its text
+        self._now = 0
 
     def packets(self, packet: "av.Packet[Stream] | None") -> Iterator["av.Packet[Stream]"]:
-        if packet is None or packet.pts is None or not self._span.holds(packet.pts * packet.time_base):
+        if packet is None:
+            yield from self._until(max((end for end, _ in self._standing), default=0))
+            return
+        if packet.pts is None:
+            return
+        time = packet.pts * packet.time_base
+        part = self._span.part(time, time + (packet.duration or 0) * packet.time_base)
+        if part is None:
             return
         text = self._decoder.decode2(packet)
-        begin = round((packet.pts * packet.time_base - self._span.shift) / _MILLISECOND)
-        length = round((packet.duration or 0) * packet.time_base / _MILLISECOND)
+        begin = round((part[0] - self._span.shift) / _MILLISECOND)
+        length = round((part[1] - part[0]) / _MILLISECOND)
         for line in text or ():
-            if isinstance(line, AssSubtitle):
-                encoded = self._encoder.encode_subtitle(SubtitleSet.create(line.ass, 0, length, pts=begin))
-                encoded.stream, encoded.time_base = self._target, _MILLISECOND
-                encoded.pts = encoded.dts = begin
-                encoded.duration = length
-                yield encoded
+            if not isinstance(line, AssSubtitle):
+                continue
+            if self._in_turn:
+                yield from self._until(begin)
+                self._standing.append((begin + max(1, length), line.ass))
+            else:
+                yield self._encode(line.ass, begin, length)
+
+    def _until(self, time: int) -> Iterator["av.Packet[Stream]"]:
+        """What stands before a time, in stretches with all lines of each."""
+        while self._standing and self._now < time:
+            end = min(time, *(end for end, _ in self._standing))
+            if end > self._now:
+                yield self._encode(_together([line for _, line in self._standing]), self._now, end - self._now)
+            self._now = end
+            self._standing = [(end, line) for end, line in self._standing if end > self._now]
+        self._now = max(self._now, time)
+
+    def _encode(self, line: bytes, begin: int, length: int) -> "av.Packet[Stream]":
+        encoded = self._encoder.encode_subtitle(SubtitleSet.create(line, 0, length, pts=begin))
+        encoded.stream, encoded.time_base = self._target, _MILLISECOND
+        encoded.pts = encoded.dts = begin
+        encoded.duration = length
+        return encoded
+
+
+def _together(lines: list[bytes]) -> bytes:
+    """One line of ASS that shows several, each in its own style."""
+    texts = [line.split(b",", _FIELDS)[-1] for line in lines]
+    return lines[0].removesuffix(texts[0]) + rb"\N{\r}".join(texts)
