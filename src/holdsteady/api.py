@@ -35,6 +35,7 @@ def run(
     values_as: str = "npy",
     note: Callable[[str], None] | None = None,
     strength: float = 1.0,
+    both_ways: bool = False,
     compile: bool = False,
     device: str = "auto",
     progress: Callable[[int, int | None], None] | None = None,
@@ -58,6 +59,7 @@ def run(
         values: a folder for the values themselves, one file a frame, written as ``values_as``: npy, png or exr.
         note: is told in one line what the model's output was taken for, where no card says it.
         strength: from 0 (the base) to 1 (the adapter).
+        both_ways: whether to average with a second pass from the end of each shot; not for classes.
         compile: whether to compile the model with its adapter first.
         device: ``auto`` for the first accelerator, ``cpu``, ``cuda``, ….
         progress: called after each frame with the frames done and how many there are, or None.
@@ -74,13 +76,15 @@ def run(
     """
     with extra("video", "reading and writing videos"):
         from holdsteady import video
-        from holdsteady.models.runner import FrameRunner
+        from holdsteady.models.runner import FrameRunner, LaterTwin
         from holdsteady.models.value_files import ValueWriter
 
+    if both_ways and values is not None:
+        raise ConfigError("--both-ways averages pictures, and --values keeps what the model gives: take one of them")
     unknown = sorted(options.keys() - video.RunOptions.__dataclass_fields__.keys())
     if unknown:
         known = [name for name in video.RunOptions.__dataclass_fields__ if name != "device"]
-        hint = near(unknown[0], [*known, "device", "weights", "strength", "compile"])
+        hint = near(unknown[0], [*known, "device", "weights", "strength", "both_ways", "compile"])
         raise ConfigError(f"run has no option {', '.join(unknown)}{hint}; available: {', '.join(known)}")
     how = video.RunOptions(device=pick_device(device), **options)
     source, sink = str(source), str(sink)
@@ -109,4 +113,8 @@ def run(
         values=None if values is None else ValueWriter(Path(values), values_as, how.overwrite),
         note=note,
     )
-    return video.run(source, sink, runner.step, how, on_cut=runner.reset, progress=progress, stop=stop)
+    back = None
+    if both_ways:
+        twin = LaterTwin(runner)
+        back = video.Backward(lambda frame, _: twin.step(frame), twin.reset)
+    return video.run(source, sink, runner.step, how, on_cut=runner.reset, back=back, progress=progress, stop=stop)

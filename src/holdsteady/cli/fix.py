@@ -19,6 +19,8 @@ from holdsteady.cli.signals import Stop
 from holdsteady.errors import ConfigError, VideoError
 from holdsteady.host.attach import stabilize
 from holdsteady.host.resolve import AdapterLike, resolve_ready
+from holdsteady.video.orientation import upright
+from holdsteady.video.tensors import to_tensor
 
 
 @options.takes_run_options(without=("dtype",))
@@ -33,6 +35,7 @@ def fix(
         str, typer.Option(help="motion-fixed, output-fixed:0.8, output-gaussian:2, or a folder.")
     ] = "motion-fixed",
     strength: options.Strength = 1.0,
+    both_ways: options.BothWays = False,
     *,
     how: video.RunOptions,
     stop: Stop,
@@ -67,8 +70,25 @@ def fix(
             current[:] = [frame]
             return steady(frame if follow is None else follow.like(frame))
 
-        on_frame = None if follow is None else follow.move_to
-        work = partial(video.run, processed, sink, step, how, on_cut=steady.reset, on_frame=on_frame)
+        from_the_end = steady.twin()
+
+        def step_back(frame: Tensor, original: video.Pixels | None) -> Tensor:
+            current[:] = [frame]
+            return from_the_end(frame if follow is None or original is None else follow.as_like(original, frame))
+
+        back = video.Backward(
+            step_back, from_the_end.reset, (lambda: None) if follow is None else (lambda: follow.pixels)
+        )
+        work = partial(
+            video.run,
+            processed,
+            sink,
+            step,
+            how,
+            on_cut=steady.reset,
+            on_frame=None if follow is None else follow.move_to,
+            back=back if both_ways else None,
+        )
         options.watch(processed, sink, stop, work)
 
 
@@ -96,8 +116,17 @@ class _Original:
 
     def like(self, frame: Tensor) -> Tensor:
         """The frame at that time (1, 3, H, W), of the size of `frame`."""
+        return self.as_like(self.pixels, frame)
+
+    @property
+    def pixels(self) -> video.Pixels:
+        """The frame at that time, upright."""
         assert self._frame is not None
-        before = video.upright_tensor(self._frame, self._info, self._device)
+        return upright(self._frame.pixels, self._info)
+
+    def as_like(self, pixels: video.Pixels, frame: Tensor) -> Tensor:
+        """Pixels of the original (H, W, 3) as (1, 3, h, w), of the size of `frame`."""
+        before = to_tensor(pixels, self._device, torch.float32)
         if before.shape != frame.shape:
             before = F.interpolate(before, size=frame.shape[-2:], mode="bilinear", antialias=True)
         return before

@@ -47,6 +47,9 @@ Crf = Annotated[int | None, typer.Option(help="Constant rate factor; lower is be
 SideBySide = Annotated[bool, typer.Option("--side-by-side", help="Write input and result beside each other.")]
 Cuts = Annotated[str, typer.Option(help="Where shots begin: auto, off, or a file with a frame number a line.")]
 Strength = Annotated[float, typer.Option(min=0.0, max=1.0, help="0 is the model alone, 1 the whole adapter.")]
+BothWays = Annotated[
+    bool, typer.Option("--both-ways", help="Average with a second pass from the end of each shot; not for live use.")
+]
 Overwrite = Annotated[bool, typer.Option("--overwrite", "-y", help="Replace an existing result.")]
 
 

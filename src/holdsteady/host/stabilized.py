@@ -77,6 +77,11 @@ class StabilizedModel(nn.Module):
         """One of the adapters, in the order in which they are applied."""
         return cast(Adapter, self.adapters[number])
 
+    def twin(self) -> "StabilizedModel":
+        """The same base and adapters, not copied, with a memory of its own."""
+        adapters = [self.adapter(number) for number in range(len(self.adapters))]
+        return StabilizedModel(self.base, adapters, self._strength, self._engine.takes)
+
     @property
     def strength(self) -> float:
         """How much of the stabilization is shown, in [0, 1]; can be changed between frames."""

@@ -1,5 +1,6 @@
 """A model and an adapter as one function of frames: what the pipeline calls for each frame of a video."""
 
+import copy
 import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -8,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from holdsteady.errors import HoldsteadyError, ModelError, in_one_line
+from holdsteady.errors import ConfigError, HoldsteadyError, ModelError, in_one_line
 from holdsteady.host.attach import stabilize
 from holdsteady.host.outputs import as_tensor, get_leaf
 from holdsteady.host.resolve import AdapterLike
@@ -109,6 +110,21 @@ class FrameRunner:
         self._frames += 1
         return self._display(values, shown)
 
+    def twin(self) -> "FrameRunner":
+        """Another runner of the same model and adapters, with a memory of its own; takes a frame to be seen first.
+
+        Raises:
+            ConfigError: the model gives classes, whose colours can't be averaged.
+        """
+        assert self._steady is not None
+        if self.kind in ("classes", "labels"):
+            raise ConfigError(f"--both-ways averages pictures, and can't average {self.kind}; leave it out")
+        twin = copy.copy(self)
+        twin._steady = self._steady.twin()
+        twin._display = Display(self.kind, self.style)
+        twin.values, twin._state = None, self._fresh
+        return twin
+
     def reset(self) -> None:
         """Forget what was seen: a new shot begins."""
         self._state = self._fresh
@@ -196,6 +212,25 @@ class FrameRunner:
         scale = card_of(self.model).scale or natural
         size = (round(height * scale), round(width * scale))
         return largest(image, size) if self.kind in ("classes", "labels") else resize(image, size)
+
+
+class LaterTwin:
+    """The twin of a runner that has yet to see its first frame."""
+
+    def __init__(self, runner: FrameRunner) -> None:
+        self._runner = runner
+        self._twin: FrameRunner | None = None
+
+    def step(self, frame: Tensor) -> Tensor:
+        """See :meth:`FrameRunner.step`."""
+        if self._twin is None:
+            self._twin = self._runner.twin()
+        return self._twin.step(frame)
+
+    def reset(self) -> None:
+        """See :meth:`FrameRunner.reset`."""
+        if self._twin is not None:
+            self._twin.reset()
 
 
 def largest(logits: Tensor, size: tuple[int, int]) -> Tensor:

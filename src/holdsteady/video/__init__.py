@@ -1,5 +1,6 @@
 """Video in and out: reading, writing, cuts between shots, and running a model from one to the other."""
 
+from .both_ways import Backward
 from .codecs import check_codec
 from .cuts import CutDetector, open_cuts, read_cuts
 from .frame import Pixels, VideoFrame, VideoInfo
@@ -14,6 +15,7 @@ from .writer import open_writer
 from .writer_base import Writer
 
 __all__ = [
+    "Backward",
     "CutDetector",
     "Pairing",
     "Pixels",

@@ -8,7 +8,7 @@ import dataclasses
 import threading
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from enum import Enum
@@ -21,6 +21,7 @@ from torch import Tensor
 
 from holdsteady.errors import VideoError
 
+from .both_ways import Backward, both_ways, open_shelf
 from .channel import Channel, ChannelClosedError
 from .codecs import check_codec
 from .cuts import open_cuts
@@ -84,6 +85,7 @@ def run(
     *,
     on_cut: Callable[[], None],
     on_frame: Callable[[VideoInfo, Fraction], None] | None = None,
+    back: Backward | None = None,
     progress: Callable[[int, int | None], None] | None = None,
     stop: threading.Event | None = None,
 ) -> Summary:
@@ -101,6 +103,8 @@ def run(
         options: The part to process, how to write it, and more; None for the defaults.
         on_cut: Called before `step` sees the first frame of a new shot.
         on_frame: Called before each step with the source's facts and the frame's time in seconds since its first one.
+        back: A second pass, from the end of each shot, whose results are averaged with those of `step`. Frames that
+            wait for it lie on disk, beside a video file or in TMPDIR: 80 at most.
         progress: Called after each step with the frames done and the estimated total, or None if unknown.
         stop: Set it to end the run after the current step, as Ctrl-C does.
 
@@ -120,7 +124,7 @@ def run(
     begun = time.monotonic()
     is_new_shot = open_cuts(options.cuts)
     done: list[int] = []  # frames before which a shot began
-    count = lost = 0
+    lost = 0
     interrupted = False
     with ExitStack() as stack:
         stdout = stack.enter_context(own_stdout()) if sink == "-" else None
@@ -140,26 +144,41 @@ def run(
         with ThreadPoolExecutor(2, "holdsteady") as pool:
             decoding = pool.submit(_decode, reader, decoded, is_new_shot)
             encoding = pool.submit(encoder.run, results)
-            size = None
             failed_step: VideoError | None = None
-            try:
-                for item in decoded:
+
+            def show(pixels: Pixels) -> Tensor:
+                return to_tensor(pixels, options.device, options.dtype)
+
+            def first_pass() -> Iterator[tuple[bool, VideoFrame, Tensor]]:
+                size = None
+                for count, item in enumerate(decoded):
                     if item.cut:
                         on_cut()
                         done.append(count)
                     if on_frame is not None:
                         on_frame(info, since_first(item.frame, info, count))
                     with torch.inference_mode():
-                        result = step(to_tensor(item.frame.pixels, options.device, options.dtype))
+                        result = step(show(item.frame.pixels))
                         size = check_result(result, size)
-                        deep = item.frame.pixels.dtype == np.uint16
-                        pixels, bad = to_pixels(result[:, :3], deep=deep)
-                        alpha = to_plane(result[:, 3:], deep=deep) if result.shape[1] == 4 else None
-                    lost += bad
-                    results.put(_Result(item.frame, pixels, alpha))
-                    count += 1
+                    yield item.cut, item.frame, result
                     if progress is not None:
-                        progress(count, info.frames)
+                        progress(count + 1, info.frames)
+
+            def write(frame: VideoFrame, result: Tensor) -> int:
+                deep = frame.pixels.dtype == np.uint16
+                with torch.inference_mode():
+                    pixels, bad = to_pixels(result[:, :3], deep=deep)
+                    alpha = to_plane(result[:, 3:], deep=deep) if result.shape[1] == 4 else None
+                results.put(_Result(frame, pixels, alpha))
+                return bad
+
+            if back is None:
+                passed: Iterator[tuple[VideoFrame, Tensor]] = ((frame, result) for _, frame, result in first_pass())
+            else:
+                passed = both_ways(first_pass(), back, stack.enter_context(open_shelf(sink)), show, stop.is_set)
+            try:
+                for frame, result in passed:
+                    lost += write(frame, result)
                 interrupted = stop.is_set()
                 decoded.abandon()
                 if interrupted or decoding.exception() is not None:
@@ -167,6 +186,9 @@ def run(
             except KeyboardInterrupt:
                 interrupted = True
                 encoder.ending = _Ending.PARTIAL
+                stop.set()
+                for frame, result in passed if back is not None else ():  # what waits on disk
+                    lost += write(frame, result)
             except ChannelClosedError:
                 pass  # the encoder failed; its own error is raised below
             except VideoError as error:
