@@ -192,6 +192,15 @@ def test_a_broken_stream_never_costs_the_video(tmp_path, inside, codec):
         assert len(left_out) == (0 if len(kinds) == 3 else 1)
 
 
+def test_a_codec_that_nobody_knows(tmp_path):
+    source = Path(Film(tmp_path / "a.mkv").sound("flac").save())
+    source.write_bytes(source.read_bytes().replace(b"A_FLAC", b"A_FLIC"))
+    for suffix in ("mp4", "mkv", "webm"):
+        (line,) = ident(source, tmp_path / f"b.{suffix}")
+        assert line.endswith("left out: audio stream 1 (of unknown kind): FFmpeg does not know its codec")
+        assert count(tmp_path / f"b.{suffix}") == 36
+
+
 def test_damage_in_mid_file_costs_that_packet_alone(tmp_path):
     """MP4 looks into packets of E-AC-3, and refuses this one long after the header."""
     source = Film(tmp_path / "a.mkv").sound("eac3").save()

@@ -97,6 +97,8 @@ def refusal(suffix: str, template: Stream, packets: Sequence["av.Packet[Stream]"
         packets: Its first ones, which are left as they are.
     """
     file = io.BytesIO()
+    if getattr(template, "codec_context", None) is None and template.type in ("audio", "video", "subtitle"):
+        return "FFmpeg does not know its codec"
     try:
         with av.open(file, "w", format=FORMATS[suffix]) as output:
             copy = add_copy(output, template, suffix)

@@ -5,6 +5,7 @@ import errno
 import sys
 import warnings
 from collections.abc import Iterator
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import BinaryIO, cast
@@ -28,6 +29,7 @@ from .options import RunOptions
 from .part import PartFile, keep_aside
 from .plan import plan_streams, warn_about
 from .span import Span
+from .timecode import later_tags
 from .writer_base import Writer
 
 _HEADER = 1 << 20  # bytes that hold everything that is rewritten when a file is closed
@@ -54,6 +56,12 @@ class VideoWriter(Writer):
         suffix = Path(sink).suffix.lower()
         codec = "wrapped_avframe" if to_stdout else options.codec
         encoding = choose_encoding(suffix, info, width=width, height=height, codec=codec, crf=options.crf)
+        if options.start:
+            info = replace(
+                info,
+                metadata=later_tags(info.metadata, options.start, info.rate),
+                stream_metadata=later_tags(info.stream_metadata, options.start, info.rate),
+            )
         self._info, self._suffix = info, suffix
         self._trimmed, self._duration = bool(options.start), options.duration
         self._copy_from = copy_from
