@@ -160,6 +160,7 @@ KINDS: dict[str, list[tuple[str, dict[str, Any]]]] = {
     "tiny": [("spatial", {"preset": "tiny", "initial_logit": 2.0})],
     "motion-fixed": [("motion-fixed", {})],
     "motion": [("motion", {"motion_width": 4, "initial_logit": 2.0})],
+    "universal": [("universal", {})],
     "composition": [
         ("controlled", {**_CONTROLLED, "head_input": "backbone"}),
         ("spatial", {**_CONTROLLED, "head_input": "backbone"}),
@@ -167,7 +168,7 @@ KINDS: dict[str, list[tuple[str, dict[str, Any]]]] = {
 }
 EVERY_KIND = tuple(KINDS)
 _SOME = ("output-gaussian", "simple-learned", "spatial", "light", "motion")
-LEARNED = ("simple-learned", "controlled", "spatial", "light", "tiny", "motion", "composition")
+LEARNED = ("simple-learned", "controlled", "spatial", "light", "tiny", "motion", "universal", "composition")
 
 
 @dataclass(frozen=True)

@@ -67,7 +67,9 @@ def test_a_network_gives_pictures_back_as_frames_came(form: str, kind: str) -> N
         expected = (255 * plain(tensor_of(picture))[0].permute(1, 2, 0)).round().to(torch.uint8).numpy()
         assert type(output) is (Image.Image if form == "image" else type(frame))
         assert back(output).dtype == np.uint8
-        assert np.array_equal(back(output), expected)
+        difference = np.abs(back(output).astype(int) - expected)
+        assert difference.max() <= 1  # a last digit, by the order in memory, and a value on the edge of a step
+        assert difference.mean() < 0.01
 
 
 def test_other_numbers_come_back_as_they_came() -> None:

@@ -182,4 +182,4 @@ def test_channels_last_memory_format(kind: str) -> None:
         steady = attach(network.fresh(), kind, clip[0]).to(memory_format=torch.channels_last)
         outputs = run(steady, [frame.to(memory_format=torch.channels_last) for frame in clip])
     for output, reference in zip(outputs, expected, strict=True):
-        assert (output - reference).abs().mean() < 1e-4 * reference.abs().mean()
+        assert (output - reference).abs().mean() < 1e-3 * reference.abs().mean()

@@ -95,7 +95,7 @@ def test_the_hub_is_asked_for_what_is_no_folder(tmp_path: Path, monkeypatch: pyt
     ("wanted", "options", "message"),
     [
         ("nafnet16-lihgt", {}, "did you mean nafnet16-light"),
-        ("output-fixed:much", {}, "'much' is no number"),
+        ("output-fixed:much", {}, "'much' is not a number"),
         ("motion-fixed+spatail", {}, r"'spatail' is neither a kind.*did you mean spatial"),
         ("nafnet16-light", {"kernel": 5}, "kernel: settings go with the name of a kind, not with 'nafnet16-light'"),
         ("motion-fixed+output-fixed", {"beta": 0.5}, "beta: settings go with the name of a kind"),
