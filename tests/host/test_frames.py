@@ -235,7 +235,7 @@ def test_shipped_adapters_serve_models_with_channels_last() -> None:
 
 def test_classes_in_whole_numbers_are_not_mixed() -> None:
     steady = hs.stabilize(lambda frame: (frame[..., 0] > 100).astype(np.uint8), "output-fixed")
-    with pytest.raises(PointError, match=r"ndarray of uint8 \(40, 52\).*as classes can't be"):
+    with pytest.raises(PointError, match=r"ndarray of uint8 \(40, 52\).*because classes can't be"):
         steady(clip(1)[0])
 
 

@@ -173,6 +173,19 @@ def test_half_precision(kind: str, dtype: torch.dtype) -> None:
         assert (output.float() - reference).abs().mean() < 0.02 * reference.abs().max()
 
 
+@pytest.mark.parametrize("kind", ["motion-fixed", "motion", "universal"])
+def test_half_precision_of_an_output_of_another_size(kind: str) -> None:
+    torch.manual_seed(0)
+    frames = [frame.bfloat16() for frame in NETWORKS["cnn"].clip(3)]
+    model = torch.nn.PixelShuffle(2)
+    wide = hs.stabilize(lambda x: model(x.repeat(1, 4, 1, 1)), kind, example=frames[0].float(), flow_from="input")
+    wide.to(torch.bfloat16)
+    for frame in frames:
+        output = wide(frame)
+        assert output.dtype == torch.bfloat16
+        assert output.isfinite().all()
+
+
 @every_kind
 def test_channels_last_memory_format(kind: str) -> None:
     network = NETWORKS["u-net"]

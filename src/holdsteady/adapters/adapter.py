@@ -132,10 +132,10 @@ class Adapter(nn.Module):
             kept: this adapter's memory of the input; None at the start, or where it has no cell there.
             check_finite: False if no value is NaN or infinite, for sure.
         """
-        if frame is not None and frame.shape[1] == 1:
+        looks = self.backbone is not None or self.config.kind == "motion" or self.config.flow_from == "input"
+        if looks and frame is not None and frame.shape[1] == 1:
             frame = frame.expand(-1, self.frame_channels, -1, -1)
             previous_frame = None if previous_frame is None else previous_frame.expand_as(frame)
-        looks = self.backbone is not None or self.config.kind == "motion" or self.config.flow_from == "input"
         if looks and (frame is None or frame.shape[1] != self.frame_channels):
             raise AdapterError(
                 f"this adapter looks at floating-point frames (B, {self.frame_channels}, H, W); it was given "

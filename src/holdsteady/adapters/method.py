@@ -21,7 +21,7 @@ from holdsteady.adapters.config import AdapterConfig
 from holdsteady.adapters.controller import MotionHead, initial_logits, make_head
 from holdsteady.adapters.relation import CELL, cell_mean, enlarge, new_relation, steady_relation, value_range
 from holdsteady.flow.dis import FLOWS
-from holdsteady.flow.warp import resize_flow, warp
+from holdsteady.flow.warp import resize, resize_flow, warp
 
 # Of *motion fixed*, chosen on recorded outputs of five networks (docs/design.md).
 ROUGH = 0.25  # part of the unsigned energy in a mismatch
@@ -310,7 +310,7 @@ class MotionFixed(MotionCell):
         flow, span = self.motion(moment, context), value_range(z).clamp_min(1e-15)
         more: Memory = {name: kept[name] for name in ("relation", "evidence") if name in kept}
         if more and context.frame is not None and context.frame.shape[1] == z.shape[1]:
-            frame = F.interpolate(context.frame, size=moment.size, mode="bilinear", antialias=True)
+            frame = resize(context.frame, moment.size)
             z, more = steady_relation(z, frame, flow, more)
         still = torch.cat((memory, kept["removed"].nan_to_num(0.0)), dim=1)
         moved = warp(still, flow)
@@ -340,10 +340,8 @@ class Motion(MotionCell):
 
     def fuse(self, moment: Moment, context: Context) -> Fused:
         assert context.frame is not None
-        frame, present = context.frame, moment.present
+        frame, present = resize(context.frame, moment.size), moment.present
         warped = warp(moment.memory, self.motion(moment, context))
-        if frame.shape[-2:] != present.shape[-2:]:
-            frame = F.interpolate(frame, size=moment.size, mode="bilinear", antialias=True)
         difference = (present - warped).abs()
         values = [frame, present, warped, difference, context.formulas.box_mean(difference)]
         return Fused(context.formulas.spatial_by(self.head, values, present, warped, self.kernel), warped)

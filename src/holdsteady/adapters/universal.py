@@ -8,7 +8,7 @@ so that the result is a convex combination of what was seen.
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import torch
@@ -20,7 +20,7 @@ from holdsteady.adapters.config import AdapterConfig
 from holdsteady.adapters.controller import RelativeHead, enlarge_rows, shrink
 from holdsteady.adapters.method import MotionCell
 from holdsteady.flow.dis import FLOWS
-from holdsteady.flow.warp import warp
+from holdsteady.flow.warp import resize, warp, widened
 
 CELL = 8  # side in pixels of the squares whose means are the low band
 _FLOOR = 0.003  # of the standard deviation of a picture: differences below are as good as none
@@ -189,8 +189,8 @@ def halves(moment: Moment, moved: Tensor, flow: Tensor, context: Context) -> Hal
     within = shrink(torch.cat(greys, dim=1), 2).square()
     fine = torch.cat((fine[:, :1], (fine[:, 1:] - within).clamp_min(0)), dim=1)
     frame, before = context.frame, context.previous_frame
-    frame = present if frame is None else F.interpolate(frame, size=size, mode="bilinear", antialias=True)
-    before = still if before is None else F.interpolate(before, size=size, mode="bilinear", antialias=True)
+    frame = present if frame is None else resize(frame, size)
+    before = still if before is None else resize(before, size)
     lag = moment.more["lag"].nan_to_num(0.0).to(still.dtype)
     along = moved_bilinearly(torch.cat((lag, before), dim=1), flow)
     lag, frame_moved = along.split((lag.shape[1], before.shape[1]), dim=1)
@@ -216,8 +216,14 @@ class Universal(MotionCell):
         return {"lag": nan.repeat(*z.shape[:2], *(-(-side // 2) for side in z.shape[2:]))}
 
     def fuse(self, moment: Moment, context: Context) -> Fused:
+        dtype = moment.present.dtype
+        if dtype in (torch.float16, torch.bfloat16):  # energies are squares, which take a range that half has not
+            moment = replace(moment, present=widened(moment.present), memory=widened(moment.memory))
+            frames = (context.frame, context.previous_frame)
+            frame, previous = (None if one is None else widened(one) for one in frames)
+            context = replace(context, frame=frame, previous_frame=previous)
         values, compared = self.candidates(moment, context)
-        fused = self.weigh(values, self.head(seen(compared))).to(moment.present.dtype)
+        fused = self.weigh(values, self.head(seen(compared).to(dtype))).to(dtype)
         return Fused(fused, values.moved, {"lag": compared.present - shrink(fused, 2)})
 
     def candidates(self, moment: Moment, context: Context) -> tuple[Candidates, Halves]:

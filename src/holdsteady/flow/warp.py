@@ -35,6 +35,21 @@ def warp(memory: Tensor, flow: Tensor) -> Tensor:
     return sample(source, x, y).clamp(low, high).to(memory.dtype)
 
 
+def resize(value: Tensor, size: tuple[int, int]) -> Tensor:
+    """A map (B, C, h, w) resized to (H, W) bilinearly, without aliasing.
+
+    Half precision is resized in 32 bits: torch has no kernel for it on a CPU.
+    """
+    if value.shape[-2:] == size:
+        return value
+    return F.interpolate(widened(value), size=size, mode="bilinear", antialias=True).to(value.dtype)
+
+
+def widened(value: Tensor) -> Tensor:
+    """A value in at least 32 bits."""
+    return value.to(torch.promote_types(value.dtype, torch.float32))
+
+
 def resize_flow(flow: Tensor, size: tuple[int, int]) -> Tensor:
     """Flow (B, 2, h, w) in pixels resized to another image size (H, W), displacements scaled with it."""
     height, width = flow.shape[-2:]

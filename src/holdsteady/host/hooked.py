@@ -76,7 +76,9 @@ class FramePass:
                     f"the state is on {tensor.device} and the values at '{key.partition(':')[2]}' are on "
                     f"{value.device}; use state.to('{value.device}')"
                 )
-        return {name: tensor.to(value.dtype) for name, tensor in memory.items()}
+        return {
+            name: tensor.to(value.dtype) if name in ("stabilized", "raw") else tensor for name, tensor in memory.items()
+        }
 
 
 class HookedNetwork:
