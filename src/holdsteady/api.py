@@ -112,9 +112,10 @@ def run(
         style=style,
         values=None if values is None else ValueWriter(Path(values), values_as, how.overwrite),
         note=note,
+        records=both_ways,
     )
     back = None
     if both_ways:
         twin = LaterTwin(runner)
-        back = video.Backward(lambda frame, _: twin.step(frame), twin.reset)
+        back = video.Backward(twin.step, twin.reset, lambda: runner.recorded)
     return video.run(source, sink, runner.step, how, on_cut=runner.reset, back=back, progress=progress, stop=stop)

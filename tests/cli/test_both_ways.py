@@ -48,3 +48,36 @@ def test_what_cannot_be_averaged_is_refused(cli: Cli, model: Model, tmp_path: Pa
     done = cli("run", source, "out.mkv", "--model", model("Identity"), "--values", "v", "--both-ways")
     assert "take one of them" in done.error
     assert not Path("out.mkv").exists()
+
+
+CALLS = """
+
+class Costly(nn.Module):
+    def forward(self, frame):
+        with open("calls", "a") as file:
+            file.write(".")
+        return 0.9 * frame
+
+
+class CostlyPair(Costly):
+    def forward(self, frame):
+        return [super().forward(frame)]
+"""
+
+
+def test_the_model_runs_once_where_its_output_is_all_that_is_steadied(cli: Cli, model: Model, tmp_path: Path) -> None:
+    source = write_clip(tmp_path / "in.mkv", texture(6))
+    models = Path(model("").rpartition(":")[0])
+    models.write_text(models.read_text() + CALLS)
+
+    def calls(out: str, name: str, *how: str) -> int:
+        Path("calls").write_text("")
+        assert cli("run", source, out, "--model", f"{models}:{name}", "--adapter", "output-fixed:0.5", *how).code == 0
+        return len(Path("calls").read_text())
+
+    once = calls("plain/", "Costly")
+    assert calls("both/", "Costly", "--both-ways") == once
+    again = calls("pair/", "CostlyPair", "--both-ways")
+    assert again == calls("plain-pair/", "CostlyPair") + 6, "what is no tensor is not recorded"
+    for replayed, run_again in zip(frames_of("both"), frames_of("pair"), strict=True):
+        np.testing.assert_array_equal(replayed, run_again)

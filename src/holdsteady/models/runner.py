@@ -21,6 +21,7 @@ from holdsteady.models.display import Display, Style
 from holdsteady.models.guess import guess
 from holdsteady.models.model import Model, card_of
 from holdsteady.models.place import in_eval, place
+from holdsteady.models.replay import Raw, Recording, Replay
 from holdsteady.models.sizes import crop_to, fit, resize, try_model
 from holdsteady.models.value_files import ValueWriter
 from holdsteady.models.values import UnknownClassError, image_path
@@ -45,6 +46,7 @@ class FrameRunner:
         style: how depth, classes and masks are shown.
         values: where to keep the values themselves.
         note: is told in one line what the model's output was taken for, where no card says it.
+        records: whether what the model gives is recorded for a twin, see :meth:`twin`.
     """
 
     def __init__(
@@ -59,6 +61,7 @@ class FrameRunner:
         style: Style | None = None,
         values: ValueWriter | None = None,
         note: Callable[[str], None] | None = None,
+        records: bool = False,
     ) -> None:
         if isinstance(model, nn.Module):
             # Convolutions are faster with channels last, on CPUs and GPUs.
@@ -66,7 +69,7 @@ class FrameRunner:
         self.model = model
         self.adapter, self.strength, self.compile = adapter, strength, compile
         self.device, self.dtype = device, dtype
-        self.style, self.values, self.note = style, values, note
+        self.style, self.values, self.note, self.records = style, values, note, records
         self._fitting = ModelCard()
         self._least = 1
         self._stretched = False
@@ -77,6 +80,8 @@ class FrameRunner:
         self._state: StreamState | None = None
         self._display = Display("image")
         self._frames = 0
+        self._recording: Recording | None = None
+        self._replay: Replay | None = None
 
     @property
     def kind(self) -> Kind:
@@ -121,9 +126,23 @@ class FrameRunner:
             raise ConfigError(f"--both-ways averages pictures, and can't average {self.kind}; leave it out")
         twin = copy.copy(self)
         twin._steady = self._steady.twin()
+        if self._recording is not None:
+            twin._replay = Replay(self._recording.model)
+            twin._steady = _over(twin._replay, self._steady)
         twin._display = Display(self.kind, self.style)
         twin.values, twin._state = None, self._fresh
         return twin
+
+    @property
+    def recorded(self) -> Raw | None:
+        """What the model gave for the last frame, where a twin does without the model: adapters at the output alone."""
+        return None if self._recording is None else self._recording.last
+
+    def replayed(self, frame: Tensor, recorded: Raw | None) -> Tensor:
+        """A step of a twin, with what the model gave for the frame if it was recorded."""
+        if self._replay is not None:
+            self._replay.next = recorded
+        return self.step(frame)
 
     def reset(self) -> None:
         """Forget what was seen: a new shot begins."""
@@ -155,6 +174,10 @@ class FrameRunner:
         with torch.inference_mode(False), torch.no_grad():
             steady = stabilize(self.model, self.adapter, example=example, strength=self.strength)
             place(steady.adapters, self.device, self.dtype)
+            at = {point.name for number in range(len(steady.adapters)) for point in steady.adapter(number).points}
+            if self.records and at <= {"output"} and not self.compile:
+                self._recording = Recording(steady.base)
+                steady = _over(self._recording, steady)
             if self.compile:
                 # An empty state rather than None, which would be compiled separately.
                 self._state = self._fresh = steady.new_state(fitted.clone())
@@ -214,6 +237,11 @@ class FrameRunner:
         return largest(image, size) if self.kind in ("classes", "labels") else resize(image, size)
 
 
+def _over(base: Recording | Replay, steady: StabilizedModel) -> StabilizedModel:
+    """The same adapters over what stands for their base."""
+    return StabilizedModel(base, [steady.adapter(n) for n in range(len(steady.adapters))], steady.strength)
+
+
 class LaterTwin:
     """The twin of a runner that has yet to see its first frame."""
 
@@ -221,11 +249,16 @@ class LaterTwin:
         self._runner = runner
         self._twin: FrameRunner | None = None
 
-    def step(self, frame: Tensor) -> Tensor:
-        """See :meth:`FrameRunner.step`."""
+    def step(self, frame: Tensor, recorded: Raw | None = None) -> Tensor:
+        """See :meth:`FrameRunner.step`.
+
+        Args:
+            frame: to be shown to the model.
+            recorded: what the model gave for it, see :attr:`FrameRunner.recorded`; None to run it again.
+        """
         if self._twin is None:
             self._twin = self._runner.twin()
-        return self._twin.step(frame)
+        return self._twin.replayed(frame, recorded)
 
     def reset(self) -> None:
         """See :meth:`FrameRunner.reset`."""

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -30,9 +31,9 @@ class Backward:
         keep: What else `step` needs of the frame that the first pass has just seen, or None.
     """
 
-    step: Callable[[Tensor, Pixels | None], Tensor]
+    step: Callable[[Tensor, Any], Tensor]
     reset: Callable[[], None]
-    keep: Callable[[], Pixels | None] = lambda: None
+    keep: Callable[[], np.ndarray | None] = lambda: None
 
 
 class Shelf:
