@@ -189,6 +189,8 @@ def test_settings_that_make_no_sense(carphone, tmp_path):
         ("b.mp4", None, 52): "crf 52 is out of range",
         ("b.mkv", "ffv1", 20): "ffv1 has no crf",
         ("b.webm", "libx264", None): r"\.webm files can't hold codec libx264",
+        ("b.mkv", "huffyuv", None): r"\.mkv files can't hold codec huffyuv; use \.avi or another",
+        ("b.avi", "rawvideo", None): "can't be read back from video files; use ffv1",
         ("frames/", None, 20): "only apply to video files; this is a folder of PNG",
         ("b.gif", None, None): r"can't write files of type '\.gif'",
     }

@@ -108,6 +108,8 @@ def _default(suffix: str, info: VideoInfo) -> str:
 def _settings(suffix: str, codec: str | None, crf: int | None) -> tuple[Codec, dict[str, str]]:
     """The encoder and its options."""
     encoder = _find_encoder(codec or _DEFAULT.get(suffix, "libx264"))
+    if encoder.name == "rawvideo":  # the containers don't tell its pixel format so that it can be read again
+        raise ConfigError("codec rawvideo can't be read back from video files; use ffv1, which loses nothing either")
     options = dict(_OPTIONS.get(encoder.name, {}))
     if encoder.name in _CRF:
         default, worst = _CRF[encoder.name]

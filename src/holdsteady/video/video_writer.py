@@ -104,7 +104,8 @@ class VideoWriter(Writer):
             )
         except ValueError as error:
             raise ConfigError(
-                f"{self.sink}: {suffix} files can't hold codec {encoding.codec}; use .mkv or another codec"
+                f"{self.sink}: {suffix} files can't hold codec {encoding.codec}; "
+                f"use {'.avi' if suffix == '.mkv' else '.mkv'} or another codec"
             ) from error
         context = stream.codec_context
         context.width, context.height = self.width, self.height
