@@ -247,7 +247,7 @@ def test_flags_that_make_no_sense(cli: Cli, m: Callable[[str], str], short: str)
         ("--overlay", "2"): "an opacity above 0, up to 1",
         ("--colormap", "infernoo"): "did you mean inferno",
         ("--class-colors", "city"): "no palette of that name",
-        ("--values", "v", "--values-as", "tiff"): "take npy, png, exr",
+        ("--values", "v", "--values-as", "tiff"): "use npy, png, exr",
         ("--inside",): "turns ONNX files into PyTorch",
     }.items():
         done = cli("run", short, "out/", "--model", m("depth"), *options)

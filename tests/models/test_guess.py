@@ -10,7 +10,9 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from holdsteady.errors import ModelError
-from holdsteady.models.card import ModelCard
+from holdsteady.models.card import Kind, ModelCard
+from holdsteady.models.colours import palette
+from holdsteady.models.display import Style
 from holdsteady.models.guess import Guess, guess
 from holdsteady.models.sizes import try_model
 
@@ -75,3 +77,36 @@ def test_classes_of_class_numbers_have_room() -> None:
 def test_no_image() -> None:
     with pytest.raises(ModelError, match=r"gives torch.float32 \(1, 3\), not an image"):
         of(lambda x: x.mean(dim=(2, 3)))
+
+
+def test_how_it_is_to_be_shown_tells_what_one_channel_is() -> None:
+    def one(x: Tensor) -> Tensor:
+        return x.mean(dim=1)
+
+    for style, kind in (
+        (Style(colours=palette(8)), "depth"),
+        (Style(alpha=True), "mask"),
+        (Style(overlay=0.5), "image"),
+    ):
+        assert guess(try_model(one, FRAME), FRAME, ModelCard(), style).kind == kind
+
+
+@pytest.mark.parametrize(
+    ("style", "kind", "words"),
+    [
+        (Style(colours=palette(8)), "image", "--colormap is for depth, and has no effect on an image; --kind says"),
+        (Style(class_colours=palette(8)), "depth", "--class-colors is for classes or labels, .* on a depth map"),
+        (Style(background=torch.zeros(3, 1, 1)), "classes", "--background is for mask, and has no effect on logits"),
+        (Style(overlay=0.5), "image", "--overlay is for depth or classes or labels or mask"),
+        (None, "depth", "a depth map has one channel, and the output 3: the first is shown"),
+        (None, "mask", "a mask has one channel, and the output 3: the first is shown"),
+    ],
+)
+def test_flags_and_kinds_that_do_not_fit_are_told(style: Style | None, kind: Kind, words: str) -> None:
+    doubts = guess(try_model(lambda x: x, FRAME), FRAME, ModelCard(kind=kind), style).doubts
+    assert any(re.search(words, doubt) for doubt in doubts), doubts
+
+
+def test_one_channel_holds_no_classes() -> None:
+    with pytest.raises(ModelError, match=r"one channel, not one for each class; of class numbers, --kind labels"):
+        of(lambda x: x[:, :1], kind="classes")

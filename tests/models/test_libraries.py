@@ -14,6 +14,7 @@ import holdsteady as hs
 from holdsteady.errors import ConfigError, ModelError
 from holdsteady.host.identity import base_of
 from holdsteady.models.card import ModelCard
+from holdsteady.models.loaders.transformers import _processing
 from holdsteady.models.runner import FrameRunner
 
 FRAME = torch.rand(1, 3, 20, 24, generator=torch.Generator().manual_seed(0))
@@ -205,6 +206,7 @@ def test_restoration_networks_are_known_by_their_weights(tmp_path: Path) -> None
         hs.load(str(tmp_path / "unknown.pth"))
 
 
+@pytest.mark.slow  # it takes transformers seconds to be imported
 def test_transformers_depth(tmp_path: Path) -> None:
     from transformers import DepthAnythingConfig, DepthAnythingForDepthEstimation, Dinov2Config, DPTImageProcessor
 
@@ -234,6 +236,7 @@ def test_transformers_depth(tmp_path: Path) -> None:
         torch.testing.assert_close(model(exact), net((exact - mean) / std).predicted_depth)
 
 
+@pytest.mark.slow
 def test_transformers_segmentation_and_what_it_is_not_for(tmp_path: Path) -> None:
     from transformers import (
         SegformerConfig,
@@ -261,6 +264,28 @@ def test_transformers_segmentation_and_what_it_is_not_for(tmp_path: Path) -> Non
         hs.load("hf:no such name")
 
 
+@pytest.mark.slow
+def test_what_transformers_processors_say(tmp_path: Path) -> None:
+    import transformers
+
+    transformers.MobileViTImageProcessor(size={"shortest_edge": 64}).save_pretrained(tmp_path)
+    stated = _processing(transformers, str(tmp_path), {"local_files_only": True})
+    assert stated == {"channels": "bgr", "size": 64}
+
+
+@pytest.mark.slow
+def test_transformers_folders_that_are_damaged_or_want_trust(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text('{"model_type": "oneformer", "output_auxiliary_logits": 3.5}')
+    with pytest.raises(ModelError, match=r"can't be loaded: \w+Error"):
+        hs.load(str(tmp_path))
+    (tmp_path / "config.json").write_text('{"model_type": "own", "auto_map": {"AutoConfig": "own.Config"}}')
+    (tmp_path / "own.py").write_text(f"open({str(tmp_path / 'trace')!r}, 'w')")
+    with pytest.raises(ModelError, match=r"custom code.*add --trust to run it"):
+        hs.load(str(tmp_path))
+    assert not (tmp_path / "trace").exists()
+
+
+@pytest.mark.slow
 def test_transformers_image_to_image(tmp_path: Path) -> None:
     from transformers import Swin2SRConfig, Swin2SRForImageSuperResolution, Swin2SRImageProcessor
 

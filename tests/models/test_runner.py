@@ -252,3 +252,17 @@ def test_depth_in_whole_numbers_keeps_its_units(tmp_path: Path) -> None:
     runner.step(frame)
     assert runner.kind == "depth"
     assert np.array_equal(np.load(tmp_path / "000000.npy"), millimetres(frame)[0].float().numpy())
+
+
+@pytest.mark.parametrize("white", [1, 255])
+def test_masks_in_whole_numbers_reach_white(white: int) -> None:
+    frame = torch.rand(1, 3, 24, 32)
+    runner = FrameRunner(Model(lambda x: (x[:, :1] > 0.5).byte() * white, kind="mask"), ())
+    assert torch.equal(runner.step(frame), (frame[:, :1] > 0.5).float())
+
+
+def test_classes_of_stated_labels_are_counted() -> None:
+    frame = torch.rand(1, 3, 24, 32)
+    for model in (lambda x: (x[:, 0] * 7).long(), lambda x: (x[:, :1] * 7).floor()):
+        shown = FrameRunner(Model(model, kind="labels"), "output-fixed:1").step(frame)
+        assert torch.equal(shown, palette(256)[(frame[:, 0] * 7).long()].permute(0, 3, 1, 2))

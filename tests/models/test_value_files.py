@@ -55,7 +55,7 @@ def test_png_of_16_bits(tmp_path: Path) -> None:
     assert np.abs(read_png(tmp_path / "depth/000000.png") / factor - DEPTH[0, 0].numpy()).max() <= 0.5 / factor
     writer.write(1, 4 * DEPTH, "depth")
     for values in (5 * DEPTH, -DEPTH):
-        with pytest.raises(VideoError, match=r"000002\.png: 16-bit PNG can't hold these values.*take npy or exr"):
+        with pytest.raises(VideoError, match=r"000002\.png: 16-bit PNG can't hold values from .*take npy or exr"):
             writer.write(2, values, "depth")
     ValueWriter(tmp_path / "labels", "png").write(0, LABELS, "labels")
     assert np.array_equal(read_png(tmp_path / "labels/000000.png"), LABELS[0].numpy())
@@ -72,5 +72,5 @@ def test_folders_are_not_written_over_unasked(tmp_path: Path) -> None:
     ValueWriter(tmp_path, overwrite=True)
     with pytest.raises(ConfigError, match="is a file"):
         ValueWriter(tmp_path / "mine.txt")
-    with pytest.raises(ConfigError, match="can't be written as 'tiff'; take npy, png, exr"):
+    with pytest.raises(ConfigError, match="can't be written as 'tiff'; use npy, png, exr"):
         ValueWriter(tmp_path / "v", "tiff")

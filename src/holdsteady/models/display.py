@@ -35,6 +35,20 @@ class Style:
     background: Tensor | None = None
     alpha: bool = False
 
+    @property
+    def meant_for(self) -> dict[str, tuple[Kind, ...]]:
+        """The flags that were given, and the kinds of results that they show."""
+        given: dict[str, tuple[Kind, ...]] = {}
+        if self.colours is not None:
+            given["--colormap"] = ("depth",)
+        if self.class_colours is not None:
+            given["--class-colors"] = ("classes", "labels")
+        if self.background is not None or self.alpha:
+            given["--background"] = ("mask",)
+        if self.overlay is not None:
+            given["--overlay"] = ("depth", "classes", "labels", "mask")
+        return given
+
 
 class Range:
     """The range by which depth is shown: of a shot's first frame, then following slowly, without flicker."""

@@ -8,6 +8,7 @@ from torch import Tensor
 from holdsteady.errors import ModelError
 from holdsteady.host.outputs import as_tensor, dotted, get_leaf, leaves
 from holdsteady.models.card import Kind, ModelCard
+from holdsteady.models.display import Style
 from holdsteady.models.sizes import Trial
 from holdsteady.models.values import describe, image_path
 
@@ -17,6 +18,7 @@ _ROOM = 0.05
 _MOST_CLASSES = 2048
 # More different numbers than there are classes in sight.
 _MANY = 64
+_SHORT = {"depth": "depth map", "mask": "mask"}
 
 
 @dataclass(frozen=True)
@@ -38,16 +40,17 @@ class Guess:
     doubts: tuple[str, ...]
 
 
-def guess(trial: Trial, frame: Tensor, card: ModelCard) -> Guess:
+def guess(trial: Trial, frame: Tensor, card: ModelCard, style: Style | None = None) -> Guess:
     """What the image in an output is, from its shape, type and values.
 
     Args:
         trial: of the model, on a part of the frame.
         frame: as the model will get it (B, C, H, W).
         card: what it states is not guessed, and not doubted.
+        style: how the user wants it shown, which tells what it may be.
 
     Raises:
-        ModelError: there is no image in the output.
+        ModelError: there is no image in the output, or it can't be what the card says.
     """
     output = trial.output
     path = image_path(output)
@@ -63,7 +66,12 @@ def guess(trial: Trial, frame: Tensor, card: ModelCard) -> Guess:
     # Several operations are not there for unsigned numbers of more than 8 bits.
     values = image[image.isfinite()] if image.is_floating_point() else image.flatten().to(torch.int64)
     low, high = (float(values.min()), float(values.max())) if values.numel() else (0.0, 0.0)
+    meant = {} if style is None else style.meant_for
     kind = card.kind or _kind(image, values, low, high)
+    if kind == "image" and card.kind is None and channels == 1:
+        kind = next((kinds[0] for kinds in meant.values() if len(kinds) == 1), kind)
+    if kind == "classes" and channels == 1:
+        raise ModelError("the model gives one channel, not one for each class; of class numbers, --kind labels")
     images = [dotted(other) for other, found in leaves(output) if found.ndim in (3, 4)]
     which = "output" if len(images) == 1 else f"output {dotted(path)} of {_list(images)}"
     taken = {
@@ -77,6 +85,13 @@ def guess(trial: Trial, frame: Tensor, card: ModelCard) -> Guess:
     doubts = []
     if len(images) > 1 and card.output is None:
         doubts.append(f"the model gives {len(images)} images ({', '.join(images)}): to take another, --output NAME")
+    if kind in ("depth", "mask") and channels > (2 if kind == "mask" else 1):
+        doubts.append(f"a {_SHORT[kind]} has one channel, and the output {channels}: the first is shown")
+    doubts += [
+        f"{flag} is for {' or '.join(kinds)}, and has no effect on {taken[kind]}; --kind says what it is"
+        for flag, kinds in meant.items()
+        if kind not in kinds
+    ]
     if card.kind is None:
         doubts += _doubts(image, kind, values, low, high)
     if card.scale is None and 2 * height < frame.shape[-2]:

@@ -158,7 +158,7 @@ class FrameRunner:
             trial = try_model(self.model, frame, card)
             self._stretched, self._least = trial.stretched, trial.least
             self._fitting = ModelCard(multiple=trial.multiple, size=card.size)
-            found = guess(trial, self._fit(frame), card)
+            found = guess(trial, self._fit(frame), card, self.style)
             if self.note is not None and card.kind is None:
                 self.note(found.line)
             for doubt in found.doubts:

@@ -86,8 +86,12 @@ class ValueWriter:
         most = float(np.max(array, initial=0.0, where=np.isfinite(array)))
         if self._factor is None:
             self._factor = 2.0 ** np.floor(np.log2(_MOST / 4 / most)) if most > 0 else 1.0
-        if np.min(array, initial=0.0, where=np.isfinite(array)) < 0 or most * self._factor > _MOST:
-            raise VideoError(f"{path}: 16-bit PNG can't hold these values, up to {most:g}; take npy or exr")
+        least = float(np.min(array, initial=0.0, where=np.isfinite(array)))
+        if least < 0 or most * self._factor > _MOST:
+            raise VideoError(
+                f"{path}: 16-bit PNG can't hold values from {least:g} to {most:g}, times {self._factor:g}; "
+                "take npy or exr (--values-as)"
+            )
         return np.nan_to_num(array * self._factor, posinf=_MOST).round().astype(np.uint16)
 
     def _explain(self, kind: Kind, array: Any) -> None:

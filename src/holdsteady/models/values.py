@@ -91,13 +91,16 @@ def out_of_model(output: Any, card: ModelCard) -> Any:
     if card.layout == "bhwc" and leaf.ndim == 4:
         leaf = leaf.permute(0, 3, 1, 2)
     if card.kind == "labels":
-        leaf = _one_hot(leaf, card.classes)
+        leaf = leaf if card.classes is None else _one_hot(leaf, card.classes)
     elif card.kind is None and not leaf.is_floating_point() and card.layout != "hwc-uint8":
         pass  # pictures or class numbers: what they are is still to be guessed
     elif card.kind in (None, "image"):
         leaf = _picture(leaf, card)
     elif card.kind == "depth" and card.output_range is None:
         leaf = leaf if leaf.is_floating_point() else leaf.float()  # in units of its own, as millimetres
+    elif card.kind == "mask" and not leaf.is_floating_point() and card.output_range is None:
+        # Of 0 and 1, or of 0 to 255: a frame of the latter has no white in it where its largest value is 1.
+        leaf = leaf.float() if int(leaf.to(torch.int64).max()) <= 1 else _unscaled(leaf, None)
     elif card.output_range is not None or not leaf.is_floating_point():
         leaf = _unscaled(leaf, card.output_range)
     return set_leaf(output, path, leaf)
@@ -151,13 +154,11 @@ def _unscaled(leaf: Tensor, ends: tuple[float, float] | None) -> Tensor:
     return leaf if (low, high) == (0.0, 1.0) else (leaf - low) / (high - low)
 
 
-def _one_hot(leaf: Tensor, classes: int | None) -> Tensor:
+def _one_hot(leaf: Tensor, classes: int) -> Tensor:
     """Class numbers (B, H, W) or (B, 1, H, W) as (B, classes, H, W) of 0 and 1."""
     numbers = (leaf[:, 0] if leaf.ndim == 4 and leaf.shape[1] == 1 else leaf).long()
     if numbers.ndim != 3:
         raise ModelError(f"class numbers are (B, H, W) or (B, 1, H, W); the model gives {tuple(leaf.shape)}")
-    if classes is None:
-        raise ModelError("kind = labels: state how many classes there are (--classes)")
     least, most = int(numbers.min()), int(numbers.max())
     if least < 0 or most >= classes:
         raise UnknownClassError(least if least < 0 else most, classes)

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from holdsteady.errors import ModelError, extra, in_one_line
+from holdsteady.errors import HoldsteadyError, ModelError, extra, in_one_line
 from holdsteady.models.card import Kind
 from holdsteady.models.model import Model
 
@@ -29,24 +29,21 @@ def from_transformers(name: str, trust: bool) -> Model:
     options = {"trust_remote_code": trust, "local_files_only": Path(name).is_dir()}
     try:
         config = transformers.AutoConfig.from_pretrained(name, **options)
-        auto = _auto_class(transformers, config)
-        if auto is None:
-            done = ", ".join(config.architectures or [type(config).__name__])
-            raise ModelError(
-                f"hf:{name} is a {done}; expected depth estimation, semantic segmentation or image to image"
-            )
+        auto = _auto_class(transformers, config, name)
         more = {} if trust else {"use_safetensors": True}
         model = getattr(transformers, auto).from_pretrained(name, **options, **more).float().eval()
-    except (OSError, ValueError) as error:
-        hint = (
-            "" if trust or "safetensors" not in str(error) else "; its weights are a pickle: add --trust to load them"
-        )
-        raise ModelError(f"hf:{name} can't be loaded: {in_one_line(error)}{hint}") from error
+    except HoldsteadyError:
+        raise
+    except Exception as error:  # of damaged configurations, and what custom code raises
+        text = str(error)
+        hint = "; its weights are a pickle: add --trust to load them" if "safetensors" in text else ""
+        hint = "; add --trust to run it" if "custom code" in text else hint
+        raise ModelError(f"hf:{name} can't be loaded: {in_one_line(error)}{'' if trust else hint}") from error
     kind, output = _TASKS[auto]
     return Model(model, kind=kind, output=output, **_processing(transformers, name, options))
 
 
-def _auto_class(transformers: Any, config: Any) -> str | None:
+def _auto_class(transformers: Any, config: Any, name: str) -> str:
     stated = set(config.architectures or [])
     for auto in _TASKS:
         mapping = getattr(transformers, auto)._model_mapping
@@ -55,7 +52,8 @@ def _auto_class(transformers: Any, config: Any) -> str | None:
             names = {one.__name__ for one in (classes if isinstance(classes, tuple) else (classes,))}
             if not stated or names & stated:
                 return auto
-    return None
+    done = ", ".join(config.architectures or [type(config).__name__])
+    raise ModelError(f"hf:{name} is a {done}; expected depth estimation, semantic segmentation or image to image")
 
 
 def _processing(transformers: Any, name: str, options: dict[str, Any]) -> dict[str, Any]:
@@ -70,6 +68,8 @@ def _processing(transformers: Any, name: str, options: dict[str, Any]) -> dict[s
         stated["range"] = (0.0, 255.0)
     elif abs(255 * (factor := getattr(processor, "rescale_factor", None) or 1 / 255) - 1) > 1e-3:
         stated["range"] = (0.0, 255 * factor)
+    if getattr(processor, "do_flip_channel_order", False):
+        stated["channels"] = "bgr"
     if getattr(processor, "do_normalize", False):
         stated["mean"] = tuple(processor.image_mean)
         stated["std"] = tuple(processor.image_std)
