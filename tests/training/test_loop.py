@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 import torch
 import yaml
+from conftest import CLIPS
 from safetensors.torch import load_file
-from training.conftest import CARPHONE
 
 import holdsteady as hs
 from holdsteady.errors import ConfigError, TrainingError
@@ -24,6 +24,8 @@ from holdsteady.models.weights import load_weights, save_weights
 from holdsteady.training.checkpoint import save_checkpoint
 from holdsteady.training.loop import train
 from holdsteady.training.recipe import make_recipe
+
+CARPHONE = CLIPS / "carphone.mp4"
 
 COMMAND = [sys.executable, "-m", "holdsteady", "train"]
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
@@ -241,7 +243,7 @@ def test_recipes_that_do_not_fit_their_data(
 
 
 def test_crops_that_the_models_stride_forbids(plain: dict[str, Any], models: Path, tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r"data\.crop = 33: .* takes sides divisible by 2; take 32"):
+    with pytest.raises(ConfigError, match=r"data\.crop = 33: .* takes sides divisible by 2; use 32"):
         train(make_recipe(plain, [f"model={models}:Halves", "data.crop=33"]), tmp_path / "out", accelerator="cpu")
 
 
