@@ -27,10 +27,9 @@ from holdsteady import zoo
 from holdsteady.adapters.adapter import Adapter, Point
 from holdsteady.adapters.cell import Context, Moment
 from holdsteady.adapters.config import make_config
-from holdsteady.adapters.controller import shrink
 from holdsteady.adapters.files import load_adapter, save_adapter
 from holdsteady.adapters.method import Formulas
-from holdsteady.adapters.universal import Candidates, Universal, seen
+from holdsteady.adapters.universal import Candidates, Universal, blend, halves, seen
 from holdsteady.data import Mixture, make_source
 from holdsteady.data.dataset import item_generator
 from holdsteady.data.sample import pick
@@ -43,7 +42,7 @@ SIDE = 96
 LARGE = ("bikes.mp4", "bigbuckbunny.mp4", "box.mp4", "vtest.avi", "ferris.mp4")
 SMALL = ("tree.avi", "nasa.mp4")
 #: Sides of crops, all shrunk to SIDE, and their share: the noise and the blur of footage go with it.
-CROPS = {96: 0.3, 192: 0.35, 264: 0.2}
+CROPS = {96: 0.2, 192: 0.4, 264: 0.25}
 
 
 def clean_clips(footage: Path, length: int, seed: int, size: int) -> Mixture:
@@ -52,10 +51,10 @@ def clean_clips(footage: Path, length: int, seed: int, size: int) -> Mixture:
     for crop, weight in CROPS.items():
         names = [name for name in (LARGE if crop > SIDE else (*LARGE, *SMALL)) if (footage / name).is_file()]
         paths = [footage / name for name in names]
-        sources.append(make_source("videos", paths, length=length, crop=crop, stride=(1, 2, 3)))
+        sources.append(make_source("videos", paths, length=length, crop=crop, stride=(1, 1, 1, 2)))
         weights.append(weight)
     if (footage / "stills").is_dir():
-        sources.append(make_source("stills", footage / "stills", length=length, crop=SIDE, stride=(1, 2)))
+        sources.append(make_source("stills", footage / "stills", length=length, crop=SIDE))
         weights.append(0.15)
     return Mixture(sources, weights, seed=seed, size=size)
 
@@ -98,7 +97,8 @@ class Record(NamedTuple):
     """What an adapter met in a batch: (N, C, H, W) each, in half precision, of N frames of its clips.
 
     Attributes:
-        present, moved, still, corrected: the candidates.
+        present, moved, still, raw: the candidates.
+        weight, share: of the memory by the formulas.
         seen: what the head sees, at half the size.
         truth: what should be shown.
         error: of what was shown in the frame before.
@@ -108,7 +108,9 @@ class Record(NamedTuple):
     present: Tensor
     moved: Tensor
     still: Tensor
-    corrected: Tensor
+    raw: Tensor
+    weight: Tensor
+    share: Tensor
     seen: Tensor
     truth: Tensor
     error: Tensor
@@ -125,11 +127,12 @@ def record(cell: Universal, batch: Example, least: float) -> Record:
     for t in range(1, len(inputs)):
         none = outputs[t].unsqueeze(1)[:, :0]
         context = Context(Formulas(), inputs[t], inputs[t - 1])
-        values, compared = cell.candidates(Moment(outputs[t], shown, none, none > 0, more), context)
-        looked, error = seen(compared), shown - truths[t - 1]
-        shown = cell.weigh(values, cell.head(looked))
-        more = {"lag": compared.present - shrink(shown, 2)}
-        rows.append([value.half() for value in (*values, looked, truths[t], error)])
+        found = cell.find(Moment(outputs[t], shown, none, none > 0, more), context)
+        values = Candidates(found.present, found.moved, found.still, outputs[t])
+        looked, error = seen(halves(found, context)), shown - truths[t - 1]
+        shown, _, more = found.settled(blend(values, found.weight, found.share, cell.head(looked)))
+        maps = (*values, found.weight, found.share, looked, truths[t], error)
+        rows.append([value.half() for value in maps])
     return Record(*(torch.cat(maps) for maps in zip(*rows, strict=True)), unit.repeat(len(inputs) - 1))
 
 
@@ -156,16 +159,16 @@ def windows(pool: Sequence[Record], count: int, side: int, random: torch.Generat
 
 
 def loss_of(cell: Universal, record: Record, stability: float) -> Tensor:
-    """Decibels, so that clips with little noise and with much count the same: log(r + 0.2) + λ log(f + 0.2).
+    """Decibels, so that clips with little noise and with much count the same: log(r + 0.3) + λ log(f + 0.3).
 
     r and f are the error and the flicker error of a window in units of the error frame by frame; a window that is worse
     than frame by frame costs more. Logits are held near zero, where their softmax can still learn.
     """
     unit = record.unit[:, None, None, None]
     logits = cell.head(record.seen)
-    error = (cell.weigh(Candidates(*record[:4]), logits) - record.truth) / unit
+    error = (blend(Candidates(*record[:4]), record.weight, record.share, logits) - record.truth) / unit
     left, flicker = rmse(error, torch.zeros_like(error)), rmse(error, record.error / unit)
-    cost = (left + 0.2).log() + stability * (flicker + 0.2).log() + 0.5 * (left - 1).relu()
+    cost = (left + 0.3).log() + stability * (flicker + 0.3).log() + 0.2 * (left - 1).relu()
     return cost.mean() + 1e-3 * logits.square().mean()
 
 
@@ -177,17 +180,17 @@ def main() -> None:
     )
     parser.add_argument("--out", type=Path, required=True, help="folder of the adapter")
     parser.add_argument("--begin", type=Path, help="folder of an adapter to go on from")
-    parser.add_argument("--batches", type=int, default=250, help="batches that are made, then used again")
+    parser.add_argument("--batches", type=int, default=84, help="batches that are made, then used again")
     parser.add_argument("--minutes", type=float, default=40.0)
     parser.add_argument("--batch", type=int, default=6, help="examples that are made together")
     parser.add_argument("--kept", type=int, default=60, help="recordings of equal channels that are learned from")
-    parser.add_argument("--updates", type=int, default=20, help="steps for each recording")
+    parser.add_argument("--updates", type=int, default=30, help="steps for each recording")
     parser.add_argument("--share", type=int, default=12, help="windows in a step")
     parser.add_argument("--window", type=int, default=32, help="side of a window, in pixels of half the size")
     parser.add_argument("--length", type=int, default=10)
     parser.add_argument("--rate", type=float, default=2e-3)
-    parser.add_argument("--stability", type=float, default=0.4)
-    parser.add_argument("--least", type=float, default=0.02, help="error that counts as none, of the truth's deviation")
+    parser.add_argument("--stability", type=float, default=0.0)
+    parser.add_argument("--least", type=float, default=0.08, help="error that counts as none, of the truth's deviation")
     parser.add_argument("--only-make", action="store_true", help="make the examples and stop")
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()

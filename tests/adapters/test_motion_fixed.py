@@ -75,6 +75,16 @@ def test_nothing_is_left_of_what_was_there_before(event: str) -> None:
     assert psnr(shown[7:], z[7:]) > 33
 
 
+@pytest.mark.parametrize("level", [0.0, 1.0])
+def test_a_frame_of_one_value_is_shown(level: float) -> None:
+    """Black between two shots, or a flash: its values have no range that differences could be measured in."""
+    z = scene(6)
+    z[2] = level
+    shown = held(z)
+    assert shown.isfinite().all()
+    assert psnr(shown[2], z[2]) > 33
+
+
 def test_a_clean_video_stays_sharp() -> None:
     clean = scene(12)
     shown = held(clean)

@@ -132,7 +132,7 @@ def test_examples_are_fixed_by_their_seed(sort: str) -> None:
 @pytest.mark.parametrize("sort", [*PICTURES, *SINGLES, *SEVERAL])
 def test_the_truth_is_what_the_operator_gives_on_the_clean_frames(sort: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """With every disturbance taken out, output and truth are one."""
-    for name in ("input_disturbance", "wide_flicker", "texture", "scale_and_shift"):
+    for name in ("input_disturbance", "jpeg", "wide_flicker", "texture", "scale_and_shift"):
         monkeypatch.setattr(disturbances, name, disturbances.no_disturbance)
     monkeypatch.setattr("holdsteady.training.synthesis.clips.uniform", lambda _random, _low, _high: 0.0)
     channels = 1 if sort in SINGLES else 5 if sort in SEVERAL else 3

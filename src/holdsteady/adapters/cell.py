@@ -85,6 +85,37 @@ class Fused(NamedTuple):
     more: Memory = {}  # noqa: RUF012 – never written to
 
 
+class Evidence(NamedTuple):
+    """What *motion fixed* finds of the memory, (B, C, H, W) or (B, 1, H, W) each; *universal* builds on it.
+
+    Attributes:
+        present: z_t without its wide flicker.
+        moved, still: z̃_{t−1} brought to the present, and as it lay.
+        memory: the two mixed by ``share``, which is the part of the second.
+        share, weight: of the memory as it lay, and of the memory.
+        removed: what was taken off the last value, brought to the present, mean over the channels.
+        noise: N in cells.
+        flow: (B, 2, H, W) in pixels.
+        more: what else is remembered.
+    """
+
+    present: Tensor
+    moved: Tensor
+    still: Tensor
+    memory: Tensor
+    share: Tensor
+    weight: Tensor
+    removed: Tensor
+    noise: Tensor
+    flow: Tensor
+    more: Memory
+
+    def settled(self, value: Tensor) -> Fused:
+        """With z̃_t, what was removed is known."""
+        removed = (self.present - value).mean(dim=1, keepdim=True)
+        return Fused(value, self.memory, self.more | {"removed": removed})
+
+
 class Cell(nn.Module, ABC):
     """One kind at one point. ``fuse`` is all there is to a kind."""
 

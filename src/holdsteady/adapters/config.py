@@ -50,7 +50,7 @@ _FIELDS: dict[str, set[str]] = {
     "spatial": _HEADS | {"kernel", "initial_centre"},
     "motion-fixed": _FLOW | {"memory_weight", "tolerance", "deflicker"},
     "motion": _FLOW | {"kernel", "motion_width", "initial_logit", "initial_centre"},
-    "universal": _FLOW | {"kernel", "universal_width"},
+    "universal": _FLOW | {"memory_weight", "tolerance", "deflicker", "universal_width"},
 }
 
 

@@ -177,11 +177,11 @@ class RelativeHead(nn.Module):
         mix = nn.Sequential(_initialise(nn.Conv2d(inputs, width, 1), "leaky_relu"), nn.LeakyReLU(_SLOPE, inplace=True))
         self.layers = nn.Sequential(mix, _separable(width, width), _separable(width, width), _depthwise(width))
         self.logits = _initialise(nn.Conv2d(width, len(initial_logits), 1), "linear", initial_logits)
-        # The same everywhere at the start: from random weights the first steps run into a softmax that is saturated.
+        # Nothing is changed at the start.
         nn.init.zeros_(self.logits.weight)
 
     def forward(self, seen: Tensor) -> Tensor:
-        out: Tensor = self.logits(self.layers(seen))
+        out: Tensor = self.logits(self.layers(seen.contiguous(memory_format=torch.channels_last)))
         return out
 
 

@@ -1,7 +1,7 @@
 """The method: how a present value and what is remembered become the stabilized value. All of it is in this file.
 
 First the formulas, pure functions; then the cells, one a kind, which are a few lines around them. The equations are
-numbered as in docs/method.md; (1) to (6) are the paper's (Instant Video Models, arXiv 2512.03014), (7) to (17) ours.
+numbered as in docs/method.md; (1) to (6) are the paper's (Instant Video Models, arXiv 2512.03014), (7) to (18) ours.
 
 Names: z_t is the value at a point of the network, ``present``; z̃_{t−1} is what it was stabilized to in the last frame,
 ``memory``; both are maps (B, C, H, W), finite. What NaN and first frames mean is in ``missing.py``, what heads are made
@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from holdsteady.adapters.cell import Cell, Context, Fused, Head, Memory, Moment
+from holdsteady.adapters.cell import Cell, Context, Evidence, Fused, Head, Memory, Moment
 from holdsteady.adapters.config import AdapterConfig
 from holdsteady.adapters.controller import MotionHead, initial_logits, make_head
 from holdsteady.adapters.relation import CELL, cell_mean, enlarge, new_relation, steady_relation, value_range
@@ -117,15 +117,15 @@ def standing_share(present: Tensor, still: Tensor, moved: Tensor) -> Tensor:
     The energies e of the differences of z_t (B, C, H, W) to the two memories are as (10), at half the resolution.
     """
     z, moved, still = (F.avg_pool2d(v, 2, ceil_mode=True, count_include_pad=False) for v in (present, moved, still))
-    unit = value_range(z).clamp_min(1e-15)
 
     def energy(memory: Tensor) -> Tensor:
-        r = (z - memory) / unit
+        r = z - memory
         signed = F.avg_pool2d(r, 2, ceil_mode=True, count_include_pad=False).square().mean(dim=1, keepdim=True)
-        return (cell_mean(signed, 1) + ROUGH * cell_mean(r.square().mean(dim=1, keepdim=True), 2)).square()
+        return cell_mean(signed, 1) + ROUGH * cell_mean(r.square().mean(dim=1, keepdim=True), 2)
 
-    in_favour, against = BIAS * energy(moved), energy(still)
-    return enlarge(in_favour / (in_favour + against + 1e-24), (present.shape[2], present.shape[3]))
+    part = (by_moved := energy(moved)) / (by_moved + energy(still)).clamp_min(1e-30)  # squares could overflow
+    in_favour = BIAS * part.square()
+    return enlarge(in_favour / (in_favour + (1 - part).square()), (present.shape[2], present.shape[3]))
 
 
 def noise_level(before: Tensor, difference: Tensor, span: Tensor) -> Tensor:
@@ -297,22 +297,24 @@ class MotionFixed(MotionCell):
         self.flow = FLOWS[config.flow](smooth=1.0)
 
     def more(self, z: Tensor) -> Memory:
-        cells = (-(-z.shape[2] // CELL), -(-z.shape[3] // CELL))
-        shapes = {"removed": z.shape[2:], "noise": cells}
-        nan = torch.full((), math.nan, device=z.device)
-        more = {name: nan.repeat(len(z), 1, *size) for name, size in shapes.items()}
-        more["returned"] = nan.repeat(len(z), 2, *cells)
+        nan, cells = torch.full((), math.nan, device=z.device), [-(-side // CELL) for side in z.shape[2:]]
+        shapes = {"removed": (1, *z.shape[2:]), "noise": (1, *cells), "returned": (2, *cells)}
+        more = {name: nan.repeat(len(z), *shape) for name, shape in shapes.items()}
         return more | (new_relation(z) if self.deflickers else {})
 
     def fuse(self, moment: Moment, context: Context) -> Fused:
-        z, memory = moment.present.float(), moment.memory.float()
-        kept = {name: value.float() for name, value in moment.more.items()}
+        found = self.find(moment, context)
+        return found.settled(ema(found.present, found.memory, 1 - found.weight))
+
+    def find(self, moment: Moment, context: Context) -> Evidence:
+        """All but the fusion."""
+        z, kept = moment.present.float(), {name: value.float() for name, value in moment.more.items()}
         flow, span = self.motion(moment, context), value_range(z).clamp_min(1e-15)
         more: Memory = {name: kept[name] for name in ("relation", "evidence") if name in kept}
         if more and context.frame is not None and context.frame.shape[1] == z.shape[1]:
             frame = resize(context.frame, moment.size)
             z, more = steady_relation(z, frame, flow, more)
-        still = torch.cat((memory, kept["removed"].nan_to_num(0.0)), dim=1)
+        still = torch.cat((moment.memory.float(), kept["removed"].nan_to_num(0.0)), dim=1)
         moved = warp(still, flow)
         share = standing_share(z, still[:, :-1], moved[:, :-1])
         memory, removed = torch.lerp(moved, still, share).split((z.shape[1], 1), dim=1)
@@ -321,11 +323,10 @@ class MotionFixed(MotionCell):
         returned = returned_detail(kept["returned"], removed, r)
         detail = returned[:, :1] / (returned[:, 1:] + 1e-3 * noise)
         trust = 1 - ((detail - CHANCE) / (1 - CHANCE)).clamp(0, 1)
-        scale = 6 * self.tolerance**2 * enlarge(noise, moment.size)
-        weight = self.memory_weight * (1 - mismatch(r, context.formulas.box_mean) / scale).clamp_min(0) ** 2
-        value = ema(z, memory, 1 - weight * enlarge(trust, moment.size))
-        more |= {"noise": noise, "returned": returned, "removed": (z - value).mean(dim=1, keepdim=True)}
-        return Fused(value, memory, more)
+        mismatched = mismatch(r, context.formulas.box_mean) / (6 * self.tolerance**2 * enlarge(noise, moment.size))
+        weight = self.memory_weight * (1 - mismatched).clamp_min(0) ** 2 * enlarge(trust, moment.size)
+        more |= {"noise": noise, "returned": returned}
+        return Evidence(z, moved[:, :-1], still[:, :-1], memory, share, weight, removed, noise, flow, more)
 
 
 class Motion(MotionCell):

@@ -1,29 +1,164 @@
-"""*universal*: one small trained adapter for every model, blind to channels, colours and value range.
+"""*universal*: one small trained adapter for every model, blind to channels, colours and value range; (18).
 
-The head sees no values, only differences: of the present to the memory moved and unmoved, of the input along the
-same motion, of the last raw value to what it was stabilized to. All are energies (mean squares over the channels) at
-several scales, as logarithms of their ratio to the picture's own noise, so that f(a·z + b) = a·f(z) + b for any
-a ≠ 0, and any number of channels will do. It works at half the resolution; its weights are a softmax over candidates,
-so that the result is a convex combination of what was seen.
+It finds what *motion fixed* finds, and a small head corrects the weights that the formulas give. The head sees no
+values, only differences: of the present to the memory moved and unmoved, of the input along the motion, to what was
+removed from the last value. All are energies (mean squares over the channels) at several scales, as logarithms of their
+ratio to the picture's own noise, so that f(a·z + b) = a·f(z) + b for any a ≠ 0, and any number of channels will do. It
+works at half the resolution. An untrained head changes nothing.
 """
 
-import math
-from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from holdsteady.adapters.cell import Context, Fused, Memory, Moment
+from holdsteady.adapters.cell import Context, Evidence, Fused, Moment
 from holdsteady.adapters.config import AdapterConfig
 from holdsteady.adapters.controller import RelativeHead, enlarge_rows, shrink
-from holdsteady.adapters.method import MotionCell
-from holdsteady.flow.dis import FLOWS
-from holdsteady.flow.warp import resize, warp, widened
+from holdsteady.adapters.method import MotionFixed
+from holdsteady.flow.warp import resize
 
-CELL = 8  # side in pixels of the squares whose means are the low band
 _FLOOR = 0.003  # of the standard deviation of a picture: differences below are as good as none
+_LEAST = 0.003  # weight of what the formulas rule out, which the head may raise
+_MOST = 8.0  # largest logit
+
+
+class Halves(NamedTuple):
+    """What is compared, at half the size: each (B, C or 1, ⌈H/2⌉, ⌈W/2⌉).
+
+    Attributes:
+        present: z_t.
+        moved: z̃_{t−1} brought to the present.
+        still: z̃_{t−1} as it lay.
+        removed: what was taken off the last value, brought to the present, mean over the channels.
+        frame, frame_before: x_t and x_{t−1}.
+        fine: energy of the grey of z_t − w_t at the full size, pooled.
+        weight, share: those of ``Evidence``.
+        noise: N of ``Evidence``.
+        flow: (B, 2, ⌈H/2⌉, ⌈W/2⌉), in pixels of this size.
+    """
+
+    present: Tensor
+    moved: Tensor
+    still: Tensor
+    removed: Tensor
+    frame: Tensor
+    frame_before: Tensor
+    fine: Tensor
+    weight: Tensor
+    share: Tensor
+    noise: Tensor
+    flow: Tensor
+
+
+#: How many maps :func:`seen` gives.
+SEEN = 23
+
+
+class Universal(MotionFixed):
+    """*universal*: the weights of z_t without and with its wide flicker and of the memory moved and as it lay are those
+    of *motion fixed*, each multiplied by what a head says, and made to sum to one.
+    """
+
+    def __init__(self, frame_channels: int, config: AdapterConfig) -> None:
+        super().__init__(0, frame_channels, config)
+        self.needs_frames = True
+        self.head = RelativeHead(SEEN, config.universal_width, (0.0,) * 4)
+
+    def fuse(self, moment: Moment, context: Context) -> Fused:
+        found = self.find(moment, context)
+        # Energies are squares, which take a range that half precision has not.
+        logits = self.head(seen(halves(found, context)).to(moment.present.dtype)).float()
+        values = Candidates(found.present, found.moved, found.still, moment.present.float())
+        return found.settled(blend(values, found.weight, found.share, logits))
+
+
+class Candidates(NamedTuple):
+    """What may be shown, (B, C, H, W) each.
+
+    Attributes:
+        present: z_t without its wide flicker.
+        moved: z̃_{t−1} brought to the present.
+        still: z̃_{t−1} as it lay.
+        raw: z_t.
+    """
+
+    present: Tensor
+    moved: Tensor
+    still: Tensor
+    raw: Tensor
+
+
+def blend(values: Candidates, weight: Tensor, share: Tensor, logits: Tensor) -> Tensor:
+    """The convex combination of the candidates.
+
+    Args:
+        weight, share: of the memory, and of it as it lay, (B, 1, H, W) in [0, 1].
+        logits: (B, 4, ⌈H/2⌉, ⌈W/2⌉); where they are zero, the formulas' weights hold but for ``_LEAST``.
+    """
+    height, width = weight.shape[-2:]
+    factors = enlarge_rows(logits.clamp(-_MOST, _MOST).exp(), 2, slice(0, height), width)
+    likely = torch.cat((1 - weight, weight * (1 - share), weight * share, torch.zeros_like(weight)), dim=1)
+    weights = (likely + likely.new_tensor((0.0, _LEAST, _LEAST, _LEAST))[:, None, None]) * factors
+    weights = weights / weights.sum(dim=1, keepdim=True)
+    fused = weights[:, :1] * values.present
+    for index, value in enumerate(values[1:], 1):
+        fused = fused + weights[:, index : index + 1] * value
+    return fused
+
+
+def halves(found: Evidence, context: Context) -> Halves:
+    """What the head compares."""
+    present, still = shrink(found.present, 2), shrink(found.still, 2)
+    frame, before = context.frame, context.previous_frame
+    whole, half = (found.present.shape[-2], found.present.shape[-1]), (present.shape[-2], present.shape[-1])
+    return Halves(
+        present,
+        shrink(found.moved, 2),
+        still,
+        shrink(found.removed, 2),
+        present if frame is None else _halved(frame, whole, half),
+        still if before is None else _halved(before, whole, half),
+        shrink((found.present - found.moved).mean(dim=1, keepdim=True).square(), 2),
+        shrink(found.weight, 2),
+        shrink(found.share, 2),
+        F.interpolate(found.noise, size=half, mode="bilinear"),
+        shrink(found.flow, 2) / 2,
+    )
+
+
+def seen(at: Halves) -> Tensor:
+    """What the head sees, (B, SEEN, ⌈H/2⌉, ⌈W/2⌉), without unit and the same for a·z + b."""
+    by_moved, by_still = at.present - at.moved, at.present - at.still
+    moved, still = scales(by_moved), scales(by_still)
+    size = torch.maximum(spread(at.present), spread(at.still)).clamp_min(1e-20)
+    floor, noise = _FLOOR**2 * size, at.noise
+    energies = [
+        *(*moved, *still, at.fine),
+        *(by_moved.square().amax(dim=1, keepdim=True), box3(moved[0]), box3(still[0])),
+        *(at.removed.square(), box3(at.removed).square()),
+        *(gradient_energy(at.present), gradient_energy(at.moved)),
+    ]
+    maps = [relative(torch.cat(energies, dim=1), noise, floor)]
+    together = box3(by_moved.mean(dim=1, keepdim=True) * at.removed)
+    maps.append(together / (box3(moved[0]) + box3(at.removed.square()) + floor))
+    maps += [at.weight, at.share, relative(noise, 1e-3 * size, floor)]
+
+    range_of_frames = spread(at.frame).clamp_min(1e-20)
+    moved_frame = moved_bilinearly(at.frame_before, at.flow)
+    frames = scales(at.frame - moved_frame)
+    frames.append(box3(energy(at.frame - at.frame_before)))
+    maps.append(relative(torch.cat(frames, dim=1), range_of_frames * 1e-3, _FLOOR**2 * range_of_frames))
+    maps.append(0.25 * energy(at.flow).add(0.01).log())
+    return torch.cat(maps, dim=1)
+
+
+def scales(difference: Tensor) -> list[Tensor]:
+    """Energies of a signed difference at three scales: noise loses most of its own in each mean, mismatch does not."""
+    height, width = difference.shape[-2:]
+    low = enlarge_rows(box3(shrink(difference, 4)), 4, slice(0, height), width)
+    return [energy(difference), energy(box3(difference)), energy(low)]
 
 
 def energy(value: Tensor) -> Tensor:
@@ -36,16 +171,7 @@ def box3(value: Tensor) -> Tensor:
     return F.avg_pool2d(value, 3, stride=1, padding=1, count_include_pad=False)
 
 
-def moved_bilinearly(value: Tensor, flow: Tensor) -> Tensor:
-    """value[p + flow(p)], (B, C, H, W), bilinear with border padding: for what is only compared."""
-    height, width = value.shape[-2:]
-    x = torch.arange(width, device=flow.device, dtype=flow.dtype) + flow[:, 0]
-    y = torch.arange(height, device=flow.device, dtype=flow.dtype)[:, None] + flow[:, 1]
-    grid = torch.stack((x * (2 / width) + (1 / width - 1), y * (2 / height) + (1 / height - 1)), dim=-1)
-    return F.grid_sample(value, grid, mode="bilinear", padding_mode="border", align_corners=False)
-
-
-def central_energy(value: Tensor) -> Tensor:
+def gradient_energy(value: Tensor) -> Tensor:
     """Energy of the gradient of a map, by central differences, (B, 1, H, W)."""
     around = F.pad(value, (1, 1, 1, 1), mode="replicate")
     across = around[..., 1:-1, 2:] - around[..., 1:-1, :-2]
@@ -63,178 +189,15 @@ def relative(value: Tensor, unit: Tensor, floor: Tensor) -> Tensor:
     return 0.25 * ((value + floor) / (unit + floor)).log()
 
 
-def low_band(value: Tensor) -> Tensor:
-    """Smoothed means over squares of CELL pixels, (B, C, H, W) → (B, C, ⌈H/CELL⌉, ⌈W/CELL⌉)."""
-    return box3(shrink(value, CELL))
+def moved_bilinearly(value: Tensor, flow: Tensor) -> Tensor:
+    """value[p + flow(p)], (B, C, H, W), bilinear with border padding: for what is only compared."""
+    height, width = value.shape[-2:]
+    x = torch.arange(width, device=flow.device, dtype=flow.dtype) + flow[:, 0]
+    y = torch.arange(height, device=flow.device, dtype=flow.dtype)[:, None] + flow[:, 1]
+    grid = torch.stack((x * (2 / width) + (1 / width - 1), y * (2 / height) + (1 / height - 1)), dim=-1)
+    return F.grid_sample(value, grid, mode="bilinear", padding_mode="border", align_corners=False)
 
 
-@dataclass(frozen=True)
-class Halves:
-    """What is compared, at half the size: each (B, C, ⌈H/2⌉, ⌈W/2⌉).
-
-    Attributes:
-        present: z_t.
-        moved: z̃_{t−1} brought to the present.
-        still: z̃_{t−1} as it lay.
-        lag: what was taken off the last value, z_{t−1} − z̃_{t−1}, brought to the present.
-        frame, frame_moved, frame_still: x_t, x_{t−1} brought to the present, and as it lay.
-        fine: energies at the full size, pooled: of z_t − w_t, and of the detail within 2×2 pixels of z_t and of w_t.
-        flow: (B, 2, ⌈H/2⌉, ⌈W/2⌉), in pixels of this size.
-    """
-
-    present: Tensor
-    moved: Tensor
-    still: Tensor
-    lag: Tensor
-    frame: Tensor
-    frame_moved: Tensor
-    frame_still: Tensor
-    fine: Tensor
-    flow: Tensor
-
-
-#: How many maps :func:`seen` gives.
-SEEN = 27
-
-
-def seen(at: Halves) -> Tensor:
-    """What the head sees, (B, SEEN, ⌈H/2⌉, ⌈W/2⌉), without unit and the same for a·z + b."""
-    height, width = at.present.shape[-2:]
-    cell = CELL // 2
-
-    def at_half(value: Tensor) -> Tensor:
-        return enlarge_rows(value, cell, slice(0, height), width)
-
-    def scales(difference: Tensor) -> list[Tensor]:
-        """Energies of a signed difference at three scales: noise loses most of its own in each mean, mismatch not."""
-        return [energy(difference), energy(box3(difference)), energy(at_half(box3(shrink(difference, cell))))]
-
-    by_moved, by_still = at.present - at.moved, at.present - at.still
-    moved, still = scales(by_moved), scales(by_still)
-    local = box3(shrink(torch.minimum(moved[0], still[0]), cell))
-    noise = torch.quantile(local.flatten(1), 0.3, dim=1)[:, None, None, None]
-    size = torch.maximum(spread(at.present), spread(at.still)).clamp_min(1e-20)
-    floor = _FLOOR**2 * size
-    steady = -F.max_pool2d(-local, 3, stride=1, padding=1)
-    lag = box3(at.lag)
-    energies = [
-        *moved,
-        *still,
-        *(by_moved.square().amax(dim=1, keepdim=True), box3(moved[0]), box3(still[0])),
-        *(energy(at.lag), energy(lag)),
-        *(central_energy(at.present), central_energy(at.moved)),
-        *(at.fine[:, :1], at.fine[:, 1:2], at.fine[:, 2:]),
-        *(at_half(local), at_half(steady)),
-    ]
-    own = [relative(torch.cat(energies, dim=1), noise, floor)]
-    together = box3((by_moved * at.lag).mean(dim=1, keepdim=True))
-    own.append(together / (box3(moved[0]) + box3(energies[9]) + floor))
-
-    range_of_frames = spread(at.frame).clamp_min(1e-20)
-    frames_floor = _FLOOR**2 * range_of_frames
-    frames = [*scales(at.frame - at.frame_moved), *scales(at.frame - at.frame_still)[1:]]
-    own.append(relative(torch.cat(frames, dim=1), range_of_frames * 1e-3, frames_floor))
-    across, down = at.flow[..., :, 1:] - at.flow[..., :, :-1], at.flow[..., 1:, :] - at.flow[..., :-1, :]
-    bend = F.pad(energy(across), (0, 1, 0, 0)) + F.pad(energy(down), (0, 0, 0, 1))
-    own.append(0.25 * torch.cat((energy(at.flow), box3(bend)), dim=1).add(0.01).log())
-    own.append(relative(noise, 1e-3 * size, floor).expand(-1, 1, height, width))
-    return torch.cat(own, dim=1)
-
-
-class Candidates(NamedTuple):
-    """What may be shown, (B, C, H, W) each.
-
-    Attributes:
-        present: z_t.
-        moved: z̃_{t−1} brought to the present; its neighbours may be shown too.
-        still: z̃_{t−1} as it lay.
-        corrected: z_t with the low band of the moved memory.
-    """
-
-    present: Tensor
-    moved: Tensor
-    still: Tensor
-    corrected: Tensor
-
-
-def with_low_band_of(moved: Tensor, present: Tensor) -> Tensor:
-    """The present with the low band of the moved memory, held within the range that each channel of the two has."""
-    height, width = present.shape[-2:]
-    (low, high), (least, most) = (torch.aminmax(value.flatten(2), dim=2) for value in (present, moved))
-    low, high = torch.minimum(low, least)[..., None, None], torch.maximum(high, most)[..., None, None]
-    return (present + enlarge_rows(low_band(moved - present), CELL, slice(0, height), width)).clamp(low, high)
-
-
-def blend(values: Candidates, weights: Tensor, kernel: int) -> Tensor:
-    """The convex combination of all candidates with weights (B, 3 + k², H, W) that sum to one.
-
-    The moved memory's window repeats the border.
-    """
-    height, width = values.present.shape[-2:]
-    fused = weights[:, :1] * values.present + weights[:, -2:-1] * values.still + weights[:, -1:] * values.corrected
-    around = F.pad(values.moved, [kernel // 2] * 4, mode="replicate")
-    for index in range(kernel**2):
-        top, left = index // kernel, index % kernel
-        fused = fused + weights[:, 1 + index : 2 + index] * around[..., top : top + height, left : left + width]
-    return fused
-
-
-def halves(moment: Moment, moved: Tensor, flow: Tensor, context: Context) -> Halves:
-    """What the head compares, from the moved memory and the flow (B, 2, H, W) that it was moved along."""
-    present, still = shrink(moment.present, 2), shrink(moment.memory, 2)
-    size = (present.shape[-2], present.shape[-1])
-    flow = shrink(flow, 2) / 2
-    greys = [value.mean(dim=1, keepdim=True) for value in (moment.present, moved)]
-    fine = shrink(torch.cat((greys[0] - greys[1], *greys), dim=1).square(), 2)
-    within = shrink(torch.cat(greys, dim=1), 2).square()
-    fine = torch.cat((fine[:, :1], (fine[:, 1:] - within).clamp_min(0)), dim=1)
-    frame, before = context.frame, context.previous_frame
-    frame = present if frame is None else resize(frame, size)
-    before = still if before is None else resize(before, size)
-    lag = moment.more["lag"].nan_to_num(0.0).to(still.dtype)
-    along = moved_bilinearly(torch.cat((lag, before), dim=1), flow)
-    lag, frame_moved = along.split((lag.shape[1], before.shape[1]), dim=1)
-    return Halves(present, shrink(moved, 2), still, lag, frame, frame_moved, before, fine, flow)
-
-
-class Universal(MotionCell):
-    """*universal*: the softmax over the present, the moved memory's window, the memory as it lay, and the present with
-    the moved memory's low band.
-    """
-
-    def __init__(self, frame_channels: int, config: AdapterConfig) -> None:
-        super().__init__(0, frame_channels, config)
-        self.flow = FLOWS[config.flow](smooth=1.0)
-        self.needs_frames = True
-        self.kernel = config.kernel
-        window = [-4.0] * self.kernel**2
-        window[len(window) // 2] = 0.0
-        self.head = RelativeHead(SEEN, config.universal_width, (2.0, *window, -1.0, -2.0))
-
-    def more(self, z: Tensor) -> Memory:
-        nan = torch.full((), math.nan, device=z.device)
-        return {"lag": nan.repeat(*z.shape[:2], *(-(-side // 2) for side in z.shape[2:]))}
-
-    def fuse(self, moment: Moment, context: Context) -> Fused:
-        dtype = moment.present.dtype
-        if dtype in (torch.float16, torch.bfloat16):  # energies are squares, which take a range that half has not
-            moment = replace(moment, present=widened(moment.present), memory=widened(moment.memory))
-            frames = (context.frame, context.previous_frame)
-            frame, previous = (None if one is None else widened(one) for one in frames)
-            context = replace(context, frame=frame, previous_frame=previous)
-        values, compared = self.candidates(moment, context)
-        fused = self.weigh(values, self.head(seen(compared).to(dtype))).to(dtype)
-        return Fused(fused, values.moved, {"lag": compared.present - shrink(fused, 2)})
-
-    def candidates(self, moment: Moment, context: Context) -> tuple[Candidates, Halves]:
-        """What may be shown, and what the head compares."""
-        flow = self.motion(moment, context)
-        moved = warp(moment.memory, flow)
-        values = Candidates(moment.present, moved, moment.memory, with_low_band_of(moved, moment.present))
-        return values, halves(moment, moved, flow, context)
-
-    def weigh(self, values: Candidates, logits: Tensor) -> Tensor:
-        """The fused value (B, C, H, W), from the head's logits at half the size."""
-        height, width = values.present.shape[-2:]
-        weights = torch.softmax(logits, dim=1)
-        return blend(values, enlarge_rows(weights, 2, slice(0, height), width), self.kernel)
+def _halved(frame: Tensor, whole: tuple[int, int], half: tuple[int, int]) -> Tensor:
+    """A frame at half the size of the value; means where the two are of one size, which is quick."""
+    return shrink(frame.float(), 2) if frame.shape[-2:] == whole else resize(frame.float(), half)

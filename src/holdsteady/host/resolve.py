@@ -71,7 +71,7 @@ def resolve_ready(wanted: AdapterLike | Sequence[AdapterLike]) -> list[AdapterLi
         ConfigError: also for such a kind.
     """
     for part in _parts([wanted] if isinstance(wanted, AdapterLike) else wanted):
-        if _is_kind(part) and str(part).partition(":")[0] in LEARNED_KINDS:
+        if _is_kind(part) and part not in SHIPPED and str(part).partition(":")[0] in LEARNED_KINDS:
             ready = ", ".join(name for name in KINDS if name not in LEARNED_KINDS)
             raise ConfigError(
                 f"'{part}' has to be trained first: give the folder of a trained adapter, its name on the hub, "
@@ -92,7 +92,9 @@ def _parts(wanted: Iterable[AdapterLike]) -> Iterable[AdapterLike]:
 def _resolve_one(one: AdapterLike, preset: str | None, settings: dict[str, Any]) -> AdapterConfig | Adapter:
     if isinstance(one, AdapterConfig | Adapter):
         return one
-    return make_config(str(one), preset, **settings) if _is_kind(one) else load_adapter(one)
+    if _is_kind(one) and (one not in SHIPPED or settings or preset is not None):
+        return make_config(str(one), preset, **settings)
+    return load_adapter(one)  # of a kind and a shipped adapter of one name, the trained one
 
 
 def _is_kind(one: AdapterLike) -> bool:

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from holdsteady.training.synthesis import disturbances as disturb
 from holdsteady.training.synthesis import operators as operate
@@ -14,7 +15,15 @@ Example = dict[str, Tensor]
 Denoiser = Callable[[Tensor], Tensor]
 
 #: How likely each sort of example is, and which channels it has: a batch holds examples of equal channels.
-PICTURES = {"clean": 0.12, "noise": 0.4, "denoised": 0.1, "wide": 0.18, "texture": 0.12, "mixed": 0.08}
+PICTURES = {
+    "clean": 0.06,
+    "noise": 0.46,
+    "enlarged": 0.1,
+    "denoised": 0.12,
+    "wide": 0.12,
+    "texture": 0.1,
+    "mixed": 0.04,
+}
 SINGLES = {"mask": 0.5, "depth": 0.3, "grey": 0.2}
 SEVERAL = {"classes": 0.6, "logits": 0.4}
 
@@ -56,7 +65,11 @@ def make_example(
         return _example(clean, operator(clean), operator(clean))
     if sort in ("mask", "depth", "classes", "logits"):
         return _numbers(clean, sort, channels, random)
-    if chance(random, 0.35):
+    if sort == "enlarged":
+        small, operator = F.avg_pool2d(clean, 2), operate.enlarge(random)
+        seen = disturb.jpeg(random)(small)
+        return _example(F.interpolate(seen, scale_factor=2, mode="bilinear"), operator(seen), operator(small))
+    if chance(random, 0.45):
         dark = log_uniform(random, 0.1, 0.6)
         clean, lift = (
             dark * clean,

@@ -85,6 +85,12 @@ def resample(random: torch.Generator) -> Operator:
     return operate
 
 
+def enlarge(random: torch.Generator) -> Operator:
+    """Twice the size, edges kept and sharpened: super-resolution of small frames (T, 3, H/2, W/2)."""
+    finish = chain([smooth(random), sharpen(random)])
+    return lambda frames: finish(F.interpolate(frames, scale_factor=2, mode="bicubic").clamp(0, 1))
+
+
 def posterize(random: torch.Generator) -> Operator:
     """Few tones with soft steps between them, after a little smoothing: a drawing."""
     tones, steep, sigma = choose(random, (3.0, 4.0, 6.0)), uniform(random, 0.5, 0.95), uniform(random, 0.5, 1.5)
