@@ -124,7 +124,7 @@ def halves(found: Evidence, context: Context) -> Halves:
         shrink(found.weight, 2),
         shrink(found.share, 2),
         F.interpolate(found.noise, size=half, mode="bilinear"),
-        shrink(found.flow, 2) / 2,
+        shrink(found.flow.float(), 2) / 2,
     )
 
 
