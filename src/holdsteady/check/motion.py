@@ -42,9 +42,7 @@ def find_motion(present: Bands, previous: Bands) -> Motion:
 
 
 def _smooth(bands: Bands) -> Tensor:
-    return torch.from_numpy((bands.picture if min(bands.size) < 8 else blur(bands.picture, 1.4)).transpose(2, 0, 1))[
-        None
-    ]
+    return torch.from_numpy(blur(bands.picture, 1.4).transpose(2, 0, 1))[None]
 
 
 def _middle(bands: Bands) -> Array:
