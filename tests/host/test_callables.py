@@ -1,5 +1,6 @@
 """Models that are not modules: functions and sessions, on tensors or arrays; only input and output are reached."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -125,3 +126,11 @@ def test_a_scripted_module_is_a_callable() -> None:
         torch.testing.assert_close(steady(second), (model(first) + model(second)) / 2)
     with pytest.raises(PointError, match="only its 'input' and 'output' can be reached"):
         hs.stabilize(model, "simple-fixed", example=first)
+
+
+@pytest.mark.parametrize("model", [lambda x: x[0], lambda x: x[0].permute(1, 2, 0), lambda x: x[0, 0]])
+@pytest.mark.parametrize("kind", ["motion-fixed", "output-fixed:0.5"])
+def test_an_output_without_the_axis_of_the_batch(model: Callable[[Tensor], Tensor], kind: str) -> None:
+    steady = hs.stabilize(model, kind)
+    with pytest.raises(PointError, match=r"its first axis is not the batch of 1; .*return output\[None\]"):
+        steady(torch.rand(1, 3, 24, 32))

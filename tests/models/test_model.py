@@ -240,3 +240,20 @@ def test_an_adapter_keeps_the_card(tmp_path: Path) -> None:
     assert adapter.base["class"].endswith("Net")
     assert card_of_adapters([adapter]) == model.card
     assert card_of_adapters(["motion-fixed"]) is None
+
+
+def test_around_a_module_with_attributes_named_as_methods() -> None:
+    class Shadows(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.net = nn.Conv2d(3, 3, 1)
+            self.children = self.modules = self.train = [1]  # type: ignore[assignment]
+
+        def forward(self, x: Tensor) -> Tensor:
+            out: Tensor = self.net(x)
+            return out
+
+    inner = Shadows()
+    model = hs.Model(inner, range=(0, 255)).eval().to(torch.float64)
+    assert not inner.training and not inner.net.training
+    assert inner.net.weight.dtype == torch.float64 and model(FRAME.double()).shape == FRAME.shape

@@ -117,7 +117,7 @@ class Engine:
             adapter.context(present, previous, strength, memories.get(f"{number}:input"), self.check_finite)
             for number, adapter in enumerate(self.adapters)
         ]
-        return FramePass(self.cells_at, self.adapters, contexts, memories, size), kept
+        return FramePass(self.cells_at, self.adapters, contexts, memories, size, shape[0]), kept
 
     def _frames(
         self, frame: Any, form: Form, given: bool | None, state: StreamState | None

@@ -28,6 +28,7 @@ class FramePass:
         contexts: one for each adapter.
         memories: what was remembered at each point.
         size: (H, W) of the frame.
+        streams: B of the frame.
     """
 
     def __init__(
@@ -37,9 +38,10 @@ class FramePass:
         contexts: list[Context],
         memories: dict[str, Memory],
         size: tuple[int, int],
+        streams: int,
     ) -> None:
         self.cells_at, self.adapters, self.contexts = cells_at, adapters, contexts
-        self.memories, self.size = memories, size
+        self.memories, self.size, self.streams = memories, size, streams
         self.after: dict[str, Memory] = {}
         self.left_out: list[Tensor] = []
 
@@ -57,6 +59,11 @@ class FramePass:
                 )
             leaf = get_leaf(value, path)
             tensor = as_tensor(leaf)
+            if tensor.shape[0] != self.streams:
+                raise PointError(
+                    f"point '{name}' returned {_describe(tensor)}: its first axis is not the batch of {self.streams}; "
+                    "where a model leaves that axis out, return output[None]"
+                )
             stabilized, self.after[key], left_out = self.adapters[number].stabilize(
                 index, tensor, self._memory(key, tensor), self.contexts[number], self.size
             )

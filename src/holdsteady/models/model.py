@@ -5,9 +5,10 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from holdsteady.host.mirror import can_mirror
+from holdsteady.host.mirror import apply, can_mirror
 from holdsteady.host.outputs import as_tensor, get_leaf, set_leaf
 from holdsteady.models.card import ModelCard, make_card
+from holdsteady.models.place import switch
 from holdsteady.models.sizes import fit, unfit
 from holdsteady.models.values import affine, call_on_arrays, image_path, into_model, out_of_model
 
@@ -83,12 +84,12 @@ class Model(nn.Module):
     def train(self, mode: bool = True) -> "Model":
         self.training = mode
         if isinstance(self.fn, nn.Module):
-            self.fn.train(mode)
+            switch(self.fn, mode)
         return self
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> "Model":
         if isinstance(self.fn, nn.Module):
-            self.fn._apply(fn, recurse)
+            apply(self.fn, fn)
         return self
 
     def state_dict(self, *args: Any, **kwargs: Any) -> Any:

@@ -31,11 +31,16 @@ def place(
     return module
 
 
-def in_eval(module: _Module) -> _Module:
-    """A module in eval mode, also where an attribute of its own has the name of a method that ``eval`` needs."""
+def switch(module: _Module, training: bool) -> _Module:
+    """A module in training or eval mode, also where attributes of its own have the names of methods of torch."""
     modules = [inner for _, inner in named_modules(module)]
-    if any(name in vars(inner) for inner in modules for name in ("eval", "train", "children")):
+    if any(name in vars(inner) for inner in modules for name in ("train", "children")):
         for inner in modules:
-            inner.training = False
+            inner.training = training
         return module
-    return module.eval()
+    return module.train(training)
+
+
+def in_eval(module: _Module) -> _Module:
+    """A module in eval mode."""
+    return switch(module, training=False)
