@@ -1,7 +1,7 @@
 """Train the adapter that ships as universal: one for every model.
 
     python recipes/get_footage.py
-    python recipes/universal.py --out runs/universal        (about an hour on one CPU core)
+    python recipes/universal.py --out runs/universal --minutes 30        (on one core of a CPU)
 
 Examples are made from clean footage by `holdsteady.training.synthesis` and kept in a folder: making them takes longer
 than learning from them. The adapter as it is runs over them, and what it meets is recorded: the candidates, what the
@@ -16,7 +16,7 @@ import time
 from collections import deque
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -191,6 +191,7 @@ def main() -> None:
     parser.add_argument("--rate", type=float, default=2e-3)
     parser.add_argument("--stability", type=float, default=0.0)
     parser.add_argument("--least", type=float, default=0.08, help="error that counts as none, of the truth's deviation")
+    parser.add_argument("--caution", type=float, default=0.5, help="part of the learned logits that is kept in the end")
     parser.add_argument("--only-make", action="store_true", help="make the examples and stop")
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
@@ -240,11 +241,19 @@ def main() -> None:
             with averaged(parameters, average):
                 save_adapter(adapter, args.out)
     adapter.provenance = {"recipe": "recipes/universal.py", "steps": str(step), "seed": str(args.seed)}
-    with averaged(parameters, average):
+    with averaged(parameters, average), torch.no_grad():
+        for parameter in cell.head.logits.parameters():
+            parameter.mul_(args.caution)
         save_adapter(adapter, args.out)
-    (args.out / "training.json").write_text(
-        json.dumps({"steps": step, "loss": mean, "data": clips.describe()}, indent=2)
-    )
+    described: list[Any] = clips.describe()
+    files = sorted({str(Path(file).relative_to(args.footage)) for source in described for file in source["files"]})
+    facts = {
+        "steps": step,
+        "loss": round(mean, 4),
+        "files": files,
+        "arguments": {k: str(v) for k, v in vars(args).items()},
+    }
+    (args.out / "training.json").write_text(json.dumps(facts, indent=2) + "\n")
 
 
 if __name__ == "__main__":
