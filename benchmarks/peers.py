@@ -18,7 +18,7 @@ import argparse
 import json
 import resource
 import statistics
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import islice
@@ -55,7 +55,7 @@ class Peer:
     """
 
     ahead: str
-    settings: dict[str, Method]
+    settings: Mapping[str, Method]
     missing: str = ""
 
 
@@ -95,14 +95,16 @@ def peers(adapters: Sequence[str], folder: Path | None = None) -> dict[str, Peer
     return {
         "hqdn3d": Peer(
             "–",
-            chains(deep + "hqdn3d={}", ["4:3:6:4.5", "2:1.5:12:12", "0:0:6:6", "0:0:12:12", "0:0:24:24"]),
+            chains(
+                deep + "hqdn3d={}", ["4:3:6:4.5", "2:1.5:12:12", "0:0:12:12", "0:0:24:24", "0:0:48:48", "0:0:96:96"]
+            ),
             no_filter("hqdn3d"),
         ),
         "atadenoise": Peer("4", adaptive),
         "tmix": Peer("–", chains("format=gbrp16le,tmix=frames={}", [2, 3, 5])),
         "tmedian": Peer("1 to 3", median),
         "deflicker": Peer("4 to 8", chains(deep + "deflicker=size={}:mode=am", [5, 9])),
-        "nlmeans": Peer("–", chains("format=gbrp,nlmeans=s={}:p=7:r=9", [1, 3, 6])),
+        "nlmeans": Peer("–", chains("format=gbrp,nlmeans=s={}:p=7:r=9", [3, 6, 12, 20])),
         "OpenCV non-local means": Peer("1", {f"h={h}": partial(non_local_means, strength=h) for h in (3, 8)}),
         "MDegrain": Peer("1 or 2", along),
         "recursive MDegrain": Peer("–", {f"T={t}": partial(recursive_degrain, threshold=t) for t in (0.03, 0.1, 0.3)}),

@@ -1,10 +1,13 @@
 """What peers.py compares with does what it is named after, and the best setting is the one that is kept."""
 
+import json
 import math
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
+import bars
+import outcome
 import peer_formulas
 import peer_tools
 import peers
@@ -177,3 +180,12 @@ def test_lpips_is_measured_where_its_weights_are(tmp_path: Path, monkeypatch: py
     assert not judge.without
     assert judge(moments, [m.output for m in moments])["lpips"] > 1e-3
     assert judge(moments, nearer_to_truth(moments, 1.0))["lpips"] == pytest.approx(0, abs=1e-6)
+
+
+@pytest.mark.parametrize(("program", "table"), [("bars.py", bars.table), ("peers.py", peers.tables)])
+def test_the_page_shows_the_results(program: str, table: object) -> None:
+    assert callable(table)
+    results = json.loads((ROOT / "benchmarks" / "results" / program.replace(".py", ".json")).read_text())
+    page = (ROOT / "docs" / "peers.md").read_text()
+    assert outcome.shown_in(page, program) == table(results).strip()
+    assert results["quick"] is False and results["seed"] == 0 and "CPU" in results["machine"]
