@@ -127,3 +127,13 @@ def test_a_true_fade_stays_a_fade(blind: bool) -> None:
     behind = (shown - truth).mean(dim=(1, 2, 3)).abs()
     assert behind[1] < 0.015
     assert behind[2:].max() < 0.003
+
+
+@pytest.mark.parametrize("value", [0.0, 1.0])
+@pytest.mark.parametrize("when", [0, 6])
+def test_a_black_frame_or_a_flash_leaves_nothing_behind(value: float, when: int) -> None:
+    clean = scene(14)
+    clean[when] = value
+    shown = held(clean)
+    for t in range(len(clean)):
+        assert psnr(shown[t], clean[t]) > 38, t

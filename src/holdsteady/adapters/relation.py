@@ -16,6 +16,7 @@ CELL = 8
 _RIDGE = 1e-2  # of the squared range of the input
 _SLOWEST = 0.05  # the least weight of the present in the average
 _FULL, _NONE = 0.5, 0.9  # correlation of one frame's deviation with the last one's: all is corrected, nothing is
+_FLAT = 1e-2  # range of an input, over its largest value, that says nothing
 _EVIDENCE = 0.15  # weight of the present in the average of that correlation
 
 
@@ -91,12 +92,16 @@ def steady_relation(z: Tensor, x: Tensor, flow: Tensor, memory: Memory) -> tuple
 
     # (16) The average moves on, and the output to it.
     average = torch.lerp(old[:, : 2 * channels], now, (1 / age).clamp_min(_SLOWEST))
-    change = enlarge(torch.where(age > 2, engaged, 0.0) * (average - now), (z.shape[2], z.shape[3]))
+    # A flat input, as a black frame or a flash, has no relation to anything: the memory waits.
+    is_flat = value_range(x) <= _FLAT * x.abs().amax(dim=(1, 2, 3), keepdim=True)
+    engaged = torch.where((age > 2) & ~is_flat, engaged, 0.0)
+    change = enlarge(engaged * (average - now), (z.shape[2], z.shape[3]))
     # The first deviation has none before it, and is no evidence.
     evidence = torch.where(age[:, :, 0, 0] > 2, evidence, torch.nan)
+    learned = torch.cat((average, deviation), dim=1), torch.cat((evidence, age[:, :, 0, 0] + 1), dim=1)
     after = {
-        "relation": torch.cat((average, deviation), dim=1),
-        "evidence": torch.cat((evidence, age[:, :, 0, 0] + 1), dim=1),
+        "relation": torch.where(is_flat, memory["relation"], learned[0]),
+        "evidence": torch.where(is_flat[:, :, 0, 0], memory["evidence"], learned[1]),
     }
     low, high = torch.aminmax(z.flatten(2), dim=2, keepdim=True)
     corrected = z + change[:, :channels] * x + change[:, channels:]
