@@ -250,8 +250,8 @@ def test_demo(cli: Cli) -> None:
         row = next(line for line in done.out.splitlines() if f" {label} " in line)
         assert f"{scores[label]['psnr']:.2f}" in row
         assert scores[label]["ms_per_frame"] > 0
-    flicker = [scores[label]["flicker_error"] for label in ("motion (trained)", "motion-fixed", "frame by frame")]
-    assert flicker == sorted(flicker)
+    flicker = {label: scores[label]["flicker_error"] for label in list(scores)[1:5]}
+    assert max(flicker["motion (trained)"], flicker["motion-fixed"]) < 0.9 * flicker["frame by frame"]
     assert re.search(r"Gaussian noise σ = 50/255, seed 0, 4 frames", done.out)
 
     assert cli("demo", "--frames", 1).code == 2
