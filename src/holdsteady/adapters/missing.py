@@ -73,7 +73,8 @@ def step(cell: Cell, z: Tensor, memory: Memory, context: Context) -> tuple[Tenso
             name: torch.where(begun.reshape(-1, *(1,) * (kept.ndim - 1)), kept, math.nan) for name, kept in more.items()
         }
     after |= more
-    return _like(_where(finite, shown, z), z), after
+    # In the order that a compiled graph was made for.
+    return _like(_where(finite, shown, z), z), {name: after[name] for name in memory}
 
 
 def count_non_finite(z: Tensor) -> Tensor:
