@@ -18,7 +18,7 @@ from torch.nn import functional as F
 
 from holdsteady.adapters.cell import Cell, Context, Evidence, Fused, Head, Memory, Moment
 from holdsteady.adapters.config import AdapterConfig
-from holdsteady.adapters.controller import MotionHead, initial_logits, make_head
+from holdsteady.adapters.controller import MotionHead, initial_logits, make_head, shrink
 from holdsteady.adapters.relation import CELL, cell_mean, enlarge, new_relation, steady_relation, value_range
 from holdsteady.flow.dis import FLOWS
 from holdsteady.flow.warp import resize, resize_flow, warp
@@ -116,11 +116,11 @@ def standing_share(present: Tensor, still: Tensor, moved: Tensor) -> Tensor:
 
     The energies e of the differences of z_t (B, C, H, W) to the two memories are as (10), at half the resolution.
     """
-    z, moved, still = (F.avg_pool2d(v, 2, ceil_mode=True, count_include_pad=False) for v in (present, moved, still))
+    z, moved, still = (shrink(value, 2) for value in (present, moved, still))
 
     def energy(memory: Tensor) -> Tensor:
         r = z - memory
-        signed = F.avg_pool2d(r, 2, ceil_mode=True, count_include_pad=False).square().mean(dim=1, keepdim=True)
+        signed = shrink(r, 2).square().mean(dim=1, keepdim=True)
         return cell_mean(signed, 1) + ROUGH * cell_mean(r.square().mean(dim=1, keepdim=True), 2)
 
     part = (by_moved := energy(moved)) / (by_moved + energy(still)).clamp_min(1e-30)  # squares could overflow

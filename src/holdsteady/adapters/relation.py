@@ -11,6 +11,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from holdsteady.adapters.cell import Memory
+from holdsteady.adapters.controller import shrink
+from holdsteady.flow.warp import warp_bilinear
 
 CELL = 8
 _RIDGE = 1e-2  # of the squared range of the input
@@ -22,8 +24,7 @@ _EVIDENCE = 0.15  # weight of the present in the average of that correlation
 
 def cell_mean(value: Tensor, side: int = CELL) -> Tensor:
     """Means over cells of side×side pixels and the 3×3 cells around, (B, C, H, W) → (B, C, ⌈H/side⌉, ⌈W/side⌉)."""
-    cells = F.avg_pool2d(value, side, ceil_mode=True, count_include_pad=False)
-    return F.avg_pool2d(cells, 3, stride=1, padding=1, count_include_pad=False)
+    return F.avg_pool2d(shrink(value, side), 3, stride=1, padding=1, count_include_pad=False)
 
 
 def enlarge(cells: Tensor, size: tuple[int, int]) -> Tensor:
@@ -110,10 +111,5 @@ def steady_relation(z: Tensor, x: Tensor, flow: Tensor, memory: Memory) -> tuple
 
 
 def _moved(cells: Tensor, flow: Tensor) -> Tensor:
-    """Cells (B, C, h, w) brought to the present along a flow (B, 2, H, W) in pixels, bilinear, border padding."""
-    height, width = cells.shape[-2:]
-    move = F.avg_pool2d(flow, CELL, ceil_mode=True, count_include_pad=False) / CELL
-    x = torch.arange(width, device=flow.device, dtype=flow.dtype) + move[:, 0]
-    y = torch.arange(height, device=flow.device, dtype=flow.dtype)[:, None] + move[:, 1]
-    grid = torch.stack(((2 * x + 1) / width - 1, (2 * y + 1) / height - 1), dim=-1)
-    return F.grid_sample(cells, grid.to(cells.dtype), mode="bilinear", padding_mode="border", align_corners=False)
+    """Cells (B, C, h, w) brought to the present along a flow (B, 2, H, W) in pixels."""
+    return warp_bilinear(cells, shrink(flow, CELL) / CELL)

@@ -17,7 +17,7 @@ from holdsteady.adapters.cell import Context, Evidence, Fused, Moment
 from holdsteady.adapters.config import AdapterConfig
 from holdsteady.adapters.controller import RelativeHead, enlarge_rows, shrink
 from holdsteady.adapters.method import MotionFixed
-from holdsteady.flow.warp import resize
+from holdsteady.flow.warp import resize, warp_bilinear
 
 _FLOOR = 0.003  # of the standard deviation of a picture: differences below are as good as none
 _LEAST = 0.003  # weight of what the formulas rule out, which the head may raise
@@ -146,7 +146,7 @@ def seen(at: Halves) -> Tensor:
     maps += [at.weight, at.share, relative(noise, 1e-3 * size, floor)]
 
     range_of_frames = spread(at.frame).clamp_min(1e-20)
-    moved_frame = moved_bilinearly(at.frame_before, at.flow)
+    moved_frame = warp_bilinear(at.frame_before, at.flow)
     frames = scales(at.frame - moved_frame)
     frames.append(box3(energy(at.frame - at.frame_before)))
     maps.append(relative(torch.cat(frames, dim=1), range_of_frames * 1e-3, _FLOOR**2 * range_of_frames))
@@ -187,15 +187,6 @@ def spread(value: Tensor) -> Tensor:
 def relative(value: Tensor, unit: Tensor, floor: Tensor) -> Tensor:
     """An energy against a unit, log((e + floor) / (unit + floor)) at a scale that suits a head."""
     return 0.25 * ((value + floor) / (unit + floor)).log()
-
-
-def moved_bilinearly(value: Tensor, flow: Tensor) -> Tensor:
-    """value[p + flow(p)], (B, C, H, W), bilinear with border padding: for what is only compared."""
-    height, width = value.shape[-2:]
-    x = torch.arange(width, device=flow.device, dtype=flow.dtype) + flow[:, 0]
-    y = torch.arange(height, device=flow.device, dtype=flow.dtype)[:, None] + flow[:, 1]
-    grid = torch.stack((x * (2 / width) + (1 / width - 1), y * (2 / height) + (1 / height - 1)), dim=-1)
-    return F.grid_sample(value, grid, mode="bilinear", padding_mode="border", align_corners=False)
 
 
 def _halved(frame: Tensor, whole: tuple[int, int], half: tuple[int, int]) -> Tensor:

@@ -50,6 +50,15 @@ def widened(value: Tensor) -> Tensor:
     return value.to(torch.promote_types(value.dtype, torch.float32))
 
 
+def warp_bilinear(value: Tensor, flow: Tensor) -> Tensor:
+    """value[p + flow(p)], (B, C, H, W), bilinear with border padding: for what is compared or coarse, not shown."""
+    height, width = value.shape[-2:]
+    x = torch.arange(width, device=flow.device, dtype=flow.dtype) + flow[:, 0]
+    y = torch.arange(height, device=flow.device, dtype=flow.dtype)[:, None] + flow[:, 1]
+    grid = torch.stack((x * (2 / width) + (1 / width - 1), y * (2 / height) + (1 / height - 1)), dim=-1)
+    return F.grid_sample(value, grid.to(value.dtype), mode="bilinear", padding_mode="border", align_corners=False)
+
+
 def resize_flow(flow: Tensor, size: tuple[int, int]) -> Tensor:
     """Flow (B, 2, h, w) in pixels resized to another image size (H, W), displacements scaled with it."""
     height, width = flow.shape[-2:]
