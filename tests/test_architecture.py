@@ -3,12 +3,16 @@
 import ast
 import subprocess
 import sys
+from collections import Counter
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
+from types import FrameType
 
 import pytest
+import torch
 
 import holdsteady
+from holdsteady import zoo
 
 ROOT = Path(holdsteady.__file__).parent
 
@@ -192,3 +196,31 @@ def test_the_public_names_are_these() -> None:
         "stabilize",
     ]
     assert all(hasattr(holdsteady, name) for name in holdsteady.__all__)
+
+
+def test_a_frame_passes_each_file_of_host_and_adapters_once_or_twice() -> None:
+    """With *motion* on a whole network: calls from one file into another, as a frame goes in and comes out."""
+    steady = holdsteady.stabilize(zoo.load(zoo.NAMES[0]), "nafnet16-noise-motion")
+    entered: Counter[str] = Counter()
+
+    def part_of(frame: FrameType | None) -> str | None:
+        while frame is not None and not Path(frame.f_code.co_filename).is_relative_to(ROOT):
+            frame = frame.f_back
+        return None if frame is None else str(Path(frame.f_code.co_filename).relative_to(ROOT))
+
+    def count(frame: FrameType, event: str, _argument: object) -> None:
+        if event == "call" and Path(frame.f_code.co_filename).is_relative_to(ROOT):
+            own = part_of(frame)
+            if own is not None and own.startswith(("host/", "adapters/")) and part_of(frame.f_back) != own:
+                entered[own] += 1
+
+    for number in range(3):
+        frame = torch.rand(1, 3, 48, 64, generator=torch.Generator().manual_seed(number))
+        sys.setprofile(count if number == 2 else None)
+        try:
+            steady(frame)
+        finally:
+            sys.setprofile(None)
+    often = {file: times for file, times in entered.items() if times > (3 if "fast" in file else 2)}
+    assert "host/engine.py" in entered and "adapters/method.py" in entered
+    assert not often, f"of {len(entered)} files"

@@ -23,9 +23,9 @@ from holdsteady.adapters.method import (
     MotionCell,
     MotionFixed,
 )
-from holdsteady.adapters.missing import begin, count_non_finite, remembers, step
+from holdsteady.adapters.missing import advance, remembers
 from holdsteady.adapters.universal import Universal
-from holdsteady.errors import AdapterError, StateError
+from holdsteady.errors import AdapterError
 from holdsteady.flow.dis import FLOWS
 
 
@@ -110,6 +110,10 @@ class Adapter(nn.Module):
         is_picture = point.name == "output" and channels == self.frame_channels
         return HeadFusion(channels, has_space, is_picture, config)
 
+    def remembers(self, index: int) -> tuple[str, ...]:
+        """The names in the memory of a point, by its index in ``points``."""
+        return remembers(cast(Cell, self.cells[_key(self.points[index].name)]))
+
     @property
     def needs_frames(self) -> bool:
         """Whether any cell looks at the previous frame."""
@@ -169,7 +173,6 @@ class Adapter(nn.Module):
         Raises:
             AdapterError: the value has other channels than the cell was made for.
             LayoutError: the axes can't be told from the shape.
-            StateError: the memory is of another kind of adapter.
         """
         point = self.points[index]
         layout = self._layout(point, tuple(value.shape), frame_size)
@@ -184,23 +187,12 @@ class Adapter(nn.Module):
                 f"this adapter was made for {point.channels} there"
             )
         cell = cast(Cell, self.cells[_key(point.name)])
-        if memory is not None and set(memory) != set(remembers(cell)):
-            raise StateError(
-                f"the state is of another adapter: at '{point.name}' it holds {', '.join(memory)}, and kind "
-                f"'{self.config.kind}' remembers {', '.join(remembers(cell))}; start with state=None"
-            )
         if isinstance(cell, MotionCell):
             z = z.contiguous()  # warps of a few channels take almost twice as long on channels-last memory
-        if memory is None:
-            stabilized, after = begin(cell, z, check_finite=context.check_finite)
-        else:
-            stabilized, after = step(cell, z, memory, replace(context, formulas=formulas_for(z)))
+        context = replace(context, formulas=formulas_for(z))
+        stabilized, after, left_out = advance(cell, z, memory, context)
         if is_grey:
-            z, stabilized = z[:, :1], stabilized[:, :1]
-        if context.check_finite:
-            left_out = count_non_finite(z)
-        else:
-            left_out = torch.zeros(len(z), dtype=torch.long, device=z.device)
+            stabilized, left_out = stabilized[:, :1], left_out // self.frame_channels
         return layout.from_map(stabilized, value), after, left_out
 
     def takes_grey(self, point: Point) -> bool:

@@ -23,6 +23,20 @@ def remembers(cell: Cell) -> tuple[str, ...]:
     return (*(("stabilized",) if cell.keeps_memory else ()), *(("raw",) if cell.keeps_raw else ()), *own)
 
 
+def advance(cell: Cell, z: Tensor, memory: Memory | None, context: Context) -> tuple[Tensor, Memory, Tensor]:
+    """One frame at any time: ``step``, or ``begin`` where there is no memory, and what was left out.
+
+    Returns:
+        What the following layers see, the memory for the next frame, and how many values of each stream were not
+        finite (B,).
+    """
+    if memory is None:
+        shown, after = begin(cell, z, check_finite=context.check_finite)
+    else:
+        shown, after = step(cell, z, memory, context)
+    return shown, after, count_non_finite(z) if context.check_finite else _none(z)
+
+
 def begin(cell: Cell, z: Tensor, *, check_finite: bool = True) -> tuple[Tensor, Memory]:
     """The first frame, z̃_1 = z_1: what ``step`` makes of a memory without anything in it, without its work."""
     kept, memory = _where(_finite(z) if check_finite else None, z, math.nan), {}
@@ -80,9 +94,7 @@ def step(cell: Cell, z: Tensor, memory: Memory, context: Context) -> tuple[Tenso
 def count_non_finite(z: Tensor) -> Tensor:
     """How many values of each stream are NaN or infinite: (B, …) → (B,)."""
     finite = _finite(z)
-    if finite is None:
-        return torch.zeros(len(z), dtype=torch.long, device=z.device)
-    return (~finite).flatten(1).sum(dim=1)
+    return _none(z) if finite is None else (~finite).flatten(1).sum(dim=1)
 
 
 def where_finite(value: Tensor) -> Tensor:
@@ -98,6 +110,10 @@ def _finite(value: Tensor) -> Tensor | None:
     if can_look(value) and bool(value.detach().sum(dtype=torch.float32).isfinite()):
         return None
     return where_finite(value)
+
+
+def _none(z: Tensor) -> Tensor:
+    return torch.zeros(len(z), dtype=torch.long, device=z.device)
 
 
 def _where(mask: Tensor | None, value: Tensor, other: Tensor | float) -> Tensor:

@@ -8,7 +8,8 @@ from torch import nn
 from holdsteady.adapters.adapter import Adapter, Point
 from holdsteady.adapters.config import AdapterConfig
 from holdsteady.errors import ConfigError, PointError
-from holdsteady.host.frame import Takes, form_of
+from holdsteady.host.border import Takes
+from holdsteady.host.frame import form_of
 from holdsteady.host.identity import base_of, check_base
 from holdsteady.host.mirror import can_mirror, named_parameters
 from holdsteady.host.points import points, select_points

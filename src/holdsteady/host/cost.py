@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from holdsteady.adapters.adapter import Adapter
 from holdsteady.adapters.choose import plain_formulas
 from holdsteady.host.flops import FlopCounter, counting_calls
-from holdsteady.host.frame import form_of, frame_size_of, shape_of
+from holdsteady.host.frame import described
 from holdsteady.host.mirror import named_parameters
 from holdsteady.host.outputs import copied
 from holdsteady.host.state import StreamState
@@ -125,9 +125,9 @@ def cost(steady: Steady, example: Any, *args: Any, **kwargs: Any) -> Cost:
     Raises:
         PointError, LayoutError: as ``steady.step`` does.
     """
-    height, width = frame_size_of(example)
+    _, (height, width), shape = described(example)
     # A multiply-accumulate is two operations.
-    each = 2 * shape_of(example, form_of(example))[0] * height * width
+    each = 2 * shape[0] * height * width
     adapters = [steady.adapter(number) for number in range(len(steady.adapters))]
     cells = [cell for adapter in adapters for cell in adapter.cells.values()]
     with torch.inference_mode(False), torch.no_grad():

@@ -1,31 +1,100 @@
 """One frame's way: in at the border, through the base and its points, out as the output and the next state."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from holdsteady.adapters.adapter import Adapter
+from holdsteady.adapters.cell import Context, Memory
 from holdsteady.adapters.missing import where_finite
 from holdsteady.errors import PointError, StateError
-from holdsteady.host.frame import (
-    Border,
-    Form,
-    Takes,
-    form_of,
-    frame_size_of,
-    from_map,
-    give_back,
-    open_output,
-    shape_of,
-    to_map,
-)
-from holdsteady.host.hooked import Cells, FramePass, NetworkPool
+from holdsteady.host.border import Arrival, Border, Takes
+from holdsteady.host.hooked import NetworkPool
+from holdsteady.host.outputs import open_image
 from holdsteady.host.state import StreamState, new_state
 
+#: For each point, the adapters that have a cell there (their numbers), and which of their points it is.
+Cells = dict[str, list[tuple[int, int]]]
+
 Held = list[StreamState | None]  # holds one state: a frame takes it out and puts the next one in
+
+
+class FramePass:
+    """A frame's pass through a network: the old memories and the new.
+
+    It frees the old memory of a point as soon as there is a new one.
+
+    Args:
+        cells_at: the cells of each point.
+        adapters: all of them.
+        contexts: one for each adapter.
+        memories: what was remembered at each point.
+        size: (H, W) of the frame.
+        streams: B of the frame.
+    """
+
+    def __init__(
+        self,
+        cells_at: Cells,
+        adapters: list[Adapter],
+        contexts: list[Context],
+        memories: dict[str, Memory],
+        size: tuple[int, int],
+        streams: int,
+    ) -> None:
+        self.cells_at, self.adapters, self.contexts = cells_at, adapters, contexts
+        self.memories, self.size, self.streams = memories, size, streams
+        self.after: dict[str, Memory] = {}
+        self.left_out: list[Tensor] = []
+
+    @property
+    def at_border(self) -> dict[str, Callable[[Any], Any]]:
+        """What visits the input and the output, where there are cells."""
+        return {name: partial(self.visit, name) for name in ("input", "output") if name in self.cells_at}
+
+    def visit(self, name: str, value: Any) -> Any:
+        """What leaves a point: the stabilized value of every adapter that has a cell there, in turn."""
+        image = open_image(value)
+        if image is None:
+            raise PointError(
+                f"point '{name}' returned {_describe(value)}, not a float tensor with spatial axes; integers are "
+                "mixed only in an image like the frame, because classes can't be"
+            )
+        tensor, put = image
+        if tensor.shape[0] != self.streams:
+            raise PointError(
+                f"point '{name}' returned {_describe(tensor)}: its first axis is not the batch of {self.streams}; "
+                "where a model leaves that axis out, return output[None]"
+            )
+        for number, index in self.cells_at[name]:
+            key = f"{number}:{name}"
+            if key in self.after:
+                raise PointError(f"point '{name}' was reached twice in one frame; use a point around or inside it")
+            tensor, self.after[key], left_out = self.adapters[number].stabilize(
+                index, tensor, self._memory(key, tensor), self.contexts[number], self.size
+            )
+            self.left_out.append(left_out)
+            self.memories.pop(key, None)
+        return put(tensor)
+
+    def _memory(self, key: str, value: Tensor) -> Memory | None:
+        """A point's memory in the precision of its present value, which under autocast may be another each time."""
+        memory = self.memories.get(key)
+        if memory is None:
+            return None
+        for tensor in memory.values():
+            if tensor.device != value.device:
+                raise StateError(
+                    f"the state is on {tensor.device} and the values at '{key.partition(':')[2]}' are on "
+                    f"{value.device}; use state.to('{value.device}')"
+                )
+        return {
+            name: tensor.to(value.dtype) if name in ("stabilized", "raw") else tensor for name, tensor in memory.items()
+        }
 
 
 class Engine:
@@ -44,8 +113,13 @@ class Engine:
         for number, adapter in enumerate(adapters):
             for index, point in enumerate(adapter.points):
                 self.cells_at.setdefault(point.name, []).append((number, index))
-        # Where each cell's memory stands in a state.
-        self._keys = {f"{number}:{name}" for name, cells in self.cells_at.items() for number, _ in cells}
+        # Where each cell's memory stands in a state, and what is in it.
+        self._remembers = {
+            f"{number}:{name}": set(self.adapters[number].remembers(index))
+            for name, cells in self.cells_at.items()
+            for number, index in cells
+        }
+        self._needs_frames = any(adapter.needs_frames for adapter in adapters)
         self._border = Border(base, takes)
         inside = [name for name in self.cells_at if name not in ("input", "output")]
         # Without adapters it is the base itself that runs, in the mode that it is in.
@@ -61,113 +135,85 @@ class Engine:
 
         A frame that fails inside the network is forgotten by the points that it did not reach.
         """
-        form, state = form_of(frame), held[0]
-        given, shape = self._as_given(frame, form, args, kwargs), shape_of(frame, form)
-        current, kept = self._begin(frame, form, given, strength, state)
+        arrival, state = self._border.receive(frame, self._needs_frames or "input" in self.cells_at), held[0]
+        if arrival.given is None and self._pool.points:
+            # Tried beforehand: a call that fails midway may have been at a point inside already.
+            arrival = self._border.tried(arrival, self.network, args, kwargs)
+        current, kept = self._begin(arrival, strength, state)
         non_finite = None if state is None else state.non_finite
         held[0] = state = None  # the last reference: an old memory is freed as soon as the new one exists
         try:
-            output = self._through(current, frame, form, given, args, kwargs)
+            network = self._pool.take(current.visit)
+            try:
+                output = self._border.through(arrival, network.run, current.at_border, args, kwargs)
+            finally:
+                self._pool.give(network)
+            self._check_reached(current)
         except BaseException:
             if non_finite is not None:
-                held[0] = self._end(current, shape, kept, non_finite)
+                held[0] = self._end(current, arrival.shape, kept, non_finite)
             raise
-        held[0] = self._end(current, shape, kept, non_finite)
+        held[0] = self._end(current, arrival.shape, kept, non_finite)
         return output
 
     def alone(self, frame: Any, held: Held, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """The output of the base alone; the state stays."""
-        form = form_of(frame)
-        given = self._border.gives_frames(form)
-        if given is None:
-            output, given = self._border.call(self.network, frame, form, args, kwargs)
-        else:
-            output = self.network(frame if given else self._border.tensor(frame, form), *args, **kwargs)
+        arrival = self._border.receive(frame, wants_map=False)
+        output = self._border.through(arrival, self.network, {}, args, kwargs)
         if held[0] is None:
-            held[0] = new_state(shape_of(frame, form))
-        return output if given else give_back(output, form)
+            held[0] = new_state(arrival.shape)
+        return output
 
-    def _as_given(self, frame: Any, form: Form, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool | None:
-        """Whether the base is given the frame as it is, or a tensor; None if the call itself will show that."""
-        given = self._border.gives_frames(form)
-        if given is None and self._pool.points:
-            # Tried beforehand: a call that fails midway may have been at a point inside already.
-            given = self._border.call(self.network, frame, form, args, kwargs)[1]
-        return given
-
-    def _begin(
-        self, frame: Any, form: Form, given: bool | None, strength: float, state: StreamState | None
-    ) -> tuple[FramePass, Tensor | None]:
+    def _begin(self, arrival: Arrival, strength: float, state: StreamState | None) -> tuple[FramePass, Tensor | None]:
         """A frame before the first point, and the frame to remember."""
-        size, shape = frame_size_of(frame), shape_of(frame, form)
         if state is not None and not state.memories:
             state = None  # of a model that was disabled all along
-        if state is not None and set(state.memories) != self._keys:
-            raise StateError(
-                f"the state belongs to other adapters, at the points {', '.join(state.memories)}; start with state=None"
-            )
-        if state is not None and state.frame_shape != shape:
-            raise StateError(
-                f"the frame has shape {shape}, but the state is for frames of {state.frame_shape}: call reset(), "
-                "or start with state=None, when the size or the number of streams changes"
-            )
-        present, previous, kept = self._frames(frame, form, given, state)
+        if state is not None:
+            self._check_state(state, arrival.shape)
+        present, previous, kept = self._frames(arrival.map, state)
         memories = {} if state is None else dict(state.memories)
         contexts = [
             adapter.context(present, previous, strength, memories.get(f"{number}:input"), self.check_finite)
             for number, adapter in enumerate(self.adapters)
         ]
-        return FramePass(self.cells_at, self.adapters, contexts, memories, size, shape[0]), kept
+        return FramePass(self.cells_at, self.adapters, contexts, memories, arrival.size, arrival.shape[0]), kept
+
+    def _check_state(self, state: StreamState, shape: tuple[int, ...]) -> None:
+        if set(state.memories) != set(self._remembers):
+            raise StateError(
+                f"the state belongs to other adapters, at the points {', '.join(state.memories)}; start with state=None"
+            )
+        for key, names in self._remembers.items():
+            if set(state.memories[key]) != names:
+                number, _, name = key.partition(":")
+                raise StateError(
+                    f"the state is of another adapter: at '{name}' it holds {', '.join(state.memories[key])}, and kind "
+                    f"'{self.adapters[int(number)].config.kind}' remembers {', '.join(sorted(names))}; start with "
+                    "state=None"
+                )
+        if state.frame_shape != shape:
+            raise StateError(
+                f"the frame has shape {shape}, but the state is for frames of {state.frame_shape}: call reset(), "
+                "or start with state=None, when the size or the number of streams changes"
+            )
 
     def _frames(
-        self, frame: Any, form: Form, given: bool | None, state: StreamState | None
+        self, x: Tensor | None, state: StreamState | None
     ) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
         """x_t, x_{t−1} (None at the start), (B, C, H, W), and the frame to remember; None where none is needed."""
-        if not any(adapter.needs_frames for adapter in self.adapters):
+        if x is None or not self._needs_frames:
             return None, None, None
-        x = self._border.tensor(frame, form) if given is False else to_map(frame, form)
         memory = torch.full_like(x, math.nan) if state is None or state.frame is None else state.frame.to(x.dtype)
         finite = where_finite(x) if self.check_finite else torch.ones((), dtype=torch.bool, device=x.device)
         present = torch.where(finite, x, memory.nan_to_num(0.0))
         previous = None if state is None else torch.where(memory.isnan(), present, memory)
         return present, previous, torch.where(finite, x, memory)
 
-    def _through(
-        self,
-        current: FramePass,
-        frame: Any,
-        form: Form,
-        given: bool | None,
-        args: tuple[Any, ...],
-        kwargs: dict[str, Any],
-    ) -> Any:
-        """The output of a frame that goes through all points."""
-        network = self._pool.take()
-        try:
-            network.current = current
-            if given is False:
-                output = network.run(current.visit("input", self._border.tensor(frame, form)), *args, **kwargs)
-            elif given and form.is_map:
-                output = network.run(current.visit("input", frame), *args, **kwargs)
-            else:
-                if "input" in self.cells_at:
-                    frame = from_map(current.visit("input", to_map(frame, form)), form)
-                if given:
-                    output = network.run(frame, *args, **kwargs)
-                else:
-                    output, given = self._border.call(network.run, frame, form, args, kwargs)
-        finally:
-            self._pool.give(network)
-        if given:
-            seen, close = open_output(output, form)
-            output = close(current.visit("output", seen))
-        else:
-            output = give_back(current.visit("output", output), form)
-        missed = self._keys - current.after.keys()
+    def _check_reached(self, current: FramePass) -> None:
+        missed = self._remembers.keys() - current.after.keys()
         if missed:
             names = sorted(key.partition(":")[2] for key in missed)
             raise PointError(f"the model did not reach its points {', '.join(names)} in this frame")
-        return output
 
     def _end(
         self, current: FramePass, shape: tuple[int, ...], kept: Tensor | None, non_finite: Tensor | None
@@ -176,3 +222,8 @@ class Engine:
         counts = [*current.left_out, *([] if non_finite is None else [non_finite])]
         counted = torch.stack(counts).sum(dim=0) if counts else torch.zeros(shape[0], dtype=torch.long)
         return StreamState(current.memories | current.after, kept, counted, shape)
+
+
+def _describe(value: Any) -> str:
+    shape = getattr(value, "shape", None)
+    return type(value).__name__ if shape is None else f"{type(value).__name__} of {value.dtype} {tuple(shape)}"

@@ -1,7 +1,7 @@
 """The image in what a module returns: found in, and put back into, tuples, lists, dicts and dataclasses."""
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import fields, is_dataclass
 from typing import Any
 
@@ -98,9 +98,17 @@ def as_tensor(leaf: Any) -> Tensor:
     return torch.from_numpy(leaf)
 
 
-def like(leaf: Any, tensor: Tensor) -> Any:
-    """A tensor in the type of the leaf that it is to replace."""
-    return tensor.detach().cpu().numpy() if isinstance(leaf, np.ndarray) else tensor
+def open_image(value: Any) -> tuple[Tensor, Callable[[Tensor], Any]] | None:
+    """The image that :func:`find_leaf` finds, as a tensor, and what puts another one in its place; None without one."""
+    path = find_leaf(value)
+    if path is None:
+        return None
+    leaf = get_leaf(value, path)
+
+    def put(tensor: Tensor) -> Any:
+        return set_leaf(value, path, tensor.detach().cpu().numpy() if isinstance(leaf, np.ndarray) else tensor)
+
+    return as_tensor(leaf), put
 
 
 def copied(frame: Any) -> Any:

@@ -14,8 +14,9 @@ from torch import Tensor, nn
 from holdsteady.adapters.adapter import Point, resolve_layout
 from holdsteady.adapters.config import AdapterConfig, make_config
 from holdsteady.errors import LayoutError, PointError, near
+from holdsteady.host.border import Border, Takes, on_maps
 from holdsteady.host.flops import FlopCounter, counting_calls
-from holdsteady.host.frame import Border, Takes, frame_size_of, on_maps
+from holdsteady.host.frame import described
 from holdsteady.host.identity import digest
 from holdsteady.host.mirror import can_mirror, mirror, named_modules
 from holdsteady.host.outputs import as_tensor, copied, find_leaf, get_leaf
@@ -79,7 +80,7 @@ def points(
         count_work: whether to count each point's share of the work.
     """
     config = config or make_config("simple-fixed")
-    frame_size = frame_size_of(example)
+    frame_size = described(example)[1]
     calls: Counter[str] = Counter()
     found: dict[str, PointInfo] = {}
     leaves: dict[str, weakref.ref[Tensor]] = {}

@@ -14,10 +14,9 @@ from holdsteady.adapters.adapter import Adapter
 from holdsteady.adapters.files import save_adapter
 from holdsteady.errors import AdapterError, ConfigError
 from holdsteady.host import stream
+from holdsteady.host.border import Takes
 from holdsteady.host.cost import Cost, cost
-from holdsteady.host.engine import Engine, Held
-from holdsteady.host.frame import Takes
-from holdsteady.host.hooked import Cells
+from holdsteady.host.engine import Cells, Engine, Held
 from holdsteady.host.identity import base_of
 from holdsteady.host.mirror import apply
 from holdsteady.host.state import StreamState
@@ -36,7 +35,7 @@ class StabilizedModel(nn.Module):
 
     Frames are tensors (B, C, H, W) or (B, H, W, C), NumPy arrays of these or of one picture (H, W, C) or (H, W), in
     floats, uint8 or uint16, or PIL images; outputs are in the frame's form. What the base is given, see
-    :class:`holdsteady.host.frame.Border`.
+    :class:`holdsteady.host.border.Border`.
 
     Args:
         base: any callable that maps frames to outputs.

@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from holdsteady.errors import ModelError
-from holdsteady.host.outputs import as_tensor, choose, find_leaf, get_leaf, leaves, set_leaf
+from holdsteady.host.outputs import as_tensor, choose, get_leaf, leaves, open_image, set_leaf
 from holdsteady.models.card import ModelCard
 
 _LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601
@@ -120,8 +120,8 @@ def image_of(output: Any) -> Tensor:
     Raises:
         ModelError: there is none.
     """
-    path = find_leaf(output)
-    leaf = None if path is None else as_tensor(get_leaf(output, path))
+    image = open_image(output)
+    leaf = None if image is None else image[0]
     if leaf is None or leaf.ndim not in (3, 4):
         found = describe(output if leaf is None else leaf)
         raise ModelError(f"the model gives {found}, not a floating image (B, C, H, W) or (B, H, W)")

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from holdsteady.errors import ConfigError, PointError
 from holdsteady.host.mirror import can_mirror, mirror, named_modules
-from holdsteady.host.outputs import as_tensor, find_leaf, get_leaf
+from holdsteady.host.outputs import open_image
 from holdsteady.host.stabilized import StabilizedModel
 from holdsteady.models.values import image_of
 from holdsteady.objective.distances import IGNORED_CLASS
@@ -148,10 +148,10 @@ class Capture:
         values: dict[str, list[Tensor]] = {name: [] for name in self._modules}
 
         def collect(name: str, value: Any) -> None:
-            path = find_leaf(value)
-            if path is None:
+            image = open_image(value)
+            if image is None:
                 raise PointError(f"features: '{name}' returned {type(value).__name__}, not a float tensor")
-            values[name].append(as_tensor(get_leaf(value, path)))
+            values[name].append(image[0])
 
         for name, module in self._modules.items():
             # After the hooks of adapters: what is collected is stabilized already.
