@@ -78,6 +78,7 @@ def run(
         from holdsteady import video
         from holdsteady.models.runner import FrameRunner, LaterTwin
         from holdsteady.models.value_files import ValueWriter
+        from holdsteady.video.tensors import dtype_of
 
     if both_ways and values is not None:
         raise ConfigError("--both-ways averages pictures, and --values keeps what the model gives: take one of them")
@@ -107,7 +108,7 @@ def run(
         adapters,
         strength=strength,
         device=how.device,
-        dtype=how.dtype,
+        dtype=dtype_of(how.dtype),
         compile=compile,
         style=style,
         values=None if values is None else ValueWriter(Path(values), values_as, how.overwrite),

@@ -1,39 +1,89 @@
-"""The command line: one file a command. ``main`` turns every expected error into one line and an exit code."""
+"""The command line: one file a command, imported when it is called.
+
+``main`` turns every expected error into one line and an exit code.
+"""
 
 import sys
 import traceback
 import warnings
-from typing import Annotated
+from collections.abc import Iterator, MutableMapping
+from importlib import import_module
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 from rich.markup import escape
+from typer.core import TyperGroup
 
 from holdsteady.allocator import keep_freed_memory
-from holdsteady.cli import check, compare, corrupt, demo, evaluate, fix, points, probe, run, theory, train
 from holdsteady.cli.signals import stop_signals
-from holdsteady.errors import HoldsteadyError, in_one_line
+from holdsteady.errors import HoldsteadyError, extra, in_one_line
 
 _CTRL_C = 130  # what Typer exits with after a KeyboardInterrupt
 
+#: The commands, in the order of the help; each is the function of its name in the file of its name, but for ``eval``.
+COMMANDS = (
+    "run",
+    "fix",
+    "check",
+    "compare",
+    "points",
+    "probe",
+    "corrupt",
+    "train",
+    "eval",
+    "theory",
+    "demo",
+)
+
+
+class _Commands(MutableMapping[str, Any]):
+    """The commands by name. Importing PyTorch takes seconds, and a device that runs an export may not have it."""
+
+    def __init__(self) -> None:
+        self._made: dict[str, Any] = {}
+
+    def __getitem__(self, name: str) -> Any:
+        if name not in self._made:
+            if name not in COMMANDS:
+                raise KeyError(name)
+            file = "evaluate" if name == "eval" else name
+            with extra("cli", "the holdsteady command"):
+                module = import_module(f"holdsteady.cli.{file}")
+            single = typer.Typer(context_settings=_SETTINGS, rich_markup_mode="markdown", add_completion=False)
+            single.command(name)(getattr(module, file))
+            self._made[name] = typer.main.get_command(single)
+        return self._made[name]
+
+    def __setitem__(self, name: str, command: Any) -> None:
+        self._made[name] = command
+
+    def __delitem__(self, name: str) -> None:
+        del self._made[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(COMMANDS)
+
+    def __len__(self) -> int:
+        return len(COMMANDS)
+
+
+class _Group(TyperGroup):
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**settings)
+        self.commands = _Commands()
+
+
+_SETTINGS = {"help_option_names": ["-h", "--help"]}
+
 app = typer.Typer(
     name="holdsteady",
+    cls=_Group,
     no_args_is_help=True,
     rich_markup_mode="markdown",
-    context_settings={"help_option_names": ["-h", "--help"]},
+    context_settings=_SETTINGS,
     add_completion=False,
 )
-app.command()(run.run)
-app.command()(fix.fix)
-app.command()(check.check)
-app.command()(compare.compare)
-app.command()(points.points)
-app.command()(probe.probe)
-app.command()(corrupt.corrupt)
-app.command()(train.train)
-app.command("eval")(evaluate.evaluate)
-app.command()(theory.theory)
-app.command()(demo.demo)
 
 
 @app.callback()

@@ -2,6 +2,7 @@
 
 import warnings
 from contextlib import ExitStack
+from dataclasses import replace
 from fractions import Fraction
 from functools import partial
 from typing import Annotated
@@ -16,6 +17,7 @@ from holdsteady.adapters.adapter import Adapter
 from holdsteady.adapters.config import OUTPUT_KINDS, AdapterConfig
 from holdsteady.cli import options
 from holdsteady.cli.signals import Stop
+from holdsteady.device import pick_device
 from holdsteady.errors import ConfigError, VideoError
 from holdsteady.host.attach import stabilize
 from holdsteady.host.resolve import AdapterLike, resolve_ready
@@ -53,6 +55,7 @@ def fix(
 
         holdsteady fix colourised.mkv steady.mkv --strength 0.7 --start 60 --duration 10
     """
+    how = replace(how, device=pick_device(str(how.device)))
     video.check_sink(processed, sink, how.overwrite)
     chosen = resolve_ready(adapter)
     for one in chosen:

@@ -4,18 +4,17 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from holdsteady.cli.options import Flag, takes_flags
 from holdsteady.errors import ConfigError
-from holdsteady.host.resolve import AdapterLike
-from holdsteady.loading import card_of_adapters, load
-from holdsteady.models.card import ModelCard, make_card
-from holdsteady.models.colours import PALETTES, background, class_colours, colour_map
-from holdsteady.models.display import Style
-from holdsteady.models.value_files import FORMATS
+from holdsteady.models.card import FORMATS, PALETTES, ModelCard, make_card
+
+if TYPE_CHECKING:
+    from holdsteady.host.resolve import AdapterLike
+    from holdsteady.models.display import Style
 
 _CARD = "The model"
 _SHOWN = "What is shown"
@@ -83,8 +82,10 @@ class ModelOptions:
     inside: bool
     card: ModelCard
 
-    def load(self, spec: str, adapters: Sequence[AdapterLike] = ()) -> Callable[..., Any]:
+    def load(self, spec: str, adapters: "Sequence[AdapterLike]" = ()) -> Callable[..., Any]:
         """The model, behind its card; what no flag says is taken from the adapters, which keep the card too."""
+        from holdsteady.loading import card_of_adapters, load
+
         kept = card_of_adapters(adapters)
         card = self.card if kept is None else self.card.over(kept)
         return load(spec, self.weights, card=card, trust=self.trust, inside=self.inside)
@@ -94,7 +95,7 @@ class ModelOptions:
 class ShownOptions:
     """How results are shown, and where their values go and as what."""
 
-    style: Style | None
+    style: "Style | None"
     values: Path | None
     values_as: str
 
@@ -154,18 +155,19 @@ def shown_from(
         raise ConfigError(f"--overlay {overlay:g}: an opacity above 0, up to 1")
     if overlay is not None and background is not None:
         raise ConfigError("--overlay puts results over the input, --background something behind it; give one of them")
-    plain = colormap is None and class_colors is None and overlay is None and background is None
+    if colormap is None and class_colors is None and overlay is None and background is None:
+        return ShownOptions(None, values, values_as)
+    from holdsteady.models import colours
+    from holdsteady.models.display import Style
+
     style = Style(
-        colours=None if colormap is None else colour_map(colormap),
-        class_colours=None if class_colors is None else class_colours(class_colors),
+        colours=None if colormap is None else colours.colour_map(colormap),
+        class_colours=None if class_colors is None else colours.class_colours(class_colors),
         overlay=overlay,
-        background=None if background in (None, "alpha") else _background(background),
+        background=None if background in (None, "alpha") else colours.background(background),
         alpha=background == "alpha",
     )
-    return ShownOptions(None if plain else style, values, values_as)
-
-
-_background = background
+    return ShownOptions(style, values, values_as)
 
 
 def _range(name: str, text: str) -> tuple[float, float]:

@@ -9,7 +9,6 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, Protocol
 
-import torch
 import typer
 from rich.console import Console
 from rich.markup import escape
@@ -17,7 +16,6 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColum
 from rich.text import Text
 
 from holdsteady.cli.signals import Stop
-from holdsteady.device import pick_device
 from holdsteady.errors import VideoError
 from holdsteady.video import RunOptions, Summary
 
@@ -28,12 +26,6 @@ class DType(StrEnum):
     FLOAT32 = "float32"
     BFLOAT16 = "bfloat16"
     FLOAT16 = "float16"
-
-    @property
-    def torch(self) -> torch.dtype:
-        """The dtype of that name."""
-        dtype: torch.dtype = getattr(torch, self.value)
-        return dtype
 
 
 Start = Annotated[float | None, typer.Option(help="Begin at this second.", show_default=False)]
@@ -111,14 +103,7 @@ def takes_run_options(*, without: tuple[str, ...] = ()) -> Callable[[Callable[..
         if name not in without
     }
 
-    def build(**fields: Any) -> RunOptions:
-        if "device" in fields:
-            fields["device"] = pick_device(fields["device"])
-        if "dtype" in fields:
-            fields["dtype"] = fields["dtype"].torch
-        return RunOptions(**fields)
-
-    return lambda command: _takes_stop(takes_flags(command, "how", flags, build))
+    return lambda command: _takes_stop(takes_flags(command, "how", flags, RunOptions))
 
 
 def _takes_stop(command: Callable[..., None]) -> Callable[..., None]:

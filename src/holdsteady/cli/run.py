@@ -7,7 +7,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from holdsteady import api, video
+from holdsteady import video
 from holdsteady.cli import options
 from holdsteady.cli.model_options import ModelOptions, ShownOptions, takes_model_options, takes_shown_options
 from holdsteady.cli.signals import Stop
@@ -69,6 +69,8 @@ def run(
 
         holdsteady run in.mp4 out.mp4 --model net.onnx --range 0..255 --channels bgr --kind classes --overlay 0.5
     """
+    from holdsteady import api
+
     console = Console(stderr=True, soft_wrap=True)
     work = partial(
         api.run,

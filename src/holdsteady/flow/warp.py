@@ -74,7 +74,7 @@ def sample(source: Tensor, x: Tensor, y: Tensor) -> Tensor:
         return sample_by_gather(source, x, y)
     height, width = source.shape[-2:]
     grid = torch.stack((x * (2 / width) + (1 / width - 1), y * (2 / height) + (1 / height - 1)), dim=-1)
-    if source.device.type == "cpu" and torch.compiler.is_compiling():
+    if source.device.type == "cpu" and torch.compiler.is_compiling() and not torch.compiler.is_exporting():
         return cast(Tensor, _grid_sample_apart(source, grid))
     return _grid_sample(source, grid)
 
@@ -108,7 +108,7 @@ def _taps(t: Tensor) -> list[Tensor]:
 
 
 def _grid_sample(source: Tensor, grid: Tensor) -> Tensor:
-    if len(source) > 1 or source.requires_grad or not can_look(source):
+    if not can_look(source) or len(source) > 1 or source.requires_grad:
         return F.grid_sample(source, grid, **_BICUBIC)
     # On a CPU each image is the work of one thread: a single one is handed out once for each, with a part of the rows.
     lines, parts = grid.shape[1], torch.get_num_threads()

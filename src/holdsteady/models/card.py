@@ -9,6 +9,13 @@ from holdsteady.errors import ConfigError
 Kind = Literal["image", "depth", "classes", "mask", "labels"]
 Side = Annotated[int, Field(ge=1)]
 
+#: The palettes of classes that go by a name.
+PALETTES = ("cityscapes", "ade20k", "voc")
+
+Format = Literal["npy", "png", "exr"]
+#: What values can be written as.
+FORMATS: tuple[Format, ...] = ("npy", "png", "exr")
+
 
 class ModelCard(BaseModel):
     """What frames a model takes and what it returns. Whatever is not stated is as for RGB images in [0, 1].

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from holdsteady.errors import ConfigError, extra, near
+from holdsteady.models.card import PALETTES
 
 # In the order of the class indices, as published by the data sets.
 _CITYSCAPES = """
@@ -25,8 +26,6 @@ _ADE20K = """
     0abed4 d6ff00 00ccff 1400ff ffff00 0099ff 0029ff 00ffcc 2900ff 29ff00 ad00ff 00f5ff 4700ff 7a00ff 00ffb8 005cff
     b8ff00 0085ff ffd600 19c2c2 66ff00 5c00ff
 """
-#: The palettes that go by a name.
-PALETTES = ("cityscapes", "ade20k", "voc")
 
 
 def palette(classes: int) -> Tensor:

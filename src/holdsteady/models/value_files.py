@@ -2,16 +2,14 @@
 
 import json
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from torch import Tensor
 
 from holdsteady.errors import ConfigError, VideoError, extra
-from holdsteady.models.card import Kind
+from holdsteady.models.card import FORMATS, Kind
 
-Format = Literal["npy", "png", "exr"]
-FORMATS: tuple[Format, ...] = ("npy", "png", "exr")
 _ABOUT = "values.json"
 _MOST = 65535
 

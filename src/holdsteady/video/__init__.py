@@ -1,4 +1,9 @@
-"""Video in and out: reading, writing, cuts between shots, and running a model from one to the other."""
+"""Video in and out: reading, writing, cuts between shots, and running a model from one to the other.
+
+What needs PyTorch is imported when it is asked for: exports run without it.
+"""
+
+from typing import TYPE_CHECKING, Any
 
 from .both_ways import Backward
 from .codecs import check_codec
@@ -10,9 +15,11 @@ from .pipeline import Summary, run
 from .reader import Reader, open_video
 from .sink import check_sink
 from .stdout import own_stdout
-from .tensors import upright_tensor, upright_tensors
 from .writer import open_writer
 from .writer_base import Writer
+
+if TYPE_CHECKING:
+    from .tensors import upright_tensor, upright_tensors
 
 __all__ = [
     "Backward",
@@ -37,3 +44,11 @@ __all__ = [
     "upright_tensor",
     "upright_tensors",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name in ("upright_tensor", "upright_tensors"):
+        from . import tensors
+
+        return getattr(tensors, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

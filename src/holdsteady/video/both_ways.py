@@ -5,16 +5,17 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from holdsteady.errors import VideoError
 
 from .frame import Pixels, VideoFrame
 from .sink import SinkKind, sink_kind
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 # Frames of a shot that are finished at a time, and those after them with which the second pass of it begins, so that
 # its memory is warm where its results count.
@@ -31,7 +32,7 @@ class Backward:
         keep: What else `step` needs of the frame that the first pass has just seen, or None.
     """
 
-    step: Callable[[Tensor, Any], Tensor]
+    step: "Callable[[Tensor, Any], Tensor]"
     reset: Callable[[], None]
     keep: Callable[[], np.ndarray | None] = lambda: None
 
@@ -89,15 +90,15 @@ def open_shelf(sink: str) -> Iterator[Shelf]:
 
 
 def both_ways(
-    first: Iterable[tuple[bool, VideoFrame, Tensor]],
+    first: "Iterable[tuple[bool, VideoFrame, Tensor]]",
     back: Backward,
     shelf: Shelf,
-    show: Callable[[Pixels], Tensor],
+    show: "Callable[[Pixels], Tensor]",
     hurry: Callable[[], bool],
     *,
     piece: int = PIECE,
     overlap: int = OVERLAP,
-) -> Iterator[tuple[VideoFrame, Tensor]]:
+) -> "Iterator[tuple[VideoFrame, Tensor]]":
     """Results of a first pass, each averaged with that of a second one, which comes from the end of its shot.
 
     Shots of more than `piece` + `overlap` frames are finished in pieces, for each of which the second pass begins
@@ -114,10 +115,12 @@ def both_ways(
     Yields:
         Each frame and its result, float32 on the CPU.
     """
+    import torch
+
     waiting: list[tuple[int, VideoFrame]] = []  # without their arrays
     ended: KeyboardInterrupt | VideoError | None = None
 
-    def finish(count: int) -> Iterator[tuple[VideoFrame, Tensor]]:
+    def finish(count: int) -> "Iterator[tuple[VideoFrame, Tensor]]":
         back.reset()
         for place, (number, _) in reversed(list(enumerate(waiting))):
             if hurry() or isinstance(ended, KeyboardInterrupt):

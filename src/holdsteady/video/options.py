@@ -1,10 +1,12 @@
 """What `run`, `fix` and `corrupt` can be told about reading and writing, in one place."""
 
 from dataclasses import dataclass
-
-import torch
+from typing import TYPE_CHECKING
 
 from holdsteady.errors import ConfigError
+
+if TYPE_CHECKING:
+    import torch
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,7 +22,7 @@ class RunOptions:
         crf: Constant rate factor, 0 for the best quality; None for one that looks lossless.
         overwrite: Whether an existing result may be replaced.
         side_by_side: Write the input, resized, to the left of the result.
-        device, dtype: Where and in what precision a model gets its frames.
+        device, dtype: Where and in what precision a model of PyTorch gets its frames: torch's, or their names.
 
     Raises:
         ConfigError: `start` is negative, `duration` is not above 0, or `crf` is negative.
@@ -34,8 +36,8 @@ class RunOptions:
     crf: int | None = None
     overwrite: bool = False
     side_by_side: bool = False
-    device: str | torch.device = "cpu"
-    dtype: torch.dtype = torch.float32
+    device: "str | torch.device" = "cpu"
+    dtype: "str | torch.dtype" = "float32"
 
     def __post_init__(self) -> None:
         # Not below zero: NaN is refused too.

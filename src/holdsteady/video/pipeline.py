@@ -14,13 +14,14 @@ from contextlib import ExitStack
 from enum import Enum
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from holdsteady.errors import VideoError
 
+from .beside import beside, resized
+from .border import Border, same_size
 from .both_ways import Backward, both_ways, open_shelf
 from .channel import Channel, ChannelClosedError
 from .codecs import check_codec
@@ -33,7 +34,6 @@ from .reader import Reader, open_video
 from .sink import check_sink, keeps_rotation
 from .stdout import own_stdout
 from .stream import StreamReader
-from .tensors import beside, check_result, resized, to_pixels, to_plane, to_tensor
 from .writer import open_writer
 from .writer_base import Writer
 
@@ -80,12 +80,13 @@ class _Result:
 def run(
     source: str,
     sink: str,
-    step: Callable[[Tensor], Tensor],
+    step: Callable[[Any], Any],
     options: RunOptions | None = None,
     *,
     on_cut: Callable[[], None],
     on_frame: Callable[[VideoInfo, Fraction], None] | None = None,
     back: Backward | None = None,
+    border: Border | None = None,
     progress: Callable[[int, int | None], None] | None = None,
     stop: threading.Event | None = None,
 ) -> Summary:
@@ -99,12 +100,13 @@ def run(
         sink: What to write, see `open_writer`. Its size is that of the first result.
         step: The model: takes an upright frame (1, 3, H, W) in [0, 1] on the options' device in their dtype, returns
             (1, 3, h, w), (1, 1, h, w), or (1, 4, h, w) with alpha, in [0, 1], always of one size. Called in the
-            calling thread under `torch.inference_mode()`.
+            calling thread, under `torch.inference_mode()` where that is what frames are.
         options: The part to process, how to write it, and more; None for the defaults.
         on_cut: Called before `step` sees the first frame of a new shot.
         on_frame: Called before each step with the source's facts and the frame's time in seconds since its first one.
         back: A second pass, from the end of each shot, whose results are averaged with those of `step`. Frames that
             wait for it lie on disk, beside a video file or in TMPDIR: 80 at most.
+        border: What frames are; None for tensors.
         progress: Called after each step with the frames done and the estimated total, or None if unknown.
         stop: Set it to end the run after the current step, as Ctrl-C does.
 
@@ -118,6 +120,7 @@ def run(
         ModelError: `step` returned something else; there is no result.
     """
     options = options or RunOptions()
+    border = border or _tensors(options)
     stop = stop or threading.Event()
     check_sink(source, sink, options.overwrite)
     check_codec(sink, options.codec, options.crf)
@@ -146,10 +149,7 @@ def run(
             encoding = pool.submit(encoder.run, results)
             failed_step: VideoError | None = None
 
-            def show(pixels: Pixels) -> Tensor:
-                return to_tensor(pixels, options.device, options.dtype)
-
-            def first_pass() -> Iterator[tuple[bool, VideoFrame, Tensor]]:
+            def first_pass() -> Iterator[tuple[bool, VideoFrame, Any]]:
                 size = None
                 for count, item in enumerate(decoded):
                     if item.cut:
@@ -157,25 +157,23 @@ def run(
                         done.append(count)
                     if on_frame is not None:
                         on_frame(info, since_first(item.frame, info, count))
-                    with torch.inference_mode():
-                        result = step(show(item.frame.pixels))
-                        size = check_result(result, size)
+                    with border.running():
+                        result = step(border.show(item.frame.pixels))
+                        size = same_size(border.size(result), size)
                     yield item.cut, item.frame, result
                     if progress is not None:
                         progress(count + 1, info.frames)
 
-            def write(frame: VideoFrame, result: Tensor) -> int:
-                deep = frame.pixels.dtype == np.uint16
-                with torch.inference_mode():
-                    pixels, bad = to_pixels(result[:, :3], deep=deep)
-                    alpha = to_plane(result[:, 3:], deep=deep) if result.shape[1] == 4 else None
-                results.put(_Result(frame, pixels, alpha))
-                return bad
+            def write(frame: VideoFrame, result: Any) -> int:
+                with border.running():
+                    given = border.give(result, deep=frame.pixels.dtype == np.uint16)
+                results.put(_Result(frame, given.pixels, given.alpha))
+                return given.lost
 
             if back is None:
-                passed: Iterator[tuple[VideoFrame, Tensor]] = ((frame, result) for _, frame, result in first_pass())
+                passed: Iterator[tuple[VideoFrame, Any]] = ((frame, result) for _, frame, result in first_pass())
             else:
-                passed = both_ways(first_pass(), back, stack.enter_context(open_shelf(sink)), show, stop.is_set)
+                passed = both_ways(first_pass(), back, stack.enter_context(open_shelf(sink)), border.show, stop.is_set)
             try:
                 for frame, result in passed:
                     lost += write(frame, result)
@@ -217,6 +215,12 @@ def run(
         skipped=reader.skipped,
         concealed=reader.concealed,
     )
+
+
+def _tensors(options: RunOptions) -> Border:
+    from .tensors import Tensors
+
+    return Tensors(options.device, options.dtype)
 
 
 def _decode(

@@ -1,18 +1,50 @@
 """Pictures as tensors for a model, and results as pictures."""
 
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from typing import Any, cast
 
-import cv2
 import numpy as np
 import torch
 from torch import Tensor
 
 from holdsteady.errors import ModelError
 
+from .border import Given, check_shape
 from .frame import Pixels, Plane, VideoFrame, VideoInfo
-from .orientation import Picture, upright
+from .orientation import upright
 from .reader import Reader
+
+
+def dtype_of(dtype: str | torch.dtype) -> torch.dtype:
+    """A dtype, or the one of that name."""
+    return getattr(torch, dtype) if isinstance(dtype, str) else dtype
+
+
+class Tensors:
+    """The border to models of torch tensors on a device and in a dtype; see `Border`."""
+
+    def __init__(self, device: str | torch.device, dtype: str | torch.dtype) -> None:
+        self._device, self._dtype = device, dtype_of(dtype)
+
+    def show(self, pixels: Pixels) -> Tensor:
+        """Pixels as a frame."""
+        return to_tensor(pixels, self._device, self._dtype)
+
+    def give(self, result: Tensor, *, deep: bool) -> Given:
+        """A result as pictures."""
+        pixels, lost = to_pixels(result[:, :3], deep=deep)
+        return Given(pixels, to_plane(result[:, 3:], deep=deep) if result.shape[1] == 4 else None, lost)
+
+    def size(self, result: Any) -> tuple[int, int]:
+        """Height and width of a result."""
+        if not isinstance(result, Tensor):
+            raise ModelError(f"the model returned {type(result).__name__}, but has to return a tensor")
+        return check_shape(tuple(result.shape), result.dtype, result.is_floating_point())
+
+    def running(self) -> AbstractContextManager[Any]:
+        """Inference mode."""
+        return torch.inference_mode()
 
 
 def to_tensor(pixels: Pixels, device: str | torch.device, dtype: torch.dtype) -> Tensor:
@@ -34,32 +66,6 @@ def upright_tensors(reader: Reader, device: str | torch.device = "cpu") -> Itera
         yield upright_tensor(frame, reader.info, device)
 
 
-def check_result(result: object, size: tuple[int, int] | None) -> tuple[int, int]:
-    """The height and width of a model's result.
-
-    Args:
-        result: What the model returned.
-        size: Height and width that it must have, or None for any.
-
-    Raises:
-        ModelError: It is not a floating tensor (1, C, h, w) of 1, 3 or, with alpha, 4 channels, or of another size.
-    """
-    if not isinstance(result, Tensor):
-        raise ModelError(f"the model returned {type(result).__name__}, but has to return a tensor")
-    shape = tuple(result.shape)
-    if len(shape) != 4 or shape[0] != 1 or shape[1] not in (1, 3, 4) or not result.is_floating_point():
-        raise ModelError(
-            f"the model returned {result.dtype} {shape}, but has to return a floating tensor "
-            f"(1, 3, h, w) or (1, 1, h, w), or (1, 4, h, w) with alpha"
-        )
-    if size is not None and shape[2:] != size:
-        raise ModelError(
-            f"the model's result changed its size from {size[1]}x{size[0]} to {shape[3]}x{shape[2]}; "
-            f"all results of a video need one size"
-        )
-    return shape[2], shape[3]
-
-
 def to_pixels(result: Tensor, *, deep: bool) -> tuple[Pixels, int]:
     """A result (1, 3 or 1, h, w) as RGB (h, w, 3), and how many of its pixels were NaN.
 
@@ -79,16 +85,3 @@ def to_pixels(result: Tensor, *, deep: bool) -> tuple[Pixels, int]:
 def to_plane(alpha: Tensor, *, deep: bool) -> Plane:
     """Opacity (1, 1, h, w) in [0, 1] as (h, w), as `to_pixels` does with pictures."""
     return cast(Plane, np.ascontiguousarray(to_pixels(alpha, deep=deep)[0][..., 0]))
-
-
-def resized(picture: Picture, height: int, width: int) -> Picture:
-    """A picture (H, W) or (H, W, 3) in another size: of averages where it shrinks, bicubic where it grows."""
-    if picture.shape[:2] == (height, width):
-        return picture
-    way = cv2.INTER_AREA if picture.shape[0] > height else cv2.INTER_CUBIC
-    return cast(Picture, cv2.resize(cast(Any, picture), (width, height), interpolation=way))
-
-
-def beside(left: Picture, right: Picture) -> Picture:
-    """Two pictures in one: `left`, resized to the size of `right` (h, w) or (h, w, 3), and it: twice as wide."""
-    return cast(Picture, np.concatenate([resized(left, *right.shape[:2]), right], axis=1))
