@@ -28,7 +28,6 @@ from holdsteady.adapters.adapter import Adapter, Point
 from holdsteady.adapters.cell import Context, Moment
 from holdsteady.adapters.config import make_config
 from holdsteady.adapters.files import load_adapter, save_adapter
-from holdsteady.adapters.method import Formulas
 from holdsteady.adapters.universal import Candidates, Universal, blend, halves, seen
 from holdsteady.data import Mixture, make_source
 from holdsteady.data.dataset import item_generator
@@ -126,7 +125,7 @@ def record(cell: Universal, batch: Example, least: float) -> Record:
     shown, more, rows = outputs[0], cell.more(outputs[0]), list[list[Tensor]]()
     for t in range(1, len(inputs)):
         none = outputs[t].unsqueeze(1)[:, :0]
-        context = Context(Formulas(), inputs[t], inputs[t - 1])
+        context = Context(inputs[t], inputs[t - 1])
         found = cell.find(Moment(outputs[t], shown, none, none > 0, more), context)
         values = Candidates(found.present, found.moved, found.still, outputs[t])
         looked, error = seen(halves(found, context)), shown - truths[t - 1]

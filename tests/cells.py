@@ -7,7 +7,6 @@ from torch import Tensor
 
 from holdsteady.adapters.adapter import Adapter, Point
 from holdsteady.adapters.cell import Cell, Context
-from holdsteady.adapters.choose import formulas_for
 from holdsteady.adapters.config import AdapterConfig, make_config
 from holdsteady.adapters.layout import Layout
 from holdsteady.adapters.missing import Memory, begin, step
@@ -64,7 +63,6 @@ def context_of(t: int) -> Context:
     """A frame, the one before, backbone features at half the size, and a flow; the same for the same t."""
     frame, previous = (clip(1, seed=100 + max(0, i))[0] for i in (t, t - 1))
     return Context(
-        formulas_for(frame),
         frame,
         previous,
         clip(1, 200 + t, (2, 4, 3, 4))[0],

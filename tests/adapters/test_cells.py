@@ -14,7 +14,6 @@ from torch.nn import functional as F
 
 from holdsteady.adapters.cell import Cell, Context
 from holdsteady.adapters.config import make_config
-from holdsteady.adapters.method import Formulas
 from holdsteady.adapters.missing import begin, step
 from holdsteady.flow.dis import DISFlow
 
@@ -153,7 +152,7 @@ def test_motion_fixed_comes_to_rest_too() -> None:
     output, memory = begin(cell, noisy)
     with torch.no_grad():
         for t in range(40):
-            output, memory = step(cell, still, memory, Context(Formulas(), still, still))
+            output, memory = step(cell, still, memory, Context(still, still))
             assert t or (output - still).abs().max() > 0.1
     torch.testing.assert_close(output, still, atol=1e-3, rtol=0)
 
@@ -167,7 +166,7 @@ def test_a_flat_still_video_stays_as_it_is_away_from_the_border(kind: str) -> No
     flat = torch.full((1, 3, 32, 32), 0.7)
     memory, context = (
         begin(cell, flat)[1],
-        Context(Formulas(), flat, flat, torch.zeros(1, 4, 32, 32), torch.zeros(1, 2, 32, 32)),
+        Context(flat, flat, torch.zeros(1, 4, 32, 32), torch.zeros(1, 2, 32, 32)),
     )
     with torch.no_grad():
         for _ in range(4):
@@ -187,7 +186,7 @@ def test_initially_the_memory_has_the_weight_of_one_logit(kind: str) -> None:
     with torch.no_grad():
         if name == "motion":
             cell.head.logits.weight.zero_()
-        fused, _ = step(cell, zeros, {"stabilized": ones}, Context(Formulas(), zeros, zeros, torch.zeros(1, 4, 9, 9)))
+        fused, _ = step(cell, zeros, {"stabilized": ones}, Context(zeros, zeros, torch.zeros(1, 4, 9, 9)))
     expected = 1 / (1 + math.exp(4))
     torch.testing.assert_close(fused[..., 1:-1, 1:-1], torch.full((1, 3, 7, 7), expected), rtol=1e-4, atol=1e-6)
 
@@ -199,7 +198,7 @@ def test_a_window_can_start_at_its_centre() -> None:
     spike, zeros = torch.zeros(1, 3, 9, 9), torch.zeros(1, 3, 9, 9)
     spike[..., 4, 4] = 1
     with torch.no_grad():
-        fused, _ = step(cell, zeros, {"stabilized": spike}, Context(Formulas(), zeros, zeros, torch.zeros(1, 4, 9, 9)))
+        fused, _ = step(cell, zeros, {"stabilized": spike}, Context(zeros, zeros, torch.zeros(1, 4, 9, 9)))
     unit = 0.5 / (math.exp(3) + 8)  # half of all weight is the memory's
     for row, column, expected in ((4, 4, math.exp(3)), (3, 5, 1), (5, 4, 1), (6, 4, 0), (3, 2, 0)):
         torch.testing.assert_close(fused[0, :, row, column], torch.full((3,), expected * unit), rtol=1e-4, atol=1e-6)

@@ -7,7 +7,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from holdsteady.adapters import fast, method
+from holdsteady.adapters import fast, means, method
+from holdsteady.adapters.choose import plain_formulas
 from holdsteady.adapters.controller import Head, HeadShape, MotionHead
 from holdsteady.adapters.fast import window
 from holdsteady.adapters.fast.bands import in_bands
@@ -192,29 +193,60 @@ def test_fusion_by_a_head_is_that_of_the_method(
     features, (own,) = maps(2, 1, (1, 4, *size))[0], maps(1, 1, (1, 8, *size))
     values = [features, own] if name == "motion" else head.seen(features, [own], size)
 
-    def way(formulas_: method.Formulas) -> Callable[..., Tensor]:
-        return lambda present, memory, *values: formulas_.spatial_by(head, list(values), present, memory, 3)
+    def way(present: Tensor, memory: Tensor, *values: Tensor) -> Tensor:
+        return method.spatial_by(head, list(values), present, memory, 3)
 
-    for one, other in zip(
-        gradients(way(fast.FastFormulas()), [present, memory, *values]),
-        gradients(way(method.Formulas()), [present, memory, *values]),
-        strict=True,
-    ):
-        torch.testing.assert_close(one, other, rtol=1e-5, atol=1e-6)
+    with plain_formulas():
+        plain = gradients(way, [present, memory, *values])
+        other = way(present, memory, *values).detach()
+    for one, expected in zip(gradients(way, [present, memory, *values]), plain, strict=True):
+        torch.testing.assert_close(one, expected, rtol=1e-5, atol=1e-6)
     with torch.no_grad():
-        one, other = (way(ways)(present, memory, *values) for ways in (fast.FastFormulas(), method.Formulas()))
+        one = way(present, memory, *values)
     torch.testing.assert_close(one, other, rtol=1e-5, atol=1e-6)
+
+
+#: Formulas of one map, by name.
+TUNED: dict[str, Callable[[Tensor], Tensor]] = {
+    "box mean": means.box_mean,
+    "box mean of 3": lambda value: means.box_mean(value, 3),
+    "shrunk to halves": lambda value: means.shrink(value, 2),
+    "shrunk to eighths": lambda value: means.shrink(value, 8),
+    "not shrunk": lambda value: means.shrink(value, 1),
+    "enlarged": lambda value: means.enlarge(value, (23, 40)),
+    "made smaller": lambda value: means.enlarge(value, (1, 3)),
+    "of its size": lambda value: means.enlarge(value, (value.shape[2], value.shape[3])),
+    "enlarged rows": lambda value: means.enlarge_rows(value, 4, slice(1, 4 * value.shape[2]), 4 * value.shape[3] - 3),
+    "means over cells": means.cell_mean,
+    "energy": means.energy,
+}
 
 
 @pytest.mark.parametrize("order", ORDERS)
 @pytest.mark.parametrize(
     ("dtype", "near"), [(torch.float64, 1e-12), (torch.float32, 1e-5), (torch.bfloat16, 2e-2), (torch.float16, 3e-3)]
 )
-@pytest.mark.parametrize("size", [(1, 1), (2, 9), (7, 6)])
-def test_box_means_are_those_of_the_method(
-    size: tuple[int, int], dtype: torch.dtype, near: float, order: torch.memory_format
+@pytest.mark.parametrize("channels", [1, 3, 7])
+@pytest.mark.parametrize("size", [(1, 1), (2, 9), (7, 6), (16, 24), (21, 19)])
+@pytest.mark.parametrize("name", TUNED)
+def test_formulas_of_a_map_are_the_plain_ones(
+    name: str, size: tuple[int, int], channels: int, dtype: torch.dtype, near: float, order: torch.memory_format
 ) -> None:
-    (value,) = maps(0, 1, (2, 3, *size))
+    (value,) = maps(0, 1, (2, channels, *size))
     value = value.to(dtype).contiguous(memory_format=order)
-    for one, other in zip(gradients(fast.box_mean, [value]), gradients(method.box_mean, [value.double()]), strict=True):
+    before = value.clone()
+    with plain_formulas():
+        plain = gradients(TUNED[name], [value.double()])
+    for one, other in zip(gradients(TUNED[name], [value]), plain, strict=True):
         torch.testing.assert_close(one.double(), other.double(), rtol=near, atol=near)
+    with torch.inference_mode():
+        alone = TUNED[name](value)
+    assert alone.dtype == dtype
+    torch.testing.assert_close(alone.double(), plain[0], rtol=near, atol=near)
+    assert torch.equal(value, before)
+
+
+def test_every_tuned_form_has_a_formula() -> None:
+    for name in {*fast._ALWAYS, *fast._PLANES}:
+        formula = getattr(means, name, None) or getattr(method, name)
+        assert formula.__wrapped__.__name__ == name

@@ -14,7 +14,6 @@ from holdsteady.adapters.adapter import Adapter, Point
 from holdsteady.adapters.cell import Context, Moment
 from holdsteady.adapters.config import make_config
 from holdsteady.adapters.layout import Layout
-from holdsteady.adapters.method import Formulas
 from holdsteady.adapters.missing import begin, step
 from holdsteady.flow.dis import DISFlow
 from holdsteady.flow.warp import warp
@@ -46,7 +45,7 @@ def run(kind: str, clip: list[Tensor], flow: Callable[[Tensor, Tensor], Tensor] 
     output, memory = begin(cell, clip[0])
     outputs = [output]
     for frame in clip[1:]:
-        output, memory = step(cell, frame, memory, Context(Formulas(), frame, frame))
+        output, memory = step(cell, frame, memory, Context(frame, frame))
         outputs.append(output)
     return outputs
 
@@ -164,7 +163,7 @@ def test_where_the_flow_comes_from(flow_from: str, channels: int, from_output: b
     values = [big[..., 4:52, 20:68], big[..., 4:52, 16:64]]
     cell: Any = make_cell(make_config("motion-fixed", flow_from=flow_from), channels, name="output")
     moment = Moment(values[1], values[0], values[0][:, None], torch.ones(()))
-    warped = warp(values[0], cell.motion(moment, Context(Formulas(), frames[1], frames[0])))
+    warped = warp(values[0], cell.motion(moment, Context(frames[1], frames[0])))
     right, down = (-4.0, 0.0) if from_output else (1.5, 1.0)
     expected = warp(values[0], torch.tensor([right, down])[None, :, None, None].expand(1, 2, 48, 48))
     assert (warped - expected)[..., 10:-10, 10:-10].abs().mean() < 0.02

@@ -14,7 +14,6 @@ import holdsteady as hs
 from holdsteady.adapters.adapter import Adapter, Point
 from holdsteady.adapters.cell import Cell, Context, Memory
 from holdsteady.adapters.config import make_config
-from holdsteady.adapters.method import Formulas
 from holdsteady.adapters.missing import begin, step
 from holdsteady.adapters.universal import SEEN, Candidates, Universal, blend
 
@@ -51,7 +50,7 @@ def run(adapter: Adapter, values: list[Tensor], frames: list[Tensor] | None = No
     outputs, cell, before = [], cast(Cell, next(iter(adapter.cells.values()))), None
     for t, z in enumerate(values):
         frame = None if frames is None else frames[t]
-        output, memory = begin(cell, z) if memory is None else step(cell, z, memory, Context(Formulas(), frame, before))
+        output, memory = begin(cell, z) if memory is None else step(cell, z, memory, Context(frame, before))
         outputs.append(output)
         before = frame
     return outputs
@@ -166,13 +165,13 @@ def test_what_the_head_sees_is_without_unit() -> None:
     kept: dict[str, Any] = {}
     cell.head.register_forward_pre_hook(lambda _module, inputs: kept.update(seen=inputs[0]))
     with torch.no_grad():
-        step(cell, values[1], memory, Context(Formulas(), frames[1], frames[0]))
+        step(cell, values[1], memory, Context(frames[1], frames[0]))
     first = kept["seen"]
     assert first.shape == (1, SEEN, 17, 21)
     assert first.abs().max() < 8
     scaled = {name: 16 * value for name, value in memory.items()}
     with torch.no_grad():
-        step(cell, 16 * values[1], scaled, Context(Formulas(), frames[1], frames[0]))
+        step(cell, 16 * values[1], scaled, Context(frames[1], frames[0]))
     torch.testing.assert_close(kept["seen"], first, atol=1e-4, rtol=1e-4)
 
 
@@ -180,7 +179,7 @@ def test_it_compiles_without_a_break() -> None:
     cell, values = cell_of(make()), noisy(picture(0, 3, (48, 56)), 2)
     _, memory = begin(cell, values[0])
     frames = noisy(picture(1, 3, (48, 56)), 2)
-    context = Context(Formulas(), frames[1], frames[0])
+    context = Context(frames[1], frames[0])
     compiled = torch.compile(step, fullgraph=True, backend="aot_eager")
     with torch.no_grad():
         torch.testing.assert_close(
@@ -202,6 +201,6 @@ def test_one_adapter_goes_with_models_of_any_output(channels: int) -> None:
 
 def test_gradients_reach_the_head() -> None:
     cell, values = cell_of(make()), noisy(picture(0, 3, (24, 24)), 2)
-    output, _ = step(cell, values[1], begin(cell, values[0])[1], Context(Formulas()))
+    output, _ = step(cell, values[1], begin(cell, values[0])[1], Context())
     output.square().sum().backward()
     assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in cell.head.parameters())

@@ -11,7 +11,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from holdsteady.flow.dis import DISFlow
-from holdsteady.flow.warp import resize_flow, sample, sample_by_gather, warp
+from holdsteady.flow.remap import can_remap
+from holdsteady.flow.warp import resize_flow, sample, sample_by_gather, warp, warp_bilinear
 
 seeds = st.integers(0, 2**32 - 1)
 shapes = st.tuples(st.integers(1, 2), st.integers(1, 3), st.integers(1, 6), st.integers(1, 6))
@@ -112,3 +113,33 @@ def test_a_device_without_bicubic_sampling_warps_all_the_same(monkeypatch: pytes
     expected = warp(memory, flow)
     monkeypatch.setattr("holdsteady.flow.warp.sample", sample_by_gather)
     torch.testing.assert_close(warp(memory, flow), expected, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("channels", [1, 2, 3, 4, 5, 9])
+@pytest.mark.parametrize("size", [(1, 1), (2, 5), (37, 50)])
+@pytest.mark.parametrize("reach", [0.4, 6.0, 1e9])
+def test_opencv_looks_up_the_same(size: tuple[int, int], channels: int, reach: float) -> None:
+    (source,) = maps(0, 1, (2, channels, *size))
+    flow = maps(1, 1, (2, 2, *size), reach)[0]
+    for way in (warp, warp_bilinear):
+        torch.testing.assert_close(
+            way(source, flow).double(), way(source.double(), flow.double()), rtol=1e-4, atol=1e-4
+        )
+
+
+@pytest.mark.parametrize("order", [torch.contiguous_format, torch.channels_last])
+def test_the_layout_of_what_is_looked_up_does_not_matter(order: torch.memory_format) -> None:
+    source, flow = maps(0, 2, (2, 6, 9, 8))
+    for way in (warp, warp_bilinear):
+        moved = way(source.contiguous(memory_format=order), 3 * flow[:, :2].contiguous(memory_format=order))
+        expected = way(source.double(), 3 * flow[:, :2].double())
+        torch.testing.assert_close(moved.double(), expected, rtol=1e-5, atol=1e-5)
+
+
+def test_opencv_looks_up_only_what_it_serves() -> None:
+    source, flow = maps(0, 2, (1, 2, 9, 8))
+    assert can_remap(source, flow)
+    assert not can_remap(source.double(), flow)
+    assert not can_remap(source.clone().requires_grad_(), flow)
+    assert not can_remap(source[..., :0], flow)
+    assert not can_remap(torch.empty(1, 1, 1, 40_000), flow)

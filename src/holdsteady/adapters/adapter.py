@@ -2,20 +2,18 @@
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import cast
 
 import torch
 from torch import Tensor, nn
 
 from holdsteady.adapters.cell import Cell, Context, Memory
-from holdsteady.adapters.choose import formulas_for
 from holdsteady.adapters.config import HEAD_KINDS, AdapterConfig
 from holdsteady.adapters.controller import Backbone
 from holdsteady.adapters.layout import Layout, infer_layout, stated_layout
 from holdsteady.adapters.method import (
     FixedEMA,
-    Formulas,
     GaussianWindow,
     HeadFusion,
     LearnedEMA,
@@ -146,13 +144,13 @@ class Adapter(nn.Module):
                 f"{'none' if frame is None else tuple(frame.shape)}"
             )
         if self.backbone is None or frame is None or previous_frame is None:
-            return Context(Formulas(), frame, previous_frame, strength=strength, check_finite=check_finite)
+            return Context(frame, previous_frame, strength=strength, check_finite=check_finite)
         features, flow = self.backbone(frame, previous_frame), None
         if self.flow is not None:
             # What is remembered of the input is cleaner than the last frame.
             known = None if kept is None else torch.where(kept["stabilized"].isnan(), frame, kept["stabilized"])
             flow = self.flow(frame, previous_frame if known is None else known)
-        return Context(Formulas(), frame, previous_frame, features, flow, strength, check_finite)
+        return Context(frame, previous_frame, features, flow, strength, check_finite)
 
     def stabilize(
         self, index: int, value: Tensor, memory: Memory | None, context: Context, frame_size: tuple[int, int]
@@ -189,7 +187,6 @@ class Adapter(nn.Module):
         cell = cast(Cell, self.cells[_key(point.name)])
         if isinstance(cell, MotionCell):
             z = z.contiguous()  # warps of a few channels take almost twice as long on channels-last memory
-        context = replace(context, formulas=formulas_for(z))
         stabilized, after, left_out = advance(cell, z, memory, context)
         if is_grey:
             stabilized, left_out = stabilized[:, :1], left_out // self.frame_channels

@@ -16,14 +16,6 @@ class Head(Protocol):
     def __call__(self, values: list[Tensor], size: tuple[int, int]) -> Tensor: ...
 
 
-class Formulas(Protocol):
-    """The formulas that exist in a tuned form too: those of ``method.py`` or of ``fast``."""
-
-    def box_mean(self, value: Tensor) -> Tensor: ...
-
-    def spatial_by(self, head: Head, values: list[Tensor], present: Tensor, memory: Tensor, kernel: int) -> Tensor: ...
-
-
 @dataclass(frozen=True)
 class Moment:
     """A point of the network at time t: all finite, (B, C, H, W).
@@ -53,7 +45,6 @@ class Context:
     """What a cell may know beside its own point.
 
     Attributes:
-        formulas: those of ``method.py``, or the tuned ones.
         frame: x_t (B, C, H, W), finite.
         previous_frame: x_{t−1}; the present frame where a stream is new, None where all are.
         features: g_t (B, width, h, w) of the controller's backbone, for the kinds that have one.
@@ -62,7 +53,6 @@ class Context:
         check_finite: False if the caller promises that no value is NaN or infinite.
     """
 
-    formulas: Formulas
     frame: Tensor | None = None
     previous_frame: Tensor | None = None
     features: Tensor | None = None

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from holdsteady.adapters.config import AdapterConfig
+from holdsteady.adapters.means import enlarge, enlarge_rows, shrink
 
 _SLOPE = 0.01
 
@@ -102,7 +103,11 @@ class Head(nn.Module):
     def forward(self, values: list[Tensor], size: tuple[int, int]) -> Tensor:
         """Logits of the size (H, W) of the point, from what :meth:`seen` gives."""
         logits: Tensor = self.logits(self.hidden(values))
-        return enlarge_rows(logits, self.scale, slice(0, size[0]), size[1])
+        return self.enlarged(logits, slice(0, size[0]), size[1])
+
+    def enlarged(self, logits: Tensor, rows: slice, width: int) -> Tensor:
+        """Some rows of the logits, which are at 1/scale of the size, at the full one."""
+        return enlarge_rows(logits, self.scale, rows, width)
 
     @property
     def reach(self) -> int:
@@ -213,30 +218,6 @@ def initial_logits(config: AdapterConfig, kernels: int, *, has_window: bool) -> 
     leads = [config.initial_centre if index == offsets // 2 else 0.0 for index in range(offsets)]
     total = math.log(sum(math.exp(lead) for lead in leads))
     return tuple(config.initial_logit + lead - total for lead in leads for _ in range(kernels))
-
-
-def shrink(value: Tensor, scale: int) -> Tensor:
-    """Means over squares of scale × scale pixels, (B, C, H, W) → (B, C, ⌈H/scale⌉, ⌈W/scale⌉)."""
-    return value if scale == 1 else F.avg_pool2d(value, scale, ceil_mode=True, count_include_pad=False)
-
-
-def enlarge(value: Tensor, size: tuple[int, int]) -> Tensor:
-    """A map (B, C, h, w) brought to another size bilinearly, which may be a smaller one."""
-    if value.shape[-2:] == size:
-        return value
-    return F.interpolate(value, size=size, mode="bilinear", align_corners=False)
-
-
-def enlarge_rows(value: Tensor, scale: int, rows: slice, width: int) -> Tensor:
-    """Some rows of a map (B, C, h, w), enlarged bilinearly, of which each place is a square as of :func:`shrink`.
-
-    Args:
-        rows: of the result, which is (B, C, rows, width).
-    """
-    first, last = max(rows.start // scale - 1, 0), -(-rows.stop // scale) + 1
-    near = value[:, :, first:last]
-    grown = near if scale == 1 else F.interpolate(near, scale_factor=scale, mode="bilinear", align_corners=False)
-    return grown[:, :, rows.start - scale * first : rows.stop - scale * first, :width]
 
 
 def _depthwise(width: int) -> nn.Module:

@@ -10,16 +10,17 @@ values (and of zero, where a window leaves the image), so it never leaves the ra
 """
 
 import math
-from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from holdsteady.adapters.cell import Cell, Context, Evidence, Fused, Head, Memory, Moment
+from holdsteady.adapters.choose import tunable
 from holdsteady.adapters.config import AdapterConfig
-from holdsteady.adapters.controller import MotionHead, initial_logits, make_head, shrink
-from holdsteady.adapters.relation import CELL, cell_mean, enlarge, new_relation, steady_relation, value_range
+from holdsteady.adapters.controller import MotionHead, initial_logits, make_head
+from holdsteady.adapters.means import CELL, box_mean, cell_mean, energy, enlarge, shrink, value_range
+from holdsteady.adapters.relation import new_relation, steady_relation
 from holdsteady.flow.dis import FLOWS
 from holdsteady.flow.warp import resize, resize_flow, warp
 
@@ -83,14 +84,10 @@ def spatial(present: Tensor, memory: Tensor, logits: Tensor, kernel: int) -> Ten
     return fused
 
 
+@tunable
 def spatial_by(head: Head, values: list[Tensor], present: Tensor, memory: Tensor, kernel: int) -> Tensor:
     """(4) with the logits that a head gives for what it sees."""
     return spatial(present, memory, head(values, (present.shape[-2], present.shape[-1])), kernel)
-
-
-def box_mean(value: Tensor) -> Tensor:
-    """Mean over the 5×5 pixels around each one that are inside the image, (B, C, H, W)."""
-    return F.avg_pool2d(value, 5, stride=1, padding=2, count_include_pad=False)
 
 
 def local_difference(present: Tensor, warped: Tensor) -> Tensor:
@@ -105,10 +102,9 @@ def nearer(present: Tensor, first: Tensor, second: Tensor) -> Tensor:
     return torch.where(chosen, first, second)
 
 
-def mismatch(r: Tensor, box_mean: Callable[[Tensor], Tensor] = box_mean) -> Tensor:
+def mismatch(r: Tensor) -> Tensor:
     """(10) D(r) = mean_c box(r)² + ¼ box(mean_c r²), (B, 1, H, W): noise cancels in the means of signed differences."""
-    energy = r.square().mean(dim=1, keepdim=True)
-    return box_mean(r).square().mean(dim=1, keepdim=True) + ROUGH * box_mean(energy)
+    return energy(box_mean(r)) + ROUGH * box_mean(energy(r))
 
 
 def standing_share(present: Tensor, still: Tensor, moved: Tensor) -> Tensor:
@@ -118,12 +114,11 @@ def standing_share(present: Tensor, still: Tensor, moved: Tensor) -> Tensor:
     """
     z, moved, still = (shrink(value, 2) for value in (present, moved, still))
 
-    def energy(memory: Tensor) -> Tensor:
+    def unlike(memory: Tensor) -> Tensor:
         r = z - memory
-        signed = shrink(r, 2).square().mean(dim=1, keepdim=True)
-        return cell_mean(signed, 1) + ROUGH * cell_mean(r.square().mean(dim=1, keepdim=True), 2)
+        return cell_mean(energy(shrink(r, 2)), 1) + ROUGH * cell_mean(energy(r), 2)
 
-    part = (by_moved := energy(moved)) / (by_moved + energy(still)).clamp_min(1e-30)  # squares could overflow
+    part = (by_moved := unlike(moved)) / (by_moved + unlike(still)).clamp_min(1e-30)  # squares could overflow
     in_favour = BIAS * part.square()
     return enlarge(in_favour / (in_favour + (1 - part).square()), (present.shape[2], present.shape[3]))
 
@@ -137,7 +132,7 @@ def noise_level(before: Tensor, difference: Tensor, span: Tensor) -> Tensor:
         span: range of the values of z_t, (B, 1, 1, 1); √N stays within 0.4 % and 5 % of it.
     """
     low, high = ((limit * span).square().clamp_min(1e-30) for limit in (LOWEST, HIGHEST))
-    squared = cell_mean(difference.square().mean(dim=1, keepdim=True))
+    squared = cell_mean(energy(difference))
     before = torch.where(before.isnan(), squared.clamp(low, high), before)
     return torch.lerp(before, torch.minimum(squared, 2 * before), ADAPTS).clamp(low, high)
 
@@ -150,13 +145,6 @@ def returned_detail(before: Tensor, removed: Tensor, difference: Tensor) -> Tens
     r = difference.mean(dim=1, keepdim=True)
     now = cell_mean(torch.cat((removed * r, removed.square()), dim=1))
     return torch.where(before.isnan(), now, torch.lerp(before, now, REMEMBERS))
-
-
-class Formulas:
-    """The formulas that exist in a tuned form too, in ``fast``; cells take them from their context."""
-
-    box_mean = staticmethod(box_mean)
-    spatial_by = staticmethod(spatial_by)
 
 
 # --- The cells ---
@@ -230,7 +218,7 @@ class HeadFusion(Cell):
         memory = self.align(moment, context) if self.aligned else moment.memory
         values = self.head.seen(context.features, self.values(moment, memory, context), moment.size)
         if self.kernel:
-            return Fused(context.formulas.spatial_by(self.head, values, moment.present, memory, self.kernel), memory)
+            return Fused(spatial_by(self.head, values, moment.present, memory, self.kernel), memory)
         return Fused(controlled(moment.present, memory, self.head(values, moment.size)), memory)
 
     def align(self, moment: Moment, context: Context) -> Tensor:
@@ -248,7 +236,7 @@ class HeadFusion(Cell):
         if self.head_input == "features":
             return [moment.present, memory, moment.raw[:, 0]]
         difference = (moment.present - memory).abs()
-        near = [context.formulas.box_mean(difference)] if self.has_space else []
+        near = [box_mean(difference)] if self.has_space else []
         return [moment.present, memory, difference, *near]
 
 
@@ -323,7 +311,7 @@ class MotionFixed(MotionCell):
         returned = returned_detail(kept["returned"], removed, r)
         detail = returned[:, :1] / (returned[:, 1:] + 1e-3 * noise)
         trust = 1 - ((detail - CHANCE) / (1 - CHANCE)).clamp(0, 1)
-        mismatched = mismatch(r, context.formulas.box_mean) / (6 * self.tolerance**2 * enlarge(noise, moment.size))
+        mismatched = mismatch(r) / (6 * self.tolerance**2 * enlarge(noise, moment.size))
         weight = self.memory_weight * (1 - mismatched).clamp_min(0) ** 2 * enlarge(trust, moment.size)
         more |= {"noise": noise, "returned": returned}
         return Evidence(z, moved[:, :-1], still[:, :-1], memory, share, weight, removed, noise, flow, more)
@@ -344,5 +332,5 @@ class Motion(MotionCell):
         frame, present = resize(context.frame, moment.size), moment.present
         warped = warp(moment.memory, self.motion(moment, context))
         difference = (present - warped).abs()
-        values = [frame, present, warped, difference, context.formulas.box_mean(difference)]
-        return Fused(context.formulas.spatial_by(self.head, values, present, warped, self.kernel), warped)
+        values = [frame, present, warped, difference, box_mean(difference)]
+        return Fused(spatial_by(self.head, values, present, warped, self.kernel), warped)

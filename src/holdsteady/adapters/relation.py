@@ -8,34 +8,16 @@ has changed, and nothing is corrected (docs/method.md, (14) to (16)).
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from holdsteady.adapters.cell import Memory
-from holdsteady.adapters.controller import shrink
+from holdsteady.adapters.means import CELL, cell_mean, enlarge, shrink, value_range
 from holdsteady.flow.warp import warp_bilinear
 
-CELL = 8
 _RIDGE = 1e-2  # of the squared range of the input
 _SLOWEST = 0.05  # the least weight of the present in the average
 _FULL, _NONE = 0.5, 0.9  # correlation of one frame's deviation with the last one's: all is corrected, nothing is
 _FLAT = 1e-2  # range of an input, over its largest value, that says nothing
 _EVIDENCE = 0.15  # weight of the present in the average of that correlation
-
-
-def cell_mean(value: Tensor, side: int = CELL) -> Tensor:
-    """Means over cells of side×side pixels and the 3×3 cells around, (B, C, H, W) → (B, C, ⌈H/side⌉, ⌈W/side⌉)."""
-    return F.avg_pool2d(shrink(value, side), 3, stride=1, padding=1, count_include_pad=False)
-
-
-def enlarge(cells: Tensor, size: tuple[int, int]) -> Tensor:
-    """Cells (B, C, h, w) brought to the size (H, W) of the map, bilinear."""
-    return F.interpolate(cells, size=size, mode="bilinear", align_corners=False)
-
-
-def value_range(value: Tensor) -> Tensor:
-    """Largest minus smallest value of each stream, (B, 1, 1, 1)."""
-    low, high = torch.aminmax(value.flatten(1), dim=1)
-    return (high - low)[:, None, None, None]
 
 
 def new_relation(z: Tensor) -> Memory:

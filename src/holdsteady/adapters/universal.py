@@ -15,7 +15,8 @@ from torch.nn import functional as F
 
 from holdsteady.adapters.cell import Context, Evidence, Fused, Moment
 from holdsteady.adapters.config import AdapterConfig
-from holdsteady.adapters.controller import RelativeHead, enlarge_rows, shrink
+from holdsteady.adapters.controller import RelativeHead
+from holdsteady.adapters.means import box_mean, energy, enlarge, enlarge_rows, shrink
 from holdsteady.adapters.method import MotionFixed
 from holdsteady.flow.warp import resize, warp_bilinear
 
@@ -123,7 +124,7 @@ def halves(found: Evidence, context: Context) -> Halves:
         shrink((found.present - found.moved).mean(dim=1, keepdim=True).square(), 2),
         shrink(found.weight, 2),
         shrink(found.share, 2),
-        F.interpolate(found.noise, size=half, mode="bilinear"),
+        enlarge(found.noise, half),
         shrink(found.flow.float(), 2) / 2,
     )
 
@@ -136,19 +137,19 @@ def seen(at: Halves) -> Tensor:
     floor, noise = _FLOOR**2 * size, at.noise
     energies = [
         *(*moved, *still, at.fine),
-        *(by_moved.square().amax(dim=1, keepdim=True), box3(moved[0]), box3(still[0])),
-        *(at.removed.square(), box3(at.removed).square()),
+        *(by_moved.square().amax(dim=1, keepdim=True), box_mean(moved[0], 3), box_mean(still[0], 3)),
+        *(at.removed.square(), box_mean(at.removed, 3).square()),
         *(gradient_energy(at.present), gradient_energy(at.moved)),
     ]
     maps = [relative(torch.cat(energies, dim=1), noise, floor)]
-    together = box3(by_moved.mean(dim=1, keepdim=True) * at.removed)
-    maps.append(together / (box3(moved[0]) + box3(at.removed.square()) + floor))
+    together = box_mean(by_moved.mean(dim=1, keepdim=True) * at.removed, 3)
+    maps.append(together / (box_mean(moved[0], 3) + box_mean(at.removed.square(), 3) + floor))
     maps += [at.weight, at.share, relative(noise, 1e-3 * size, floor)]
 
     range_of_frames = spread(at.frame).clamp_min(1e-20)
     moved_frame = warp_bilinear(at.frame_before, at.flow)
     frames = scales(at.frame - moved_frame)
-    frames.append(box3(energy(at.frame - at.frame_before)))
+    frames.append(box_mean(energy(at.frame - at.frame_before), 3))
     maps.append(relative(torch.cat(frames, dim=1), range_of_frames * 1e-3, _FLOOR**2 * range_of_frames))
     maps.append(0.25 * energy(at.flow).add(0.01).log())
     return torch.cat(maps, dim=1)
@@ -157,18 +158,8 @@ def seen(at: Halves) -> Tensor:
 def scales(difference: Tensor) -> list[Tensor]:
     """Energies of a signed difference at three scales: noise loses most of its own in each mean, mismatch does not."""
     height, width = difference.shape[-2:]
-    low = enlarge_rows(box3(shrink(difference, 4)), 4, slice(0, height), width)
-    return [energy(difference), energy(box3(difference)), energy(low)]
-
-
-def energy(value: Tensor) -> Tensor:
-    """Mean of the squares over the channels, (B, C, H, W) → (B, 1, H, W)."""
-    return value.square().mean(dim=1, keepdim=True)
-
-
-def box3(value: Tensor) -> Tensor:
-    """Mean over the 3×3 places around each one that are inside."""
-    return F.avg_pool2d(value, 3, stride=1, padding=1, count_include_pad=False)
+    low = enlarge_rows(box_mean(shrink(difference, 4), 3), 4, slice(0, height), width)
+    return [energy(difference), energy(box_mean(difference, 3)), energy(low)]
 
 
 def gradient_energy(value: Tensor) -> Tensor:

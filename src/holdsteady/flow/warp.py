@@ -7,6 +7,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from holdsteady.eager import can_look
+from holdsteady.flow.remap import can_remap, remap
 
 _BICUBIC: dict[str, Any] = {"mode": "bicubic", "padding_mode": "border", "align_corners": False}
 _CUBIC = -0.75  # the a of cubic convolution, as grid_sample has it
@@ -55,6 +56,8 @@ def warp_bilinear(value: Tensor, flow: Tensor) -> Tensor:
     height, width = value.shape[-2:]
     x = torch.arange(width, device=flow.device, dtype=flow.dtype) + flow[:, 0]
     y = torch.arange(height, device=flow.device, dtype=flow.dtype)[:, None] + flow[:, 1]
+    if can_remap(value, x, y):
+        return remap(value, x, y, cubic=False)
     grid = torch.stack((x * (2 / width) + (1 / width - 1), y * (2 / height) + (1 / height - 1)), dim=-1)
     return F.grid_sample(value, grid.to(value.dtype), mode="bilinear", padding_mode="border", align_corners=False)
 
@@ -72,6 +75,8 @@ def sample(source: Tensor, x: Tensor, y: Tensor) -> Tensor:
     """Values of a map (B, C, H, W) at the places x, y (B, h, w) in pixels: bicubic, border padding, (B, C, h, w)."""
     if source.device.type == "mps":  # its grid_sample refuses bicubic with border padding
         return sample_by_gather(source, x, y)
+    if can_remap(source, x, y):
+        return remap(source, x, y, cubic=True)
     height, width = source.shape[-2:]
     grid = torch.stack((x * (2 / width) + (1 / width - 1), y * (2 / height) + (1 / height - 1)), dim=-1)
     if source.device.type == "cpu" and torch.compiler.is_compiling() and not torch.compiler.is_exporting():

@@ -1,19 +1,17 @@
-"""The formulas of ``method.py`` tuned for CPUs: the same signatures, values and gradients."""
+"""Formulas tuned for CPUs: the same names, signatures, values and gradients (``choose.py``)."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib.util import find_spec
 from typing import Any, Protocol, cast
 
-import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from holdsteady.adapters.cell import Head
-from holdsteady.adapters.controller import enlarge_rows
+from holdsteady.adapters.fast import planes
 from holdsteady.adapters.fast.bands import in_bands
 from holdsteady.adapters.fast.window import spatial, spatial_by_layer
-from holdsteady.adapters.method import Formulas
 
 _HAS_OPENCV = find_spec("cv2") is not None
 
@@ -31,42 +29,21 @@ class LayeredHead(Protocol):
 
     def hidden(self, values: list[Tensor]) -> Tensor: ...
 
+    def enlarged(self, logits: Tensor, rows: slice, width: int) -> Tensor: ...
 
-def box_mean(value: Tensor) -> Tensor:
-    """As ``method.box_mean``: OpenCV's running sums, or sums of shifted views where gradients are wanted.
 
-    Pooling looks at 25 values for each, and has one thread a channel.
-    """
-    wants_gradient = torch.is_grad_enabled() and value.requires_grad
-    if _HAS_OPENCV and value.dtype == torch.float32 and not wants_gradient:
-        return _running_sums(value)
+def box_mean(value: Tensor, side: int = 5) -> Tensor:
+    """As ``means.box_mean`` where gradients are wanted: sums of shifted views. Pooling has one thread a channel."""
+    around = side // 2
     for axis in (2, 3):
         size = value.shape[axis]
-        padded = F.pad(value, (0, 0, 2, 2) if axis == 2 else (2, 2, 0, 0))
-        total = padded.narrow(axis, 0, size) + padded.narrow(axis, 1, size)
-        for offset in (2, 3, 4):
+        padded = F.pad(value, (0, 0, around, around) if axis == 2 else (around, around, 0, 0))
+        total = padded.narrow(axis, 0, size)
+        for offset in range(1, side):
             total = total + padded.narrow(axis, offset, size)
-        inside = value.new_tensor(_neighbours(size))
+        inside = value.new_tensor(planes.neighbours(size, side))
         value = total / (inside[:, None] if axis == 2 else inside)
     return value
-
-
-def _running_sums(value: Tensor) -> Tensor:
-    import cv2
-
-    planes = value.detach().contiguous().flatten(0, 1).numpy()
-    means = np.empty_like(planes)
-    down, across = (np.asarray(_neighbours(size), np.float32) for size in value.shape[2:])
-    weight = 1 / (down[:, None] * across)
-    for plane, mean in zip(planes, means, strict=True):
-        cv2.boxFilter(plane, -1, (5, 5), dst=mean, normalize=False, borderType=cv2.BORDER_CONSTANT)
-        mean *= weight
-    return torch.from_numpy(means).view(value.shape)
-
-
-def _neighbours(size: int) -> Sequence[float]:
-    """How many of the five places around each one are inside."""
-    return [min(place, 2) + min(size - 1 - place, 2) + 1 for place in range(size)]
 
 
 def spatial_by(head: Head, values: list[Tensor], present: Tensor, memory: Tensor, kernel: int) -> Tensor:
@@ -76,7 +53,7 @@ def spatial_by(head: Head, values: list[Tensor], present: Tensor, memory: Tensor
         small = layered.logits(layered.hidden(values))
 
         def enlarged(rows: slice) -> Tensor:
-            logits = enlarge_rows(small, layered.scale, rows, present.shape[3])
+            logits = layered.enlarged(small, rows, present.shape[3])
             return spatial(present[:, :, rows], memory[:, :, rows], logits, kernel)
 
         return in_bands(enlarged, present, small.shape[1], around)
@@ -89,8 +66,20 @@ def spatial_by(head: Head, values: list[Tensor], present: Tensor, memory: Tensor
     return in_bands(fused, present, widest, max(layered.reach, around))
 
 
-class FastFormulas(Formulas):
-    """What ``choose.py`` gives to cells on a CPU."""
+#: Those for any values, with their gradients.
+_ALWAYS: dict[str, Callable[..., Any]] = {"spatial_by": spatial_by, "box_mean": box_mean}
+#: Those for float32 without gradients.
+_PLANES: dict[str, Callable[..., Any]] = {
+    "shrink": planes.shrink,
+    "enlarge": planes.enlarge,
+    "box_mean": planes.box_mean,
+    "energy": planes.energy,
+}
 
-    box_mean = staticmethod(box_mean)
-    spatial_by = staticmethod(spatial_by)
+
+def tuned_form(name: str, values: Sequence[Tensor]) -> Callable[..., Any] | None:
+    """The tuned form of a formula for some values; None if there is none."""
+    wants_gradient = torch.is_grad_enabled() and any(value.requires_grad for value in values)
+    if _HAS_OPENCV and not wants_gradient and all(value.dtype == torch.float32 for value in values):
+        return _PLANES.get(name) or _ALWAYS.get(name)
+    return _ALWAYS.get(name)
