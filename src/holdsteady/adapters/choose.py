@@ -11,6 +11,7 @@ from functools import wraps
 from importlib.util import find_spec
 from typing import ParamSpec, TypeVar
 
+import torch
 from torch import Tensor
 
 from holdsteady.eager import can_look
@@ -32,9 +33,12 @@ def tunable(formula: Callable[P, R]) -> Callable[P, R]:
     def chosen(*args: P.args, **kwargs: P.kwargs) -> R:
         values = [value for value in args if isinstance(value, Tensor)]
         if _HAS_FAST and all(can_look(value) for value in values) and not _plain.get():
-            from holdsteady.adapters.fast import tuned_form
+            from holdsteady.adapters.fast import DIFFERENTIABLE, PLAIN
 
-            tuned = tuned_form(formula.__name__, values)
+            name, wants_gradient = formula.__name__, torch.is_grad_enabled() and any(x.requires_grad for x in values)
+            tuned = DIFFERENTIABLE.get(name)
+            if not wants_gradient and all(value.dtype == torch.float32 for value in values):
+                tuned = PLAIN.get(name, tuned)
             if tuned is not None:
                 result: R = tuned(*args, **kwargs)
                 return result

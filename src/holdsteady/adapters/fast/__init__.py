@@ -1,10 +1,9 @@
 """Formulas tuned for CPUs: the same names, signatures, values and gradients (``choose.py``)."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from importlib.util import find_spec
 from typing import Any, Protocol, cast
 
-import torch
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -12,8 +11,6 @@ from holdsteady.adapters.cell import Head
 from holdsteady.adapters.fast import planes
 from holdsteady.adapters.fast.bands import in_bands
 from holdsteady.adapters.fast.window import spatial, spatial_by_layer
-
-_HAS_OPENCV = find_spec("cv2") is not None
 
 
 class LayeredHead(Protocol):
@@ -66,20 +63,16 @@ def spatial_by(head: Head, values: list[Tensor], present: Tensor, memory: Tensor
     return in_bands(fused, present, widest, max(layered.reach, around))
 
 
-#: Those for any values, with their gradients.
-_ALWAYS: dict[str, Callable[..., Any]] = {"spatial_by": spatial_by, "box_mean": box_mean}
-#: Those for float32 without gradients.
-_PLANES: dict[str, Callable[..., Any]] = {
+Forms = dict[str, Callable[..., Any]]
+
+#: Tuned forms for any values, with their gradients.
+DIFFERENTIABLE: Forms = {"spatial_by": spatial_by, "box_mean": box_mean}
+#: Those for float32 where no gradients are wanted.
+PLAIN: Forms = {
     "shrink": planes.shrink,
     "enlarge": planes.enlarge,
     "box_mean": planes.box_mean,
     "energy": planes.energy,
 }
-
-
-def tuned_form(name: str, values: Sequence[Tensor]) -> Callable[..., Any] | None:
-    """The tuned form of a formula for some values; None if there is none."""
-    wants_gradient = torch.is_grad_enabled() and any(value.requires_grad for value in values)
-    if _HAS_OPENCV and not wants_gradient and all(value.dtype == torch.float32 for value in values):
-        return _PLANES.get(name) or _ALWAYS.get(name)
-    return _ALWAYS.get(name)
+if find_spec("cv2") is None:
+    PLAIN = {}
