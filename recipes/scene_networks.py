@@ -1,11 +1,11 @@
-"""Train the network of docs/design.md that gives no pictures, but depth and classes, of made scenes.
+"""Train the network that ships as depth and as segment, for the depth and the classes of made scenes.
 
     python recipes/get_footage.py
     python recipes/scene_networks.py --out scenes.safetensors
 
 A small U-Net with two outputs, trained on single frames of scenes that are made from all stills; adapters are trained
-and measured on scenes of other draws. Take one output of it with ``--model recipes/scene_networks.py:depth`` or
-``…:classes`` and ``--weights scenes.safetensors``.
+and measured on scenes of other draws. docs/design.md has one of 2000 steps: take an output of it with ``--model
+recipes/scene_networks.py:depth`` or ``…:classes`` and ``--weights scenes.safetensors``.
 """
 
 import argparse
@@ -14,58 +14,12 @@ from pathlib import Path
 
 import torch
 from safetensors.torch import save_file
-from torch import Tensor, nn
+from torch import nn
 from torch.nn import functional as F
 from torch.utils.data import DataLoader
 
-from holdsteady.data import CLASSES, Mixture, make_source
-
-FARTHEST = 20.0  # of the scenes, in their unit
-
-
-class Block(nn.Sequential):
-    """Two 3×3 layers."""
-
-    def __init__(self, inputs: int, outputs: int, stride: int) -> None:
-        first = nn.Conv2d(inputs, outputs, 3, stride, padding=1, bias=False)
-        second = nn.Conv2d(outputs, outputs, 3, padding=1, bias=False)
-        super().__init__(first, nn.BatchNorm2d(outputs), nn.ReLU(), second, nn.BatchNorm2d(outputs), nn.ReLU())
-
-
-class SceneNetwork(nn.Module):
-    """Frames (B, 3, H, W) in [0, 1], sides divisible by 16 → depth (B, 1, H, W) in the scenes' unit, and logits.
-
-    Args:
-        output: ``depth`` or ``classes`` to give that alone; else both.
-    """
-
-    def __init__(self, output: str = "both", widths: tuple[int, ...] = (16, 32, 48, 64, 96)) -> None:
-        super().__init__()
-        self.output = output
-        self.down = nn.ModuleList(Block(a, b, 2) for a, b in zip((3, *widths), widths[:-1], strict=False))
-        self.middle = Block(widths[-2], widths[-1], 1)
-        self.up = nn.ModuleList(Block(a + b, b, 1) for a, b in zip(widths[:0:-1], widths[-2::-1], strict=True))
-        self.depth = nn.Conv2d(widths[0], 1, 3, padding=1)
-        self.classes = nn.Conv2d(widths[0], len(CLASSES), 3, padding=1)
-
-    def forward(self, frame: Tensor) -> Tensor | tuple[Tensor, Tensor]:
-        value, skips = 2 * frame - 1, []
-        for block in self.down:
-            value = block(value)
-            skips.append(value)
-        value = self.middle(value)
-        for block, skip in zip(self.up, reversed(skips), strict=True):
-            grown = F.interpolate(value, size=skip.shape[-2:], mode="bilinear")
-            value = block(torch.cat((grown, skip), dim=1))
-        if self.output == "classes":
-            return _to(self.classes(value), frame)
-        depth = FARTHEST * _to(torch.sigmoid(self.depth(value)), frame)
-        return depth if self.output == "depth" else (depth, _to(self.classes(value), frame))
-
-
-def _to(value: Tensor, frame: Tensor) -> Tensor:
-    return F.interpolate(value, size=frame.shape[-2:], mode="bilinear")
-
+from holdsteady.data import Mixture, make_source
+from holdsteady.models.scenes import SceneNetwork
 
 def depth() -> nn.Module:
     """The network as one of depth, without its weights."""
@@ -81,7 +35,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--stills", type=Path, default=Path("footage/stills"))
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--steps", type=int, default=2000)
+    parser.add_argument("--steps", type=int, default=3000)
     parser.add_argument("--batch", type=int, default=8, help="scenes a step, of two frames each")
     parser.add_argument("--crop", type=int, default=96)
     parser.add_argument("--lr", type=float, default=4e-3)

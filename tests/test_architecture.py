@@ -31,7 +31,7 @@ ALLOWED = {
     "data": ("errors", "video"),
     "objective": ("errors", "flow", "metrics.warping"),
     "models": ("errors", "host.attach", "host.mirror", "host.outputs", "host.resolve", "host.stabilized", "host.state"),
-    "zoo": ("models.nafnet",),
+    "zoo": ("models",),
     "loading.py": ("adapters", "errors", "host.resolve", "models", "zoo"),
     "training": (
         "adapters",

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from holdsteady.loading import load
     from holdsteady.models.card import ModelCard
     from holdsteady.models.model import Model
+    from holdsteady.models.placement import points_of
 
 __version__ = "0.1.0"
 
@@ -35,6 +36,7 @@ __all__ = [
     "load_adapter",
     "make_config",
     "points",
+    "points_of",
     "push_adapter",
     "run",
     "save_adapter",
@@ -57,6 +59,7 @@ _PLACES = {
     "loading": ("load",),
     "models.card": ("ModelCard",),
     "models.model": ("Model",),
+    "models.placement": ("points_of",),
 }
 
 

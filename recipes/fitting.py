@@ -1,0 +1,95 @@
+"""The loop that the recipes of image networks share: one device, Adam, one cycle of the learning rate, averaged weights."""
+
+import argparse
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from safetensors.torch import save_file
+from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+from holdsteady.data import Mixture, make_source
+
+#: The batch of a step, which depends on the step alone: a training that was stopped resumes at the same weights.
+Draw = Callable[[int], tuple[Tensor, Tensor]]
+Loss = Callable[[Tensor, Tensor], Tensor]
+
+_EVERY = 100  # steps between lines of the log, and checkpoints
+
+
+def arguments(description: str | None, *, steps: int, batch: int, rate: float) -> argparse.ArgumentParser:
+    """A parser with what all of these recipes take."""
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--out", type=Path, required=True, help="weights, .safetensors; a checkpoint is kept beside")
+    parser.add_argument("--steps", type=int, default=steps)
+    parser.add_argument("--batch", type=int, default=batch)
+    parser.add_argument("--lr", type=float, default=rate)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    return parser
+
+
+def pairs(args: argparse.Namespace, crop: int | None) -> Draw:
+    """Single frames of the pairs of clips in ``args.pairs``, random crops of them or whole."""
+    source = make_source("pairs", (args.pairs / "input", args.pairs / "truth"), length=1, crop=crop)
+    frames = Mixture([source], seed=args.seed, size=args.steps * args.batch)
+
+    def draw(step: int) -> tuple[Tensor, Tensor]:
+        samples = [frames[step * args.batch + number] for number in range(args.batch)]
+        return torch.cat([one["frames"] for one in samples]), torch.cat([one["truth"] for one in samples])
+
+    return draw
+
+
+def fit(network: nn.Module, draw: Draw, loss: Loss, args: argparse.Namespace) -> None:
+    """Train a network on pairs of inputs and targets, resume it if it was stopped, and save its averaged weights.
+
+    Args:
+        network: trained in place.
+        draw: inputs and targets (B, …) of a step from 0 on.
+        loss: of outputs and targets.
+        args: of :func:`arguments`.
+    """
+    checkpoint = args.out.with_suffix(".checkpoint.pt")
+    network = network.to(args.device, memory_format=torch.channels_last).train()
+    average = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(0.998), use_buffers=True)
+    optimizer = torch.optim.Adam(network.parameters(), args.lr, betas=(0.9, 0.99))
+    schedule = torch.optim.lr_scheduler.OneCycleLR(
+        optimizer, args.lr, total_steps=args.steps, pct_start=0.1, final_div_factor=1e3
+    )
+    parts = {"network": network, "average": average, "optimizer": optimizer, "schedule": schedule}
+    first = 0
+    if checkpoint.is_file():
+        saved = torch.load(checkpoint, map_location="cpu", weights_only=True)
+        first = saved.pop("step")
+        for name, part in parts.items():
+            part.load_state_dict(saved[name])
+    mean, started = 0.0, time.monotonic()
+    for step in range(first, args.steps):
+        given, wanted = (tensor.to(args.device) for tensor in draw(step))
+        value = loss(network(given.to(memory_format=torch.channels_last)), wanted)
+        optimizer.zero_grad()
+        value.backward()
+        nn.utils.clip_grad_norm_(network.parameters(), 1.0)
+        optimizer.step()
+        schedule.step()
+        average.update_parameters(network)
+        mean += value.item() / _EVERY
+        done = step + 1
+        if done % _EVERY == 0 or done == args.steps:
+            seconds = (time.monotonic() - started) / (done - first)
+            print(f"step {done}  loss {mean:.4f}  {seconds:.3f} s/step", flush=True)
+            mean = 0.0
+            weights = average.module.state_dict()
+            save_file({name: value.cpu().contiguous() for name, value in weights.items()}, args.out)
+            part = checkpoint.with_suffix(".part")
+            torch.save({"step": done, **{name: part.state_dict() for name, part in parts.items()}}, part)
+            part.replace(checkpoint)
+    checkpoint.unlink(missing_ok=True)
+
+
+def psnr_loss(output: Tensor, target: Tensor) -> Tensor:
+    """Minus the PSNR up to a constant, the loss of the NAFNet paper: natural log of each picture's MSE."""
+    return (output - target).square().mean(dim=(1, 2, 3)).add(1e-6).log().mean()
