@@ -52,7 +52,7 @@ def main() -> None:
         clean = list(islice(upright_tensors(reader), FIRST + FRAMES))
     generator = torch.Generator().manual_seed(0)
     noisy = [(frame + SIGMA * torch.randn(frame.shape, generator=generator)).clamp(0, 1) for frame in clean]
-    model = zoo.load("nafnet16-denoise")
+    model = zoo.load("denoise")
     steady = hs.stabilize(model, "nafnet16-light")
     rows = [
         beside([panel(frame, "noisy"), panel(model(frame), "frame by frame"), panel(steady(frame), "holdsteady")])

@@ -17,7 +17,7 @@ parser.add_argument("--source", default=str(zoo.DEMO_CLIP), help="camera number,
 parser.add_argument("--frames", type=int, default=60, help="0: until the source ends")
 args = parser.parse_args()
 
-steady = hs.stabilize(hs.load("nafnet16-denoise"), "nafnet16-noise-motion")
+steady = hs.stabilize(hs.load("denoise"), "nafnet16-noise-motion")
 camera = cv2.VideoCapture(int(args.source) if args.source.isdigit() else args.source)
 
 state, shape, seconds, count = None, None, 0.0, 0

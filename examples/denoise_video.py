@@ -14,6 +14,6 @@ parser.add_argument("sink", nargs="?", default="clean.mp4")
 parser.add_argument("--seconds", type=float, default=4.0)
 args = parser.parse_args()
 
-model = hs.load("nafnet16-denoise")  # or "my_model.py:build", or any nn.Module
+model = hs.load("denoise")  # or "my_model.py:build", or any nn.Module
 summary = hs.run(args.source, args.sink, model, "nafnet16-light", duration=args.seconds, overwrite=True)
 print(f"{summary.frames} frames in {summary.seconds:.1f} s: {args.sink}")

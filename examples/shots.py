@@ -26,7 +26,7 @@ def frames() -> Iterator[np.ndarray]:
         reader.release()
 
 
-steady = hs.stabilize(hs.load("nafnet16-denoise"))
+steady = hs.stabilize(hs.load("denoise"))
 for number, output in enumerate(steady.stream(frames(), cuts="auto")):
     if number % args.frames == 0:
         print(f"frame {number}: {type(output).__name__} {output.shape} {output.dtype}")

@@ -22,7 +22,7 @@ args = parser.parse_args()
 
 torch.manual_seed(0)
 clips = Mixture([make_source("videos", args.videos, crop=64)], seed=0, size=args.steps + 1)  # 8 frames each
-model = hs.load("nafnet16-denoise")
+model = hs.load("denoise")
 steady = hs.stabilize(model, "spatial", example=clips[0]["frames"][:1])  # the preset light, untrained
 optimizer = torch.optim.Adam(steady.parameters(), lr=5e-3)  # the adapter's parameters: the base is frozen
 

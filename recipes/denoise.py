@@ -1,7 +1,7 @@
 """Train the demo's image denoiser: NAFNet of width 16 for Gaussian noise up to σ = 50/255.
 
     python recipes/get_footage.py
-    python recipes/nafnet16_denoise.py --out nafnet16-denoise.safetensors
+    python recipes/denoise.py --out denoise.safetensors
 
 Data: frames of the training clips (bikes, bigbuckbunny, box, tree, vtest) and the stills. The clips kept
 for choosing settings and for reporting (cup, carphone_pristine) are never read. Single frames only; noise is

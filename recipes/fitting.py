@@ -1,6 +1,7 @@
-"""The loop that the recipes of image networks share: one device, Adam, one cycle of the learning rate, averaged weights."""
+"""The loop that the recipes of image networks share: one device, Adam, a cosine, averaged weights."""
 
 import argparse
+import math
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -11,6 +12,7 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from holdsteady.data import Mixture, make_source
+from holdsteady.training.schedule import make_scheduler
 
 #: The batch of a step, which depends on the step alone: a training that was stopped resumes at the same weights.
 Draw = Callable[[int], tuple[Tensor, Tensor]]
@@ -24,6 +26,7 @@ def arguments(description: str | None, *, steps: int, batch: int, rate: float) -
     parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, required=True, help="weights, .safetensors; a checkpoint is kept beside")
     parser.add_argument("--steps", type=int, default=steps)
+    parser.add_argument("--minutes", type=float, default=math.inf, help="the budget, if that ends sooner")
     parser.add_argument("--batch", type=int, default=batch)
     parser.add_argument("--lr", type=float, default=rate)
     parser.add_argument("--seed", type=int, default=0)
@@ -56,18 +59,21 @@ def fit(network: nn.Module, draw: Draw, loss: Loss, args: argparse.Namespace) ->
     network = network.to(args.device, memory_format=torch.channels_last).train()
     average = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(0.998), use_buffers=True)
     optimizer = torch.optim.Adam(network.parameters(), args.lr, betas=(0.9, 0.99))
-    schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimizer, args.lr, total_steps=args.steps, pct_start=0.1, final_div_factor=1e3
-    )
+    begun, step = time.monotonic(), 0
+
+    def spent() -> float:
+        return max(step / args.steps, (time.monotonic() - begun) / 60 / args.minutes)
+
+    schedule = make_scheduler(optimizer, "cosine", warmup=args.steps // 20, spent=spent)
     parts = {"network": network, "average": average, "optimizer": optimizer, "schedule": schedule}
-    first = 0
     if checkpoint.is_file():
         saved = torch.load(checkpoint, map_location="cpu", weights_only=True)
-        first = saved.pop("step")
+        step = saved.pop("step")
+        begun -= saved.pop("seconds")
         for name, part in parts.items():
             part.load_state_dict(saved[name])
-    mean, started = 0.0, time.monotonic()
-    for step in range(first, args.steps):
+    mean = 0.0
+    while step < args.steps and spent() < 1:
         given, wanted = (tensor.to(args.device) for tensor in draw(step))
         value = loss(network(given.to(memory_format=torch.channels_last)), wanted)
         optimizer.zero_grad()
@@ -77,15 +83,17 @@ def fit(network: nn.Module, draw: Draw, loss: Loss, args: argparse.Namespace) ->
         schedule.step()
         average.update_parameters(network)
         mean += value.item() / _EVERY
-        done = step + 1
-        if done % _EVERY == 0 or done == args.steps:
-            seconds = (time.monotonic() - started) / (done - first)
-            print(f"step {done}  loss {mean:.4f}  {seconds:.3f} s/step", flush=True)
+        step += 1
+        if step % _EVERY == 0 or step == args.steps or spent() >= 1:
+            seconds = time.monotonic() - begun
+            print(f"step {step}  loss {mean:.4f}  {seconds / step:.3f} s/step", flush=True)
             mean = 0.0
             weights = average.module.state_dict()
             save_file({name: value.cpu().contiguous() for name, value in weights.items()}, args.out)
             part = checkpoint.with_suffix(".part")
-            torch.save({"step": done, **{name: part.state_dict() for name, part in parts.items()}}, part)
+            torch.save(
+                {"step": step, "seconds": seconds, **{name: part.state_dict() for name, part in parts.items()}}, part
+            )
             part.replace(checkpoint)
     checkpoint.unlink(missing_ok=True)
 

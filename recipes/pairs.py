@@ -2,7 +2,7 @@
 
     python recipes/get_footage.py
     python recipes/pairs.py noisy --out build/noisy          what a camera and H.264 leave of a clip, and the clip
-    python recipes/pairs.py detail --out build/detail        a clip, and its details enhanced by a local Laplacian filter
+    python recipes/pairs.py detail --out build/detail        a clip, and the clip after a local Laplacian filter
 
 Clips come from bikes, bigbuckbunny, box, tree and vtest, and from the stills in made-up motion; those kept for choosing
 settings and for reporting (cup, carphone_pristine) are never read. Clip i depends on the seed and i alone, and clips
@@ -99,7 +99,7 @@ def write_noisy(clean: Tensor, random: torch.Generator, folder: Path, name: str)
 
 
 def write_detail(alpha: float) -> Callable[[Tensor, torch.Generator, Path, str], None]:
-    def write(clean: Tensor, random: torch.Generator, folder: Path, name: str) -> None:
+    def write(clean: Tensor, _: torch.Generator, folder: Path, name: str) -> None:
         lossless(folder / "input" / f"{name}.mkv", clean)
         lossless(folder / "truth" / f"{name}.mkv", enhance_details(clean, alpha=alpha))
 

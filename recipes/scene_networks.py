@@ -21,6 +21,7 @@ from torch.utils.data import DataLoader
 from holdsteady.data import Mixture, make_source
 from holdsteady.models.scenes import SceneNetwork
 
+
 def depth() -> nn.Module:
     """The network as one of depth, without its weights."""
     return SceneNetwork("depth")

@@ -64,7 +64,7 @@ def make_batch(clips: Mixture, seed: int, number: int, count: int) -> Example:
     sorts, channels = choose(
         random, ((PICTURES, 3), (SINGLES, 1), (SEVERAL, choose(random, (2, 5, 8)))), (0.8, 0.13, 0.07)
     )
-    denoiser = zoo.load("nafnet16-denoise")
+    denoiser = zoo.load("denoise")
     examples = []
     for item in range(count):
         pair = [clips[2 * (number * count + item) + i]["frames"] for i in (0, 1)]

@@ -1,7 +1,7 @@
 """Train the super-resolver that ships as upscale2, for footage that was shrunk by two and lightly compressed.
 
-    python recipes/get_footage.py
-    python recipes/upscale2.py --out upscale2.safetensors
+python recipes/get_footage.py
+python recipes/upscale2.py --out upscale2.safetensors
 """
 
 from pathlib import Path

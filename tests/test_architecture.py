@@ -190,6 +190,7 @@ def test_the_public_names_are_these() -> None:
         "load_adapter",
         "make_config",
         "points",
+        "points_of",
         "push_adapter",
         "run",
         "save_adapter",

@@ -113,7 +113,7 @@ def test_figures_are_those_of_an_evaluation() -> None:
     """The same noise, base and adapter as ``holdsteady eval`` has, and the same PSNR and flicker error."""
     contenders = [BASE, Contender("motion-fixed", "motion-fixed", math.nan, "motion-fixed")]
     spec = f"gaussian:sigma={50 / 255:.8f}"
-    network, clip = zoo.load("nafnet16-denoise"), video_footage(str(CARPHONE), 3)
+    network, clip = zoo.load("denoise"), video_footage(str(CARPHONE), 3)
     rows = evaluate(network, contenders, [clip], corruptions=[spec], target="frames")
     scenario = scenarios.denoised("carphone", Clip(CARPHONE, count=3), number=0)
     found, refused = measuring.measure(scenario, ["motion-fixed"], measuring.PictureScore)

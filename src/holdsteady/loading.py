@@ -36,7 +36,7 @@ def load(
     Args:
         spec: one of
 
-            * the name of a model that ships here (``nafnet16-denoise``);
+            * the name of a model that ships here (``denoise``);
             * ``file.py:name``, where the name is a module, something that makes one without arguments, or a function of
               a frame (with ``layout="hwc-uint8"``, one of OpenCV's arrays);
             * a file: TorchScript (``.pt``), a program of torch.export (``.pt2``), ONNX (``.onnx``), or the weights of a
@@ -86,7 +86,7 @@ def _load(spec: str, weights: Path | None, card: ModelCard, trust: bool, inside:
     elif path.suffix in (".pt", ".pt2", ".pth", ".ckpt", ".safetensors"):
         return _whole(from_program(path, trust) or from_restoration(path, trust), spec, weights)
     else:
-        model = from_torchvision(spec, zoo.NAMES, pretrained=weights is None)
+        model = from_torchvision(spec, tuple(zoo.MODELS), pretrained=weights is None)
     if weights is not None:
         load_weights(model, weights, trust)
     return model

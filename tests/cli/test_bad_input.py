@@ -121,7 +121,8 @@ def test_settings_that_make_no_sense(cli: Cli, model: Model, carphone: str, unto
         assert words in (done.error if code == 1 else done.err)
         assert "Traceback" not in done.err
         untouched()
-    assert cli("run", carphone, "out.mp4").code == 2, "--model is missing"
+    done = cli("run", carphone, "out.mp4")
+    assert done.code == 2 and "--model denoise-video" in done.err
     assert cli("run", carphone).code == 2
     assert "Did you mean 'run'" in cli("rnu").err
 
@@ -135,7 +136,7 @@ def test_models_that_can_not_be_had(cli: Cli, model: Model, carphone: str, tmp_p
         ("gone.py:model", None, "no file 'gone.py'"),
         ("typo.py:model", None, "typo.py can't be imported: SyntaxError: expected ':' (typo.py, line 1)"),
         (model("make_blurr"), None, "defines no 'make_blurr' (did you mean make_blur"),
-        ("nafnet16-denoize", None, "(did you mean nafnet16-denoise?)"),
+        ("denoize", None, "(did you mean denoise?)"),
         ("lraspp_mobilenet_v3_larg", None, "(did you mean lraspp_mobilenet_v3_large"),
         (
             blur,

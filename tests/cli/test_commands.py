@@ -208,7 +208,7 @@ def test_points_lists_what_there_is(cli: Cli, model: Model) -> None:
 
 
 def test_points_auto_of_the_shipped_model(cli: Cli) -> None:
-    done = cli("points", "nafnet16-denoise", "--select", "auto", "--size", "64x64")
+    done = cli("points", "denoise", "--select", "auto", "--size", "64x64")
     names = [line.split("│")[1].strip() for line in done.out.splitlines() if "│" in line]
     assert len(names) == 10, "nine blocks and the output"
     assert names[-1] == "output"

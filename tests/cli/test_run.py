@@ -259,9 +259,9 @@ def test_an_existing_result_is_kept_unless_told_otherwise(cli: Cli, model: Model
 
 
 def test_shipped_model_is_the_one_of_the_zoo(cli: Cli, carphone: str) -> None:
-    options = ("--model", "nafnet16-denoise", "--adapter", "none", "--duration", 0.06)
+    options = ("--model", "denoise", "--adapter", "none", "--duration", 0.06)
     result = run_to_pngs(cli, carphone, "out", *options)
-    network = zoo.load("nafnet16-denoise")
+    network = zoo.load("denoise")
     for frame, shown in zip(frames_of(carphone)[:2], result, strict=True):
         with torch.inference_mode():
             out = network(torch.from_numpy(frame).permute(2, 0, 1)[None] / 255)

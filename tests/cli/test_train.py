@@ -20,7 +20,7 @@ def _frame_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.M
 
 def recipe_for(carphone: str) -> dict[str, object]:
     return {
-        "model": "nafnet16-denoise",
+        "model": "denoise",
         "adapter": {"kind": "motion"},
         "corruption": "gaussian:sigma=0.19607843",
         "objective": {"target": "frames"},
@@ -42,7 +42,7 @@ def test_a_short_training_improves_its_validation_and_its_adapter_runs(cli: Cli,
     assert metrics["after"]["loss"] < 0.98 * metrics["before"]["loss"]
     assert metrics["after"]["psnr"] > metrics["before"]["psnr"]
     assert metrics["after"]["flicker_error"] < 0.95 * metrics["before"]["flicker_error"]
-    run = ["run", carphone, "out.mp4", "--model", "nafnet16-denoise", "--duration", "0.2"]
+    run = ["run", carphone, "out.mp4", "--model", "denoise", "--duration", "0.2"]
     assert cli(*run, "--adapter", "trained/my").code == 0
     assert cli(*run, "--adapter", "trained/my+output-fixed:0.9", "-y").code == 0
     assert len(frames_of("out.mp4")) == 6
@@ -117,13 +117,13 @@ def test_eval_of_clips_asks_for_nothing_else_that_the_recipe_names(cli: Cli, car
     [
         (["train"], "give a recipe, or --model and --videos"),
         (["train", "nowhere.yaml"], "nowhere.yaml can't be read"),
-        (["train", "--model", "nafnet16-denoise", "--videos", "nowhere"], "no videos or images found"),
+        (["train", "--model", "denoise", "--videos", "nowhere"], "no videos or images found"),
         (["eval"], "give a recipe, or --model and --clips"),
         (
-            ["eval", "--model", "nafnet16-denoise", "--clips", CLIP, "--adapter", "motoin"],
+            ["eval", "--model", "denoise", "--clips", CLIP, "--adapter", "motoin"],
             "did you mean motion",
         ),
-        (["eval", "--model", "nafnet16-denoise", "--clips", CLIP, "--target", "truth"], "take self or frames"),
+        (["eval", "--model", "denoise", "--clips", CLIP, "--target", "truth"], "take self or frames"),
     ],
 )
 def test_bad_input_is_one_line(cli: Cli, arguments: list[str], text: str) -> None:
@@ -134,7 +134,7 @@ def test_bad_input_is_one_line(cli: Cli, arguments: list[str], text: str) -> Non
 
 def test_a_recipe_and_a_model_at_once(cli: Cli, carphone: str) -> None:
     Path("my.yaml").write_text(yaml.safe_dump(recipe_for(carphone)))
-    done = cli("train", "my.yaml", "--model", "nafnet16-denoise")
+    done = cli("train", "my.yaml", "--model", "denoise")
     assert "--model go without a recipe" in done.error
 
 

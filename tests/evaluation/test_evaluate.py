@@ -216,7 +216,7 @@ def test_scenes_bring_their_own_depth(tmp_path: Path) -> None:
     source = {"kind": "scenes", "paths": str(tmp_path)}
     recipe = make_recipe(
         {
-            "model": "nafnet16-denoise",
+            "model": "denoise",
             "objective": {"target": "depth"},
             "data": {"sources": [source], "crop": 48},
             "validation": {"clips": 2, "length": 3, "crop": 48},

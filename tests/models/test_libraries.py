@@ -174,7 +174,7 @@ def test_points_inside_an_onnx_file(tmp_path: Path) -> None:
     torch.testing.assert_close(model(FRAME), 2 * FRAME)
     assert len(hs.points(model, FRAME)) > 2
     with pytest.raises(ConfigError, match="--inside turns ONNX files into PyTorch"):
-        hs.load("nafnet16-denoise", inside=True)
+        hs.load("denoise", inside=True)
 
 
 def test_onnx_files_that_are_none(tmp_path: Path) -> None:

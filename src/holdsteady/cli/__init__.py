@@ -34,6 +34,7 @@ COMMANDS = (
     "eval",
     "theory",
     "demo",
+    "zoo",
 )
 
 

@@ -14,7 +14,7 @@ from holdsteady import video, zoo
 from holdsteady.cli import options
 from holdsteady.device import pick_device
 
-_MODEL = "nafnet16-denoise"
+_MODEL = "denoise"
 _ADAPTER = "nafnet16-noise-motion"
 _VARIANTS = {
     "frame by frame": "none",

@@ -49,10 +49,10 @@ def evaluate(
 
         holdsteady eval recipes/nafnet16-noise-motion.yaml --adapter trained/nafnet16-noise-motion
 
-        holdsteady eval --model nafnet16-denoise --adapter A --adapter B --clips a.mp4 --clips b.mp4
+        holdsteady eval --model denoise --adapter A --adapter B --clips a.mp4 --clips b.mp4
         --corrupt gaussian:sigma=0.2 --corrupt jpeg:3 --target frames
 
-        holdsteady eval --model nafnet16-denoise --adapter A --clips a.mp4 --frames 1000 --bounce
+        holdsteady eval --model denoise --adapter A --clips a.mp4 --frames 1000 --bounce
     """
     # Here, not above: torchmetrics and matplotlib take seconds to load, and the other commands don't need them.
     from holdsteady.report.evaluation import save_results

@@ -54,15 +54,15 @@ def points(
 
     Examples:
 
-        holdsteady points nafnet16-denoise
+        holdsteady points denoise
 
-        holdsteady points nafnet16-denoise --select auto
+        holdsteady points denoise --select auto
 
         holdsteady points my_model.py:build --size 640x480 --select 'encoder.*' --select output
 
-        holdsteady points nafnet16-denoise --cost --preset paper
+        holdsteady points denoise --cost --preset paper
 
-        holdsteady points nafnet16-denoise --cost --adapter nafnet16-noise-motion
+        holdsteady points denoise --cost --adapter nafnet16-noise-motion
     """
     picked = pick_device(device)
     height, width = _size(size)

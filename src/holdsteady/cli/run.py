@@ -22,12 +22,13 @@ def run(
     ],
     sink: Annotated[str, typer.Argument(metavar="OUT", help="Video file, folder for PNG images, or -.")],
     model: Annotated[
-        str,
+        str | None,
         typer.Option(
-            help="Name of a shipped model; file.py:name; a file .pt, .pt2, .onnx, .pth or .safetensors; hf:NAME, "
-            "smp:NAME, timm:NAME, or torchvision's name."
+            help="Name of a shipped model (holdsteady zoo); file.py:name; a file .pt, .pt2, .onnx, .pth or "
+            ".safetensors; hf:NAME, smp:NAME, timm:NAME, or torchvision's name.",
+            show_default=False,
         ),
-    ],
+    ] = None,
     adapter: Annotated[
         str,
         typer.Option(
@@ -55,15 +56,15 @@ def run(
 
     Examples:
 
-        holdsteady run noisy.mp4 clean.mp4 --model nafnet16-denoise
+        holdsteady run noisy.mp4 clean.mp4 --model denoise-video
 
-        holdsteady run noisy.mp4 clean.mp4 --model nafnet16-denoise --adapter nafnet16-light
+        holdsteady run noisy.mp4 clean.mp4 --model denoise-video --adapter denoise-video-clean
 
         holdsteady run in.mp4 out.mkv --model my_model.py:build --weights w.safetensors --adapter my-adapter/
 
-        holdsteady run 'frames/*.png' out/ --model nafnet16-denoise --adapter output-fixed:0.8
+        holdsteady run 'frames/*.png' out/ --model denoise --adapter output-fixed:0.8
 
-        holdsteady run in.mov out.mov --model nafnet16-denoise --start 10 --duration 5 --side-by-side
+        holdsteady run in.mov out.mov --model denoise --start 10 --duration 5 --side-by-side
 
         holdsteady run in.mp4 depth.mp4 --model hf:depth-anything/Depth-Anything-V2-Small-hf --colormap inferno
 
@@ -71,6 +72,12 @@ def run(
     """
     from holdsteady import api
 
+    if model is None:
+        raise typer.BadParameter(
+            f"run takes a model. Of a noisy video: holdsteady run {source} {sink} --model denoise-video; "
+            "holdsteady zoo lists what ships here. A video that a model has been through already: holdsteady fix",
+            param_hint="--model",
+        )
     console = Console(stderr=True, soft_wrap=True)
     work = partial(
         api.run,

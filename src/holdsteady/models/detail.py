@@ -4,6 +4,7 @@ Paris, Hasinoff and Kautz 2011, "Local Laplacian Filters: Edge-aware Image Proce
 fast form is of Aubry et al. 2014, "Fast Local Laplacian Filters: Theory and Applications".
 """
 
+from itertools import pairwise
 from typing import Any, cast
 
 import cv2
@@ -71,7 +72,7 @@ def gaussian_pyramid(image: Plane) -> list[Plane]:
 def laplacian_pyramid(image: Plane) -> list[Plane]:
     """Differences between levels of the Gaussian pyramid, and its last level."""
     levels = gaussian_pyramid(image)
-    fine = [one - _enlarged(two, one) for one, two in zip(levels, levels[1:], strict=False)]
+    fine = [one - _enlarged(two, one) for one, two in pairwise(levels)]
     return [*fine, levels[-1]]
 
 

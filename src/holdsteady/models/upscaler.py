@@ -1,4 +1,4 @@
-"""A small super-resolver: residual blocks without norms, and pixel shuffle (EDSR, Lim et al. 2017, arXiv 1707.02921)."""
+"""A small super-resolver: residual blocks without norms, pixel shuffle (EDSR, Lim et al. 2017, arXiv 1707.02921)."""
 
 from torch import Tensor, nn
 from torch.nn import functional as F

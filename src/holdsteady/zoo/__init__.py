@@ -1,18 +1,18 @@
 """What ships with the package: small trained models, and the clip of the demo. ``CARDS.md`` gives their origin."""
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from safetensors.torch import load_file
 from torch import nn
 
 from holdsteady.models.card import ModelCard
-from holdsteady.models.hdrnet import HDRNet
 from holdsteady.models.model import Model
 from holdsteady.models.nafnet import NAFNet
 from holdsteady.models.scenes import SceneNetwork
-from holdsteady.models.upscaler import Upscaler
 
 _FOLDER = Path(__file__).parent
 
@@ -43,14 +43,51 @@ class Entry:
 
 
 MODELS = {
-    "denoise": Entry("white Gaussian noise, as in folders of PNGs", NAFNet, "denoise"),
+    "denoise": Entry("takes off white Gaussian noise, as folders of PNGs have it", NAFNet, "denoise"),
+    "depth": Entry(
+        "distance of what is seen, for made scenes",
+        lambda: SceneNetwork("depth"),
+        "scenes",
+        ModelCard(kind="depth", multiple=16),
+    ),
+    "segment": Entry(
+        "six classes of shapes, for made scenes",
+        lambda: SceneNetwork("classes"),
+        "scenes",
+        ModelCard(kind="classes", multiple=16),
+    ),
 }
+
+#: Of everything here.
+LICENCE = "Apache-2.0"
 
 #: Former names, which files of adapters and scripts may have.
 ALIASES = {"nafnet16-denoise": "denoise"}
 
 #: The names that :func:`load` takes.
 NAMES = (*MODELS, *ALIASES)
+
+
+class AdapterEntry(NamedTuple):
+    """An adapter that ships here: name, model that it is for (None: any), what for, bytes of its weights."""
+
+    name: str
+    model: str | None
+    task: str
+    size: int
+
+
+def adapters() -> list[AdapterEntry]:
+    """The adapters that ship here, those of a model in the order of ``MODELS``, those of any last."""
+    found = []
+    for folder in sorted(_FOLDER.glob("*/adapter.json")):
+        about = json.loads(folder.read_text(encoding="utf-8"))["provenance"]
+        model = about.get("model")
+        corruption = about.get("corruption", "any disturbance")
+        task = "its own task" if corruption == "none" else corruption
+        weights = folder.with_name("adapter.safetensors").stat().st_size
+        found.append(AdapterEntry(folder.parent.name, ALIASES.get(model, model), task, weights))
+    return sorted(found, key=lambda one: list(MODELS).index(one.model) if one.model else len(MODELS))
 
 
 def load(name: str) -> nn.Module:
