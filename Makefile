@@ -7,7 +7,7 @@ CHECKED := src tests recipes benchmarks docs examples
 # torch has a team of threads in every process: with several test processes, one thread each is fastest.
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses auto
 
-.PHONY: demo test test-slow test-lowest lint docs clean
+.PHONY: demo test test-slow test-lowest lint docs zoo clean
 
 demo: $(VENV)/.installed
 	$(BIN)/holdsteady demo --out demo
@@ -32,6 +32,11 @@ lint: $(VENV)/.installed-dev
 
 docs: $(VENV)/.installed-docs
 	$(BIN)/mkdocs build --strict
+
+# The models and adapters that ship, made again into build/zoo: MINUTES=5 is the most for each. What is done is kept.
+zoo: $(VENV)/.installed-dev
+	$(BIN)/python recipes/get_footage.py
+	$(BIN)/python recipes/make_zoo.py $(if $(MINUTES),--minutes $(MINUTES))
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \

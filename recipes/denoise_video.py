@@ -10,9 +10,11 @@ It begins at the weights of `denoise`, which knows white noise, and learns on si
 from pathlib import Path
 
 import torch
-from fitting import arguments, fit, pairs, psnr_loss
+from fitting import arguments, fit, psnr_loss
+from torch import Tensor
 
 from holdsteady import zoo
+from holdsteady.data import Mixture, make_source
 
 
 def main() -> None:
@@ -20,7 +22,14 @@ def main() -> None:
     parser.add_argument("--pairs", type=Path, required=True, help="the folder that pairs.py made")
     args = parser.parse_args()
     torch.manual_seed(args.seed)
-    fit(zoo.load("denoise"), pairs(args, crop=96), psnr_loss, args)
+    source = make_source("pairs", (args.pairs / "input", args.pairs / "truth"), length=1, crop=96)
+    crops = Mixture([source], seed=args.seed, size=args.steps * args.batch)
+
+    def draw(step: int) -> tuple[Tensor, Tensor]:
+        samples = [crops[step * args.batch + number] for number in range(args.batch)]
+        return torch.cat([one["frames"] for one in samples]), torch.cat([one["truth"] for one in samples])
+
+    fit(zoo.load("denoise"), draw, psnr_loss, args)
 
 
 if __name__ == "__main__":

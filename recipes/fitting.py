@@ -11,7 +11,6 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from holdsteady.data import Mixture, make_source
 from holdsteady.training.schedule import make_scheduler
 
 #: The batch of a step, which depends on the step alone: a training that was stopped resumes at the same weights.
@@ -32,18 +31,6 @@ def arguments(description: str | None, *, steps: int, batch: int, rate: float) -
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     return parser
-
-
-def pairs(args: argparse.Namespace, crop: int | None) -> Draw:
-    """Single frames of the pairs of clips in ``args.pairs``, random crops of them or whole."""
-    source = make_source("pairs", (args.pairs / "input", args.pairs / "truth"), length=1, crop=crop)
-    frames = Mixture([source], seed=args.seed, size=args.steps * args.batch)
-
-    def draw(step: int) -> tuple[Tensor, Tensor]:
-        samples = [frames[step * args.batch + number] for number in range(args.batch)]
-        return torch.cat([one["frames"] for one in samples]), torch.cat([one["truth"] for one in samples])
-
-    return draw
 
 
 def fit(network: nn.Module, draw: Draw, loss: Loss, args: argparse.Namespace) -> None:

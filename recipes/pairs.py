@@ -2,7 +2,7 @@
 
     python recipes/get_footage.py
     python recipes/pairs.py noisy --out build/noisy          what a camera and H.264 leave of a clip, and the clip
-    python recipes/pairs.py detail --out build/detail        a clip, and the clip after a local Laplacian filter
+    python recipes/pairs.py detail --out build/detail        a clip, and the clip with its details enhanced
 
 Clips come from bikes, bigbuckbunny, box, tree and vtest, and from the stills in made-up motion; those kept for choosing
 settings and for reporting (cup, carphone_pristine) are never read. Clip i depends on the seed and i alone, and clips
@@ -10,7 +10,6 @@ that are there already are not made again.
 """
 
 import argparse
-from collections.abc import Callable
 from pathlib import Path
 
 import av
@@ -98,15 +97,12 @@ def write_noisy(clean: Tensor, random: torch.Generator, folder: Path, name: str)
     lossless(folder / "truth" / f"{name}.mkv", clean)
 
 
-def write_detail(alpha: float) -> Callable[[Tensor, torch.Generator, Path, str], None]:
-    def write(clean: Tensor, _: torch.Generator, folder: Path, name: str) -> None:
-        lossless(folder / "input" / f"{name}.mkv", clean)
-        lossless(folder / "truth" / f"{name}.mkv", enhance_details(clean, alpha=alpha))
-
-    return write
+def write_detail(clean: Tensor, _: torch.Generator, folder: Path, name: str) -> None:
+    lossless(folder / "input" / f"{name}.mkv", clean)
+    lossless(folder / "truth" / f"{name}.mkv", enhance_details(clean))
 
 
-TASKS = {"noisy": write_noisy, "detail": write_detail(0.5), "strong-detail": write_detail(0.25)}
+TASKS = {"noisy": write_noisy, "detail": write_detail}
 
 
 def main() -> None:

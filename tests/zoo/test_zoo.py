@@ -20,7 +20,7 @@ from holdsteady.host.resolve import SHIPPED
 from holdsteady.metrics import VideoScores
 from holdsteady.models.card import ModelCard
 from holdsteady.report.variants import run_variant
-from holdsteady.video import open_video, upright_tensors
+from holdsteady.video import RunOptions, open_video, run, upright_tensors
 
 FOLDER = Path(zoo.__file__).parent
 RECIPES = Path(__file__).parents[2] / "recipes"
@@ -49,9 +49,30 @@ def test_every_model_loads_and_gives_what_its_card_says(name: str) -> None:
 def test_every_model_has_its_card_and_an_alias_means_the_same_model() -> None:
     text = (FOLDER / "CARDS.md").read_text(encoding="utf-8")
     for name in (*zoo.MODELS, *SHIPPED):
-        assert re.search(rf"^## .*\b{name}\b", text, flags=re.MULTILINE), name
+        assert re.search(rf"^(## .*\b|\| `){name}\b", text, flags=re.MULTILINE), name
     for old, new in zoo.ALIASES.items():
         assert set(zoo.load(old).state_dict()) == set(zoo.load(new).state_dict())
+
+
+def test_the_upscaler_is_better_than_bicubic_interpolation_and_the_denoiser_of_video_on_files(tmp_path: Path) -> None:
+    with open_video(str(zoo.DEMO_CLIP)) as reader:
+        clean = torch.cat(list(islice(upright_tensors(reader), 4)))
+    with torch.inference_mode():
+        small = torch.nn.functional.avg_pool2d(clean, 2)
+        plain = torch.nn.functional.interpolate(small, scale_factor=2, mode="bicubic")
+        restored = zoo.load("upscale2")(small)
+    assert psnr(restored, clean) > psnr(plain, clean) + 0.2
+    noise = make_corruption("gaussian:sigma=0.19607843").start(torch.Generator().manual_seed(0))
+    how = RunOptions(crf=23, duration=0.14, cuts="off")
+    run(str(zoo.DEMO_CLIP), str(tmp_path / "noisy.mp4"), noise, how, on_cut=lambda: None)
+    with open_video(str(tmp_path / "noisy.mp4")) as reader, torch.inference_mode():
+        noisy = torch.cat(list(islice(upright_tensors(reader), 4)))
+        figures = {name: psnr(zoo.load(name)(noisy), clean) for name in ("denoise", "denoise-video")}
+    assert figures["denoise-video"] > max(figures["denoise"], psnr(noisy, clean)) + 4
+
+
+def psnr(image: torch.Tensor, truth: torch.Tensor) -> float:
+    return peak_signal_noise_ratio(image.clamp(0, 1), truth, data_range=1.0).item()
 
 
 def test_scenes_are_understood_of_textures_that_no_training_saw(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ Plane = npt.NDArray[np.float32]
 
 _LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601
 _SMALLEST = 8  # side of the residual
+_NOISE = 0.01  # what is no detail
 
 
 def enhance_details(frames: Tensor, alpha: float = 0.5, sigma: float = 0.4, samples: int = 12) -> Tensor:
@@ -54,11 +55,18 @@ def local_laplacian(luma: Plane, alpha: float, sigma: float, samples: int) -> Pl
 
 
 def remap(luma: Plane, centre: float, alpha: float, sigma: float) -> Plane:
-    """Differences to the centre up to σ raised to the power α, larger ones kept (Paris et al., equation 1, β = 1)."""
+    """Differences to the centre up to σ raised to the power α, larger ones kept (Paris et al., equation 1, β = 1).
+
+    Where details are enhanced (α < 1) differences below 1 % are kept too, and brought in smoothly up to 2 %: they are
+    noise and the steps of 8 bits (their section 5.2).
+    """
     difference = luma - np.float32(centre)
     size = np.abs(difference)
-    changed = np.float32(centre) + np.sign(difference) * sigma * (size / sigma) ** alpha
-    return np.where(size < sigma, changed, luma).astype(np.float32)
+    raised = sigma * (size / sigma) ** alpha
+    if alpha < 1:
+        rise = np.clip((size - _NOISE) / _NOISE, 0, 1)
+        raised = size + rise**2 * (3 - 2 * rise) * (raised - size)
+    return np.where(size < sigma, np.float32(centre) + np.sign(difference) * raised, luma).astype(np.float32)
 
 
 def gaussian_pyramid(image: Plane) -> list[Plane]:

@@ -13,6 +13,7 @@ from holdsteady.models.card import ModelCard
 from holdsteady.models.model import Model
 from holdsteady.models.nafnet import NAFNet
 from holdsteady.models.scenes import SceneNetwork
+from holdsteady.models.upscaler import Upscaler
 
 _FOLDER = Path(__file__).parent
 
@@ -44,6 +45,12 @@ class Entry:
 
 MODELS = {
     "denoise": Entry("takes off white Gaussian noise, as folders of PNGs have it", NAFNet, "denoise"),
+    "denoise-video": Entry(
+        "takes off the noise of cameras and of H.264, as video files have it", NAFNet, "denoise-video"
+    ),
+    "upscale2": Entry(
+        "twice the width and height", lambda: Upscaler(2), "upscale2", ModelCard(kind="image", scale=2.0, multiple=1)
+    ),
     "depth": Entry(
         "distance of what is seen, for made scenes",
         lambda: SceneNetwork("depth"),
