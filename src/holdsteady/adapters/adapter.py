@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from holdsteady.adapters.cell import Cell, Context, Memory
+from holdsteady.adapters.classes import MotionFixedOutput
 from holdsteady.adapters.config import HEAD_KINDS, AdapterConfig
 from holdsteady.adapters.controller import Backbone
 from holdsteady.adapters.layout import Layout, infer_layout, stated_layout
@@ -19,7 +20,6 @@ from holdsteady.adapters.method import (
     LearnedEMA,
     Motion,
     MotionCell,
-    MotionFixed,
 )
 from holdsteady.adapters.missing import advance, remembers
 from holdsteady.adapters.universal import Universal
@@ -99,7 +99,7 @@ class Adapter(nn.Module):
         if config.kind == "simple-learned":
             return LearnedEMA(channels, config.initial_a)
         if config.kind == "motion-fixed":
-            return MotionFixed(channels, self.frame_channels, config)
+            return MotionFixedOutput(channels, self.frame_channels, config)
         if config.kind == "motion":
             return Motion(channels, self.frame_channels, config)
         if config.kind == "universal":

@@ -48,9 +48,9 @@ _FIELDS: dict[str, set[str]] = {
     "simple-learned": {"initial_a"},
     "controlled": _HEADS,
     "spatial": _HEADS | {"kernel", "initial_centre"},
-    "motion-fixed": _FLOW | {"memory_weight", "tolerance", "deflicker"},
+    "motion-fixed": _FLOW | {"memory_weight", "tolerance", "deflicker", "fuse_as"},
     "motion": _FLOW | {"kernel", "motion_width", "initial_logit", "initial_centre"},
-    "universal": _FLOW | {"memory_weight", "tolerance", "deflicker", "universal_width"},
+    "universal": _FLOW | {"memory_weight", "tolerance", "deflicker", "fuse_as", "universal_width"},
 }
 
 
@@ -111,6 +111,11 @@ class AdapterConfig(BaseModel):
     memory_weight: float = Field(0.9, ge=0, le=1, description="a, the largest weight of the memory")
     tolerance: float = Field(1.5, gt=0, description="c, tolerated mismatch, in standard deviations of the noise")
     deflicker: bool = Field(True, description="take wide flicker out of outputs like the frame, by evidence")
+    fuse_as: Literal["auto", "values", "classes", "mask"] = Field(
+        "auto",
+        description="what outputs are: numbers, as pictures and depth; logits or probabilities of classes; masks, or "
+        "their logits; auto: by the model's card, or as is plainly visible",
+    )
     motion_width: int = Field(24, ge=1, description="channels of the head of motion")
     universal_width: int = Field(32, ge=1, description="channels of the head of universal")
 

@@ -14,10 +14,10 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from holdsteady.adapters.cell import Context, Evidence, Fused, Moment
+from holdsteady.adapters.classes import MotionFixedOutput
 from holdsteady.adapters.config import AdapterConfig
 from holdsteady.adapters.controller import RelativeHead
 from holdsteady.adapters.means import box_mean, energy, enlarge, enlarge_rows, shrink
-from holdsteady.adapters.method import MotionFixed
 from holdsteady.flow.warp import resize, warp_bilinear
 
 _FLOOR = 0.003  # of the standard deviation of a picture: differences below are as good as none
@@ -57,7 +57,7 @@ class Halves(NamedTuple):
 SEEN = 23
 
 
-class Universal(MotionFixed):
+class Universal(MotionFixedOutput):
     """*universal*: the weights of z_t without and with its wide flicker and of the memory moved and as it lay are those
     of *motion fixed*, each multiplied by what a head says, and made to sum to one.
     """

@@ -16,6 +16,9 @@ from holdsteady.host.points import points, select_points
 from holdsteady.host.resolve import AdapterLike, resolve
 from holdsteady.host.stabilized import StabilizedModel
 
+#: What outputs are fused as, by the kind that a model's card states.
+_FUSED_AS = {"image": "values", "depth": "values", "classes": "classes", "labels": "classes", "mask": "mask"}
+
 
 def stabilize(
     model: Callable[..., Any],
@@ -69,6 +72,9 @@ def stabilize(
 
 
 def _new_adapter(model: Callable[..., Any], config: AdapterConfig, example: Any, takes: Takes) -> Adapter:
+    card = getattr(getattr(model, "card", None), "kind", None)
+    if card in _FUSED_AS and "fuse_as" not in config.model_fields_set and "fuse_as" in config.settings():
+        config = config.model_copy(update={"fuse_as": _FUSED_AS[card]})
     inside = [name for name in config.points if name not in ("input", "output")]
     if inside and not can_mirror(model):
         raise PointError(
