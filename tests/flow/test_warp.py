@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from holdsteady.flow.dis import DISFlow
-from holdsteady.flow.remap import can_remap
+from holdsteady.flow.opencv import can_remap
 from holdsteady.flow.warp import resize_flow, sample, sample_by_gather, warp, warp_bilinear
 
 seeds = st.integers(0, 2**32 - 1)

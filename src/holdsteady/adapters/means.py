@@ -52,7 +52,13 @@ def energy(value: Tensor) -> Tensor:
     return value.square().mean(dim=1, keepdim=True)
 
 
-def value_range(value: Tensor) -> Tensor:
-    """Largest minus smallest value of each stream, (B, 1, 1, 1)."""
+def limits(value: Tensor) -> tuple[Tensor, Tensor]:
+    """The smallest and the largest value of each stream, (B, 1, 1, 1)."""
     every = (1, 2, 3)  # torch.aminmax looks at one value at a time
-    return value.amax(every, keepdim=True) - value.amin(every, keepdim=True)
+    return value.amin(every, keepdim=True), value.amax(every, keepdim=True)
+
+
+def value_range(value: Tensor) -> Tensor:
+    """The largest minus the smallest value of each stream, (B, 1, 1, 1)."""
+    low, high = limits(value)
+    return high - low

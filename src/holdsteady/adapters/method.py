@@ -292,7 +292,7 @@ class MotionFixed(MotionCell):
 
     def fuse(self, moment: Moment, context: Context) -> Fused:
         found = self.find(moment, context)
-        return found.settled(ema(found.present, found.memory, 1 - found.weight))
+        return found.settled(torch.lerp(found.present, found.memory, found.weight))
 
     def find(self, moment: Moment, context: Context) -> Evidence:
         """All but the fusion."""

@@ -39,7 +39,7 @@ def advance(cell: Cell, z: Tensor, memory: Memory | None, context: Context) -> t
 
 def begin(cell: Cell, z: Tensor, *, check_finite: bool = True) -> tuple[Tensor, Memory]:
     """The first frame, z̃_1 = z_1: what ``step`` makes of a memory without anything in it, without its work."""
-    kept, memory = _where(_finite(z) if check_finite else None, z, math.nan), {}
+    kept, memory = _where(finite_mask(z) if check_finite else None, z, math.nan), {}
     if cell.keeps_memory:
         memory["stabilized"] = _like(kept, z)
     if cell.keeps_raw:
@@ -60,9 +60,9 @@ def step(cell: Cell, z: Tensor, memory: Memory, context: Context) -> tuple[Tenso
         context: of this frame.
     """
     before, raw = memory.get("stabilized"), memory.get("raw")
-    finite = _finite(z) if context.check_finite else None
-    known = None if before is None else _finite(before)
-    known_raw = None if raw is None else _finite(raw)
+    finite = finite_mask(z) if context.check_finite else None
+    known = None if before is None else finite_mask(before)
+    known_raw = None if raw is None else finite_mask(raw)
     present = _where(finite, z, 0.0 if before is None else _where(known, before, 0.0))
     past = present.unsqueeze(1)[:, :0] if raw is None else _where(known_raw, raw, present.unsqueeze(1))
     everywhere = torch.ones((), dtype=torch.bool, device=z.device).expand_as(past)
@@ -91,25 +91,35 @@ def step(cell: Cell, z: Tensor, memory: Memory, context: Context) -> tuple[Tenso
     return _like(_where(finite, shown, z), z), {name: after[name] for name in memory}
 
 
+def fill_frames(x: Tensor, before: Tensor, *, check_finite: bool = True) -> tuple[Tensor, Tensor, Tensor]:
+    """x_t and x_{t−1} as cells see them, finite, and the frame to remember, NaN where nothing is known.
+
+    Args:
+        x: the frame (B, C, H, W), which the network may write over.
+        before: what was remembered.
+        check_finite: False if the caller promises that all of x is finite.
+    """
+    finite, known = finite_mask(x) if check_finite else None, finite_mask(before)
+    kept = x.clone() if finite is None else torch.where(finite, x, before)
+    present = kept if finite is None else torch.where(finite, x, before.nan_to_num(0.0))
+    return present, _where(known, before, present), kept
+
+
 def count_non_finite(z: Tensor) -> Tensor:
     """How many values of each stream are NaN or infinite: (B, …) → (B,)."""
-    finite = _finite(z)
+    finite = finite_mask(z)
     return _none(z) if finite is None else (~finite).flatten(1).sum(dim=1)
 
 
-def where_finite(value: Tensor) -> Tensor:
-    """Where a value is neither NaN nor infinite; torch.isfinite takes three times as long on a CPU."""
-    return (value - value) == 0
+def finite_mask(value: Tensor) -> Tensor | None:
+    """Where a value is neither NaN nor infinite; None where all of it is and that is cheap to check.
 
-
-def _finite(value: Tensor) -> Tensor | None:
-    """Where a value is finite; None where all of it is and that is cheap to check: on a CPU, by one pass for a sum.
-
-    If the sum of finite values overflows the mask is made anyway, which only costs time.
+    That is on a CPU, by one pass for a sum. If the sum of finite values overflows the mask is made anyway, which only
+    costs time.
     """
     if can_look(value) and bool(value.detach().sum(dtype=torch.float32).isfinite()):
         return None
-    return where_finite(value)
+    return (value - value) == 0  # torch.isfinite takes three times as long on a CPU
 
 
 def _none(z: Tensor) -> Tensor:

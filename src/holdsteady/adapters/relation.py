@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from holdsteady.adapters.cell import Memory
-from holdsteady.adapters.means import CELL, cell_mean, enlarge, shrink, value_range
-from holdsteady.flow.warp import warp_bilinear
+from holdsteady.adapters.means import CELL, cell_mean, enlarge, limits, shrink
+from holdsteady.flow.warp import hold_within, warp_bilinear
 
 _RIDGE = 1e-2  # of the squared range of the input
 _SLOWEST = 0.05  # the least weight of the present in the average
@@ -27,7 +27,7 @@ def new_relation(z: Tensor) -> Memory:
     return {"relation": nan.repeat(len(z), 3 * z.shape[1], height, width), "evidence": nan.repeat(len(z), 4)}
 
 
-def relation(z: Tensor, x: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+def relation(z: Tensor, x: Tensor, span: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """(14) A and b of z ≈ A x + b, and the means of z and x, each (B, C, h, w) in cells.
 
     Where the input is flat, A is that of the whole image.
@@ -35,10 +35,11 @@ def relation(z: Tensor, x: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     Args:
         z: the output (B, C, H, W).
         x: the input, likewise.
+        span: its range, (B, 1, 1, 1).
     """
     mean_z, mean_x, mean_xx, mean_xz = (cell_mean(value) for value in (z, x, x * x, x * z))
     variance, covariance = mean_xx - mean_x * mean_x, mean_xz - mean_x * mean_z
-    ridge = _RIDGE * value_range(x) ** 2 + 1e-30
+    ridge = _RIDGE * span**2 + 1e-30
     whole = covariance.mean(dim=(2, 3), keepdim=True) / variance.mean(dim=(2, 3), keepdim=True).clamp_min(1e-30)
     slope = (covariance + ridge * whole) / (variance + ridge)
     return slope, mean_z - slope * mean_x, mean_z, mean_x
@@ -56,7 +57,8 @@ def steady_relation(z: Tensor, x: Tensor, flow: Tensor, memory: Memory) -> tuple
             frames were seen.
     """
     channels = z.shape[1]
-    slope, offset, mean_z, mean_x = relation(z, x)
+    lowest, highest = limits(x)
+    slope, offset, mean_z, mean_x = relation(z, x, highest - lowest)
     now = torch.cat((slope, offset), dim=1)
     is_new = memory["evidence"][:, 3:, None, None].isnan()
     old = torch.where(is_new, torch.cat((now, torch.zeros_like(mean_z)), dim=1), _moved(memory["relation"], flow))
@@ -76,7 +78,7 @@ def steady_relation(z: Tensor, x: Tensor, flow: Tensor, memory: Memory) -> tuple
     # (16) The average moves on, and the output to it.
     average = torch.lerp(old[:, : 2 * channels], now, (1 / age).clamp_min(_SLOWEST))
     # A flat input, as a black frame or a flash, has no relation to anything: the memory waits.
-    is_flat = value_range(x) <= _FLAT * x.abs().amax(dim=(1, 2, 3), keepdim=True)
+    is_flat = highest - lowest <= _FLAT * torch.maximum(highest, -lowest)
     engaged = torch.where((age > 2) & ~is_flat, engaged, 0.0)
     change = enlarge(engaged * (average - now), (z.shape[2], z.shape[3]))
     # The first deviation has none before it, and is no evidence.
@@ -86,10 +88,8 @@ def steady_relation(z: Tensor, x: Tensor, flow: Tensor, memory: Memory) -> tuple
         "relation": torch.where(is_flat, memory["relation"], learned[0]),
         "evidence": torch.where(is_flat[:, :, 0, 0], memory["evidence"], learned[1]),
     }
-    low, high = torch.aminmax(z.flatten(2), dim=2, keepdim=True)
-    corrected = z + change[:, :channels] * x + change[:, channels:]
-    # No value leaves the range of what was seen.
-    return corrected.clamp(low[..., None], high[..., None]), after
+    corrected = torch.addcmul(z, change[:, :channels], x) + change[:, channels:]
+    return hold_within(corrected, z), after  # no value leaves the range of what was seen
 
 
 def _moved(cells: Tensor, flow: Tensor) -> Tensor:

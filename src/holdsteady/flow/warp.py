@@ -7,7 +7,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from holdsteady.eager import can_look
-from holdsteady.flow.remap import can_remap, remap
+from holdsteady.flow.opencv import can_remap, enlarge, remap, takes, wants_gradient
 
 _BICUBIC: dict[str, Any] = {"mode": "bicubic", "padding_mode": "border", "align_corners": False}
 _CUBIC = -0.75  # the a of cubic convolution, as grid_sample has it
@@ -29,11 +29,19 @@ def warp(memory: Tensor, flow: Tensor) -> Tensor:
     x = torch.arange(width, device=flow.device, dtype=dtype) + move[:, 0]
     y = torch.arange(height, device=flow.device, dtype=dtype)[:, None] + move[:, 1]
     source = memory.to(dtype)
-    low, high = (
-        source.amin((2, 3), keepdim=True),
-        source.amax((2, 3), keepdim=True),
-    )  # torch.aminmax: no gradient in 2.6
-    return sample(source, x, y).clamp(low, high).to(memory.dtype)
+    return hold_within(sample(source, x, y), source).to(memory.dtype)
+
+
+def hold_within(value: Tensor, history: Tensor) -> Tensor:
+    """A map (B, C, h, w) held within the range that each channel of another, (B, C, H, W), has."""
+    # torch.aminmax: no gradient in 2.6, and it looks at one value at a time.
+    low, high = history.amin((2, 3), keepdim=True), history.amax((2, 3), keepdim=True)
+    if not can_look(value) or wants_gradient(value, history):
+        return value.clamp(low, high)
+    held = value.new_empty(value.shape)
+    for plane, least, most, out in zip(*(x.flatten(0, 1) for x in (value, low, high, held)), strict=True):
+        torch.clamp(plane, least.item(), most.item(), out=out)  # a fourth of the time that bounds for all places take
+    return held
 
 
 def resize(value: Tensor, size: tuple[int, int]) -> Tensor:
@@ -77,6 +85,8 @@ def resize_flow(flow: Tensor, size: tuple[int, int]) -> Tensor:
     if (height, width) == size:
         return flow
     ratio = flow.new_tensor((size[1] / width, size[0] / height))[:, None, None]
+    if takes(flow):
+        return enlarge(flow, size).mul_(ratio)
     return F.interpolate(flow, size=size, mode="bilinear", align_corners=False) * ratio
 
 

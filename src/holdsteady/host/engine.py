@@ -10,7 +10,7 @@ from torch import Tensor
 
 from holdsteady.adapters.adapter import Adapter
 from holdsteady.adapters.cell import Context, Memory
-from holdsteady.adapters.missing import where_finite
+from holdsteady.adapters.missing import fill_frames
 from holdsteady.errors import PointError, StateError
 from holdsteady.host.border import Arrival, Border, Takes
 from holdsteady.host.hooked import NetworkPool
@@ -204,10 +204,8 @@ class Engine:
         if x is None or not self._needs_frames:
             return None, None, None
         memory = torch.full_like(x, math.nan) if state is None or state.frame is None else state.frame.to(x.dtype)
-        finite = where_finite(x) if self.check_finite else torch.ones((), dtype=torch.bool, device=x.device)
-        present = torch.where(finite, x, memory.nan_to_num(0.0))
-        previous = None if state is None else torch.where(memory.isnan(), present, memory)
-        return present, previous, torch.where(finite, x, memory)
+        present, previous, kept = fill_frames(x, memory, check_finite=self.check_finite)
+        return present, None if state is None else previous, kept
 
     def _check_reached(self, current: FramePass) -> None:
         missed = self._remembers.keys() - current.after.keys()

@@ -38,7 +38,7 @@ def box_mean(value: Tensor, side: int = 5) -> Tensor:
         total = padded.narrow(axis, 0, size)
         for offset in range(1, side):
             total = total + padded.narrow(axis, offset, size)
-        inside = value.new_tensor(planes.neighbours(size, side))
+        inside = value.new_tensor([planes.neighbours(place, size, side) for place in range(size)])
         value = total / (inside[:, None] if axis == 2 else inside)
     return value
 

@@ -3,12 +3,12 @@
 Torch pools by looking at every value of every window, and resizes a fifth as fast.
 """
 
-from collections.abc import Callable, Sequence
-
-import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
+
+from holdsteady.flow import opencv
+from holdsteady.flow.opencv import planes_of
 
 
 def shrink(value: Tensor, scale: int) -> Tensor:
@@ -21,7 +21,9 @@ def shrink(value: Tensor, scale: int) -> Tensor:
     import cv2
 
     inner = value[:, :, : scale * height, : scale * width]
-    small = _each_plane(inner, (height, width), lambda a, b: cv2.resize(a, b.shape[::-1], b, 0, 0, cv2.INTER_AREA))
+    small, planes = planes_of(inner, (height, width))
+    for plane, out in planes:
+        cv2.resize(plane, (width, height), out, 0, 0, cv2.INTER_AREA)
     if value.shape[3] > scale * width:
         small = torch.cat((small, _pooled(value[:, :, : scale * height, scale * width :], scale)), dim=3)
     if value.shape[2] > scale * height:
@@ -35,31 +37,34 @@ def _pooled(value: Tensor, scale: int) -> Tensor:
 
 def enlarge(value: Tensor, size: tuple[int, int]) -> Tensor:
     """As ``means.enlarge``."""
-    import cv2
-
-    if value.shape[-2:] == size:
-        return value
-    return _each_plane(value, size, lambda a, b: cv2.resize(a, b.shape[::-1], b, 0, 0, cv2.INTER_LINEAR))
+    return value if value.shape[-2:] == size else opencv.enlarge(value, size)
 
 
 def box_mean(value: Tensor, side: int = 5) -> Tensor:
-    """As ``means.box_mean``: running sums."""
+    """As ``means.box_mean``: running sums, as if all was inside, and a correction near the border."""
     import cv2
 
-    height, width = (value.new_tensor(neighbours(size, side)) for size in value.shape[2:])
-    weight = (1 / (height[:, None] * width)).numpy()
+    rows, columns = (_near_border(size, side) for size in value.shape[2:])
+    result, planes = planes_of(value, (value.shape[2], value.shape[3]))
+    for plane, out in planes:
+        cv2.boxFilter(plane, -1, (side, side), out, borderType=cv2.BORDER_CONSTANT)
+        for row, factor in rows:
+            out[row] *= factor
+        for column, factor in columns:
+            out[:, column] *= factor
+    return result
 
-    def mean(plane: np.ndarray, out: np.ndarray) -> None:
-        cv2.boxFilter(plane, -1, (side, side), out, normalize=False, borderType=cv2.BORDER_CONSTANT)
-        out *= weight
 
-    return _each_plane(value, (value.shape[2], value.shape[3]), mean)
-
-
-def neighbours(size: int, side: int) -> Sequence[float]:
-    """How many of the ``side`` places around each one are inside."""
+def _near_border(size: int, side: int) -> list[tuple[int, float]]:
+    """The places of an axis from which fewer than ``side`` are inside, and how many times fewer."""
     around = side // 2
-    return [min(place, around) + min(size - 1 - place, around) + 1 for place in range(size)]
+    places = {*range(min(around, size)), *range(max(size - around, 0), size)}
+    return [(place, side / neighbours(place, size, side)) for place in places]
+
+
+def neighbours(place: int, size: int, side: int) -> int:
+    """How many of the ``side`` places around one are inside."""
+    return min(place, side // 2) + min(size - 1 - place, side // 2) + 1
 
 
 def energy(value: Tensor) -> Tensor:
@@ -68,12 +73,3 @@ def energy(value: Tensor) -> Tensor:
     for channel in value.unbind(1)[1:]:
         total.addcmul_(channel.unsqueeze(1), channel.unsqueeze(1))
     return total.div_(value.shape[1])
-
-
-def _each_plane(value: Tensor, size: tuple[int, int], work: Callable[[np.ndarray, np.ndarray], object]) -> Tensor:
-    """A map (B, C, H, W), made by a function that fills planes of a size, given planes."""
-    result = value.new_empty((*value.shape[:2], *size))
-    planes = value.detach().contiguous().flatten(0, 1).numpy()
-    for plane, out in zip(planes, result.flatten(0, 1).numpy(), strict=True):
-        work(plane, out)
-    return result
