@@ -100,12 +100,13 @@ def blend(values: Candidates, weight: Tensor, share: Tensor, logits: Tensor) -> 
     """
     height, width = weight.shape[-2:]
     factors = enlarge_rows(logits.clamp(-_MOST, _MOST).exp(), 2, slice(0, height), width)
-    likely = torch.cat((1 - weight, weight * (1 - share), weight * share, torch.zeros_like(weight)), dim=1)
-    weights = (likely + likely.new_tensor((0.0, _LEAST, _LEAST, _LEAST))[:, None, None]) * factors
-    weights = weights / weights.sum(dim=1, keepdim=True)
-    fused = weights[:, :1] * values.present
-    for index, value in enumerate(values[1:], 1):
-        fused = fused + weights[:, index : index + 1] * value
+    still = weight * share
+    likely = (1 - weight, weight - still + _LEAST, still + _LEAST, _LEAST)
+    weights = [one * factor for one, factor in zip(likely, factors.split(1, dim=1), strict=True)]
+    total = weights[0] + weights[1] + weights[2] + weights[3]
+    fused = weights[0] / total * values.present
+    for one, value in zip(weights[1:], values[1:], strict=True):
+        fused = torch.addcmul(fused, one / total, value)
     return fused
 
 
@@ -172,7 +173,8 @@ def gradient_energy(value: Tensor) -> Tensor:
 
 def spread(value: Tensor) -> Tensor:
     """Variance over space, mean over the channels: (B, C, H, W) → (B, 1, 1, 1)."""
-    return value.var(dim=(2, 3), correction=0, keepdim=True).mean(dim=1, keepdim=True)
+    # Tensor.var looks at one value at a time.
+    return (value - value.mean((2, 3), keepdim=True)).square().mean((1, 2, 3), keepdim=True)
 
 
 def relative(value: Tensor, unit: Tensor, floor: Tensor) -> Tensor:
