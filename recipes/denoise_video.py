@@ -12,6 +12,7 @@ from pathlib import Path
 import torch
 from fitting import arguments, fit, psnr_loss
 from torch import Tensor
+from torch.optim.swa_utils import get_ema_avg_fn
 
 from holdsteady import zoo
 from holdsteady.data import Mixture, make_source
@@ -29,7 +30,7 @@ def main() -> None:
         samples = [crops[step * args.batch + number] for number in range(args.batch)]
         return torch.cat([one["frames"] for one in samples]), torch.cat([one["truth"] for one in samples])
 
-    fit(zoo.load("denoise"), draw, psnr_loss, args)
+    fit(zoo.load("denoise"), draw, psnr_loss, args, get_ema_avg_fn(0.998))
 
 
 if __name__ == "__main__":

@@ -9,13 +9,14 @@ from pathlib import Path
 import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from torch.optim.swa_utils import AveragedModel
 
 from holdsteady.training.schedule import make_scheduler
 
 #: The batch of a step, which depends on the step alone: a training that was stopped resumes at the same weights.
 Draw = Callable[[int], tuple[Tensor, Tensor]]
 Loss = Callable[[Tensor, Tensor], Tensor]
+Average = Callable[[Tensor, Tensor, Tensor | int], Tensor]
 
 _EVERY = 100  # steps between lines of the log, and checkpoints
 
@@ -33,7 +34,7 @@ def arguments(description: str | None, *, steps: int, batch: int, rate: float) -
     return parser
 
 
-def fit(network: nn.Module, draw: Draw, loss: Loss, args: argparse.Namespace) -> None:
+def fit(network: nn.Module, draw: Draw, loss: Loss, args: argparse.Namespace, average: Average | None = None) -> None:
     """Train a network on pairs of inputs and targets, resume it if it was stopped, and save its averaged weights.
 
     Args:
@@ -41,18 +42,20 @@ def fit(network: nn.Module, draw: Draw, loss: Loss, args: argparse.Namespace) ->
         draw: inputs and targets (B, …) of a step from 0 on.
         loss: of outputs and targets.
         args: of :func:`arguments`.
+        average: how weights are averaged, as of ``AveragedModel``; None for :func:`recent`.
     """
     checkpoint = args.out.with_suffix(".checkpoint.pt")
     network = network.to(args.device, memory_format=torch.channels_last).train()
-    average = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(0.998), use_buffers=True)
-    optimizer = torch.optim.Adam(network.parameters(), args.lr, betas=(0.9, 0.99))
+    averaged = AveragedModel(network, avg_fn=average or recent, use_buffers=True)
+    trained = [parameter for parameter in network.parameters() if parameter.requires_grad]
+    optimizer = torch.optim.Adam(trained, args.lr, betas=(0.9, 0.99))
     begun, step = time.monotonic(), 0
 
     def spent() -> float:
         return max(step / args.steps, (time.monotonic() - begun) / 60 / args.minutes)
 
     schedule = make_scheduler(optimizer, "cosine", warmup=args.steps // 20, spent=spent)
-    parts = {"network": network, "average": average, "optimizer": optimizer, "schedule": schedule}
+    parts = {"network": network, "average": averaged, "optimizer": optimizer, "schedule": schedule}
     if checkpoint.is_file():
         saved = torch.load(checkpoint, map_location="cpu", weights_only=True)
         step = saved.pop("step")
@@ -65,17 +68,17 @@ def fit(network: nn.Module, draw: Draw, loss: Loss, args: argparse.Namespace) ->
         value = loss(network(given.to(memory_format=torch.channels_last)), wanted)
         optimizer.zero_grad()
         value.backward()
-        nn.utils.clip_grad_norm_(network.parameters(), 1.0)
+        nn.utils.clip_grad_norm_(trained, 1.0)
         optimizer.step()
         schedule.step()
-        average.update_parameters(network)
+        averaged.update_parameters(network)
         mean += value.item() / _EVERY
         step += 1
         if step % _EVERY == 0 or step == args.steps or spent() >= 1:
             seconds = time.monotonic() - begun
             print(f"step {step}  loss {mean:.4f}  {seconds / step:.3f} s/step", flush=True)
             mean = 0.0
-            weights = average.module.state_dict()
+            weights = averaged.module.state_dict()
             save_file({name: value.cpu().contiguous() for name, value in weights.items()}, args.out)
             part = checkpoint.with_suffix(".part")
             torch.save(
@@ -83,6 +86,11 @@ def fit(network: nn.Module, draw: Draw, loss: Loss, args: argparse.Namespace) ->
             )
             part.replace(checkpoint)
     checkpoint.unlink(missing_ok=True)
+
+
+def recent(average: Tensor, value: Tensor, count: Tensor | int) -> Tensor:
+    """The average of weights with a new one, over the last tenth of ``count``: in short runs the first are far off."""
+    return average + (value - average) * max(0.002, 10 / (10 + int(count)))
 
 
 def psnr_loss(output: Tensor, target: Tensor) -> Tensor:

@@ -56,7 +56,7 @@ def entries() -> list[Entry]:
     def network(name: str, script: str, *options: str, budget: str = "--minutes") -> Entry:
         return Entry(name, (f"recipes/{script}.py", *options, "--out", str(BUILD / f"{name}.safetensors")), budget)
 
-    short = ("--clips", "320", "--length", "8")
+    short = ("--clips", "200", "--length", "8")
     made = [
         network("denoise", "denoise", budget=""),
         pairs("noisy"),

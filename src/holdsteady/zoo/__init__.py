@@ -10,6 +10,7 @@ from safetensors.torch import load_file
 from torch import nn
 
 from holdsteady.models.card import ModelCard
+from holdsteady.models.hdrnet import HDRNet
 from holdsteady.models.model import Model
 from holdsteady.models.nafnet import NAFNet
 from holdsteady.models.scenes import SceneNetwork
@@ -48,6 +49,7 @@ MODELS = {
     "denoise-video": Entry(
         "takes off the noise of cameras and of H.264, as video files have it", NAFNet, "denoise-video"
     ),
+    "enhance": Entry("brings out details, as a local Laplacian filter", HDRNet, "enhance"),
     "upscale2": Entry(
         "twice the width and height", lambda: Upscaler(2), "upscale2", ModelCard(kind="image", scale=2.0, multiple=1)
     ),
