@@ -36,6 +36,10 @@ class ModelError(HoldsteadyError, ValueError):
     """A model could not be loaded, or does not behave like a frame-wise image model."""
 
 
+class ExportError(HoldsteadyError, ValueError):
+    """A model can't be exported, or an export is damaged or does not fit."""
+
+
 class MetricError(HoldsteadyError, ValueError):
     """The inputs of a metric don't fit each other."""
 
