@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from holdsteady.adapters.files import save_adapter
     from holdsteady.adapters.hub import push_adapter
     from holdsteady.api import run
+    from holdsteady.exports.write import export
     from holdsteady.host.attach import stabilize
     from holdsteady.host.cost import Cost
     from holdsteady.host.points import PointTable, points
@@ -32,6 +33,7 @@ __all__ = [
     "PointTable",
     "StabilizedModel",
     "StreamState",
+    "export",
     "load",
     "load_adapter",
     "make_config",
@@ -50,6 +52,7 @@ _PLACES = {
     "adapters.files": ("save_adapter",),
     "adapters.hub": ("push_adapter",),
     "api": ("run",),
+    "exports.write": ("export",),
     "host.attach": ("stabilize",),
     "host.cost": ("Cost",),
     "host.points": ("PointTable", "points"),

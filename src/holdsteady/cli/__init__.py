@@ -25,6 +25,7 @@ _CTRL_C = 130  # what Typer exits with after a KeyboardInterrupt
 COMMANDS = (
     "run",
     "fix",
+    "live",
     "check",
     "compare",
     "points",
@@ -32,6 +33,7 @@ COMMANDS = (
     "corrupt",
     "train",
     "eval",
+    "export",
     "theory",
     "demo",
     "zoo",

@@ -1,7 +1,7 @@
 """``holdsteady run``: a model over a video, stabilized."""
 
 from functools import partial
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
@@ -11,6 +11,8 @@ from holdsteady import video
 from holdsteady.cli import options
 from holdsteady.cli.model_options import ModelOptions, ShownOptions, takes_model_options, takes_shown_options
 from holdsteady.cli.signals import Stop
+from holdsteady.errors import ConfigError
+from holdsteady.exports.manifest import is_export
 
 
 @options.takes_run_options()
@@ -25,17 +27,18 @@ def run(
         str | None,
         typer.Option(
             help="Name of a shipped model (holdsteady zoo); file.py:name; a file .pt, .pt2, .onnx, .pth or "
-            ".safetensors; hf:NAME, smp:NAME, timm:NAME, or torchvision's name.",
+            ".safetensors; hf:NAME, smp:NAME, timm:NAME, or torchvision's name; or the folder of an export.",
             show_default=False,
         ),
     ] = None,
     adapter: Annotated[
-        str,
+        str | None,
         typer.Option(
-            help="none, motion-fixed, output-fixed:0.8, output-gaussian:2, simple-fixed:0.9, nafnet16-light "
-            "(ships here), a folder, or several joined by +."
+            help="none, motion-fixed (default), output-fixed:0.8, output-gaussian:2, simple-fixed:0.9, nafnet16-light "
+            "(ships here), a folder, or several joined by +.",
+            show_default=False,
         ),
-    ] = "motion-fixed",
+    ] = None,
     strength: options.Strength = 1.0,
     both_ways: options.BothWays = False,
     compile: options.CompileFlag = False,
@@ -70,6 +73,10 @@ def run(
 
         holdsteady run in.mp4 out.mp4 --model net.onnx --range 0..255 --channels bgr --kind classes --overlay 0.5
     """
+    if model is not None and is_export(model):
+        flags = {"--adapter": adapter, "--strength": strength != 1, "--both-ways": both_ways, "--compile": compile}
+        _run_export(source, sink, model, how, flags, given, shown, stop)
+        return
     from holdsteady import api
 
     if model is None:
@@ -84,7 +91,7 @@ def run(
         source,
         sink,
         model,
-        adapter,
+        adapter or "motion-fixed",
         strength=strength,
         both_ways=both_ways,
         compile=compile,
@@ -94,3 +101,38 @@ def run(
         **vars(how),
     )
     options.watch(source, sink, stop, work)
+
+
+def _run_export(
+    source: str,
+    sink: str,
+    folder: str,
+    how: video.RunOptions,
+    flags: dict[str, Any],
+    given: ModelOptions,
+    shown: ShownOptions,
+    stop: Stop,
+) -> None:
+    """An export over a video, without PyTorch; it has its adapter in it, and its card."""
+    from holdsteady.exports.runner import run_export
+
+    refuse_settled(folder, flags, how, given, shown)
+    options.watch(source, sink, stop, partial(run_export, source, sink, folder, how))
+
+
+def refuse_settled(
+    folder: str, flags: dict[str, Any], how: video.RunOptions, given: ModelOptions, shown: ShownOptions
+) -> None:
+    """Raise ConfigError for flags of what an export has settled already.
+
+    Args:
+        folder: of the export.
+        flags: more of them, by name.
+    """
+    flags |= {"--weights": given.weights, "--trust": given.trust, "--inside": given.inside}
+    flags |= {f"--{name.replace('_', '-')}": True for name in given.card.stated}
+    flags |= {"--values": shown.values, "--colormap and the like": shown.style}
+    flags |= {"--device": how.device not in ("auto", "cpu"), "--dtype": how.dtype != "float32"}
+    wrong = [flag for flag, value in flags.items() if value is not None and value is not False]
+    if wrong:
+        raise ConfigError(f"{', '.join(wrong)}: {folder} is an export, in which that is settled already; leave it out")

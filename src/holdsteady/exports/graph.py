@@ -11,7 +11,7 @@ from holdsteady.exports.split import cut
 from holdsteady.exports.trace import Traced
 
 #: What exports are written with.
-OPSET = 23
+OPSET = 21
 
 
 def to_parts(traced: Traced) -> tuple[list[Any], tuple[FlowEntry, ...]]:

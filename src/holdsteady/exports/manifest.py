@@ -123,6 +123,7 @@ class Manifest(_Model):
         parts: the files, in order.
         frame: what goes in: RGB in [0, 1].
         multiple: what the frame's height and width have to be divisible by.
+        least: what they have to be at the least.
         output: what comes out.
         kind: what that is.
         state: what is remembered.
@@ -139,6 +140,7 @@ class Manifest(_Model):
     parts: tuple[Part, ...] = Field(min_length=1, max_length=64)
     frame: Entry
     multiple: tuple[Annotated[int, Field(ge=1, le=4096)], Annotated[int, Field(ge=1, le=4096)]]
+    least: int = Field(ge=1, le=1 << 16)
     output: Entry
     kind: Kind
     state: tuple[StateEntry, ...]

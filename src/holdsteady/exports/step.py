@@ -1,6 +1,7 @@
 """An export run by ONNX Runtime: frames and state in, output and state out, all of them NumPy arrays."""
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import numpy.typing as npt
 
 from holdsteady.errors import ExportError, extra, in_one_line
 from holdsteady.exports.flow import flow_between
-from holdsteady.exports.manifest import Manifest, Part, read_manifest, read_part
+from holdsteady.exports.manifest import FlowEntry, Manifest, Part, read_manifest, read_part
 
 Array = npt.NDArray[Any]
 State = dict[str, Array]
@@ -26,6 +27,12 @@ class OnnxStep:
 
     It remembers nothing itself, so that several threads can use one.
 
+    Args:
+        folder: of the export.
+        threads: that ONNX Runtime may use; None for OMP_NUM_THREADS, or else all.
+        search: gives the flows that the export asks for, from two grey pictures (B, H, W); None for DIS, which it was
+            made for. Motion that is known better, as a renderer's, may take its place.
+
     Attributes:
         manifest: what ``holdsteady.json`` says.
 
@@ -34,7 +41,13 @@ class OnnxStep:
         MissingExtraError: ONNX Runtime is not installed.
     """
 
-    def __init__(self, folder: str | Path, threads: int | None = None) -> None:
+    def __init__(
+        self,
+        folder: str | Path,
+        threads: int | None = None,
+        search: Callable[[Array, Array, FlowEntry], Array] | None = None,
+    ) -> None:
+        self._search = search or _search
         self.manifest: Manifest = read_manifest(folder)
         if self.manifest.runtime != "onnx":
             raise ExportError(f"'{folder}' is for torch.export.load; export it with --format onnx to run it here")
@@ -86,9 +99,7 @@ class OnnxStep:
         for part, session in zip(self.manifest.parts, self._sessions, strict=True):
             for flow in [flow for flow in waiting if flow.present in values and flow.previous in values]:
                 waiting.remove(flow)
-                values[flow.name] = flow_between(
-                    values[flow.present], values[flow.previous], flow.max_height, mend=flow.mend, smooth=flow.smooth
-                )
+                values[flow.name] = self._search(values[flow.present], values[flow.previous], flow)
             try:
                 given = session.run(list(part.outputs), {name: values[name] for name in part.inputs})
             except KeyError as error:
@@ -119,3 +130,7 @@ class OnnxStep:
                 f"this export takes frames ({', '.join(map(str, wanted))}) whose height and width are multiples of "
                 f"{self.manifest.multiple[0]} and {self.manifest.multiple[1]}; this one has shape {shape}"
             )
+
+
+def _search(present: Array, previous: Array, flow: FlowEntry) -> Array:
+    return flow_between(present, previous, flow.max_height, mend=flow.mend, smooth=flow.smooth)

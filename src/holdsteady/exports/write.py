@@ -1,6 +1,7 @@
 """``holdsteady.export``: a stabilized model as files that run without this package."""
 
 import json
+import math
 import tempfile
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -83,7 +84,9 @@ def export(
     if kind == "labels":
         raise ExportError("the model gives class numbers; export one that gives logits (--kind classes)")
     write = _write_onnx if format == "onnx" else _write_pt2
-    traced = trace(steady, fitted, trial.multiple, _replaced(format, flow, int(fitted.shape[-2])))
+    height = int(fitted.shape[-2])
+    multiple = math.lcm(trial.multiple, PyramidFlow.like(DISFlow(), height).multiple if flow == "inside" else 1)
+    traced = trace(steady, fitted, multiple, _replaced(format, flow, height))
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=folder, prefix=".part-") as beside:
@@ -95,6 +98,7 @@ def export(
                 parts=parts,
                 frame=traced.frame,
                 multiple=traced.multiple,
+                least=trial.least,
                 output=traced.output,
                 kind=kind,
                 state=traced.state,

@@ -32,6 +32,11 @@ class PyramidFlow:
     scale: int = 1
     mend: bool = False
 
+    @property
+    def multiple(self) -> int:
+        """What divides the sides of images that are halved without a rest."""
+        return self.scale << (_LEVELS - 1)
+
     @staticmethod
     def like(flow: DISFlow, height: int) -> "PyramidFlow":
         """What stands in for a search of another kind, for pictures of about so many lines."""

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from holdsteady.errors import ConfigError, extra, near
 from holdsteady.models.card import PALETTES
+from holdsteady.models.shades import colours_of_classes
 
 # In the order of the class indices, as published by the data sets.
 _CITYSCAPES = """
@@ -30,12 +31,7 @@ _ADE20K = """
 
 def palette(classes: int) -> Tensor:
     """Colours (classes, 3) in [0, 1] that tell neighbouring classes apart; the first, the background, is black."""
-    number = torch.arange(classes, dtype=torch.float32)[:, None]
-    # Steps by the golden ratio never come near an old hue soon.
-    hue = (number * 0.618034 + torch.tensor([0.0, 1 / 3, 2 / 3])) % 1
-    colours = 0.5 + 0.5 * torch.cos(2 * torch.pi * hue)
-    colours[0] = 0
-    return colours
+    return torch.from_numpy(colours_of_classes(classes))
 
 
 def class_colours(name: str) -> Tensor:

@@ -8,13 +8,8 @@ from torch import Tensor
 from holdsteady.errors import ModelError
 from holdsteady.models.card import Kind
 from holdsteady.models.colours import palette
+from holdsteady.models.shades import MOST_SAMPLES, TAIL, Range
 from holdsteady.models.sizes import resize
-
-# Share of the way to a new range covered per frame: about ten frames to a wider one, fifty to a narrower one.
-_WIDEN, _NARROW = 0.1, 0.02
-# Shares of the pixels that may be outside the range: a few outliers must not make everything else black.
-_TAIL = 0.002
-_MOST_SAMPLES = 1 << 16
 
 
 @dataclass(frozen=True)
@@ -50,33 +45,12 @@ class Style:
         return given
 
 
-class Range:
-    """The range by which depth is shown: of a shot's first frame, then following slowly, without flicker."""
-
-    def __init__(self) -> None:
-        self._ends: tuple[float, float] | None = None
-
-    def reset(self) -> None:
-        """A new shot begins: forget the range."""
-        self._ends = None
-
-    def __call__(self, depth: Tensor) -> tuple[float, float]:
-        """The range of the shot with one more map in it."""
-        low, high = _ends_of(depth)
-        if self._ends is not None:
-            # Narrows slowly: what was seen a moment ago tends to come back.
-            low = self._ends[0] + (_WIDEN if low < self._ends[0] else _NARROW) * (low - self._ends[0])
-            high = self._ends[1] + (_WIDEN if high > self._ends[1] else _NARROW) * (high - self._ends[1])
-        self._ends = low, high
-        return self._ends
-
-
 def _ends_of(depth: Tensor) -> tuple[float, float]:
     values = depth[depth.isfinite()].float()
-    values = values[:: 1 + values.numel() // _MOST_SAMPLES]
+    values = values[:: 1 + values.numel() // MOST_SAMPLES]
     if not values.numel():
         return 0.0, 1.0
-    low, high = torch.quantile(values, torch.tensor([_TAIL, 1 - _TAIL], device=values.device)).tolist()
+    low, high = torch.quantile(values, torch.tensor([TAIL, 1 - TAIL], device=values.device)).tolist()
     return low, high
 
 
@@ -126,7 +100,7 @@ class Display:
         return values[:, :1].sigmoid() if self._is_logit else values[:, :1].clamp(0, 1)
 
     def _depth(self, depth: Tensor) -> Tensor:
-        low, high = self._range(depth)
+        low, high = self._range.follow(*_ends_of(depth))
         shown = (depth[:, :1] - low) / max(high - low, 1e-12)
         colours = self.style.colours
         if colours is None:

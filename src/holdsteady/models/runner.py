@@ -144,6 +144,12 @@ class FrameRunner:
             self._replay.next = recorded
         return self.step(frame)
 
+    def set_strength(self, strength: float) -> None:
+        """Show more or less of the stabilization from the next frame on, from 0 (the base) to 1 (the adapter)."""
+        self.strength = strength
+        if self._steady is not None:
+            self._steady.strength = strength
+
     def reset(self) -> None:
         """Forget what was seen: a new shot begins."""
         self._state = self._fresh

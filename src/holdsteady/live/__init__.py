@@ -1,0 +1,1 @@
+"""Models on live sources: the newest frame only, latency measured, nothing queued."""

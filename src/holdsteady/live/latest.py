@@ -1,0 +1,119 @@
+"""The newest frame of a source, and no other: a thread takes every frame, so that none waits."""
+
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Self
+
+from holdsteady.video import Reader, VideoFrame
+
+# Waits are cut into pieces so that Ctrl-C gets through on every platform.
+_PATIENCE = 0.2
+
+
+@dataclass(frozen=True)
+class Grabbed:
+    """A frame as it came.
+
+    Attributes:
+        frame: as stored.
+        time: when it came, by ``time.monotonic``.
+        dropped: how many came since the one taken before and were not taken.
+    """
+
+    frame: VideoFrame
+    time: float
+    dropped: int
+
+
+class Latest:
+    """Grabs the frames of a reader in a thread, as a context manager; iterating gives the newest each time.
+
+    Args:
+        reader: the source.
+        paced: whether to let frames come at their own times, as a camera would, and not as fast as they can be read.
+        stop: ends the iteration when set.
+    """
+
+    def __init__(self, reader: Reader, stop: threading.Event, *, paced: bool) -> None:
+        self._reader, self._stop, self._paced = reader, stop, paced
+        self._change = threading.Condition()
+        self._newest: Grabbed | None = None
+        self._dropped = 0
+        self._ended = self._abandoned = False
+        self._failure: BaseException | None = None
+        self._thread = threading.Thread(target=self._grab, name="holdsteady-grab", daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._abandoned = True
+        # A camera that gives nothing more is not waited for: the thread is a daemon.
+        self._thread.join(timeout=2 * _PATIENCE)
+
+    @property
+    def dropped(self) -> int:
+        """Frames so far that were replaced by newer ones."""
+        return self._dropped
+
+    def __iter__(self) -> Iterator[Grabbed]:
+        """The newest frame, as often as one is asked for and there is a new one.
+
+        Raises:
+            VideoError: reading failed, after the frames before it.
+        """
+        while True:
+            with self._change:
+                while self._newest is None and not self._ended and not self._stop.is_set():
+                    self._change.wait(_PATIENCE)
+                taken, self._newest = self._newest, None
+            if self._stop.is_set():
+                return
+            if taken is None:
+                if self._failure is not None:
+                    raise self._failure
+                return
+            yield taken
+
+    def _grab(self) -> None:
+        clock = _Clock()
+        number = 0
+        try:
+            for frame in self._reader:
+                if self._paced:
+                    moment = frame.time
+                    clock.wait(number / float(self._reader.info.rate) if moment is None else float(moment))
+                    number += 1
+                if self._abandoned or self._stop.is_set():
+                    return
+                with self._change:
+                    waited = self._newest
+                    lost = 0 if waited is None else waited.dropped + 1
+                    self._dropped += waited is not None
+                    self._newest = Grabbed(frame, time.monotonic(), lost)
+                    self._change.notify_all()
+        except BaseException as error:  # raised again where frames are taken
+            self._failure = error
+        finally:
+            with self._change:
+                self._ended = True
+                self._change.notify_all()
+
+
+class _Clock:
+    """Waits for the times of frames. One that is late moves all that follow: a camera does not catch up."""
+
+    def __init__(self) -> None:
+        self._begin: float | None = None
+
+    def wait(self, moment: float) -> None:
+        now = time.monotonic()
+        if self._begin is None or now > self._begin + moment:
+            self._begin = now - moment
+        time.sleep(max(0.0, self._begin + moment - now))
