@@ -128,7 +128,7 @@ def test_pt2_is_the_same_step(tmp_path: Path, small: tuple[StabilizedModel, Path
     steady = small[0]
     step = ProgramStep(hs.export(steady, EXAMPLE, tmp_path / "out", format="pt2"))
     frames = [torch.rand(1, 3, 48, 64, generator=torch.Generator().manual_seed(t)) for t in range(3)]
-    assert largest_difference(steady, step, iter(frames)) == 0
+    assert largest_difference(steady, step, iter(frames)) < 1e-6
     with pytest.raises(ExportError, match="is for torch"):
         OnnxStep(tmp_path / "out")
     with pytest.raises(ExportError, match="is for ONNX Runtime"):

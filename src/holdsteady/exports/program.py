@@ -42,5 +42,6 @@ class ProgramStep:
 
     def __call__(self, frame: Tensor, state: State) -> tuple[Tensor, State]:
         """One frame (B, 3, H, W) in [0, 1]."""
-        output, after = self._run(frame, state)
+        with torch.no_grad():
+            output, after = self._run(frame, state)
         return output, after
