@@ -142,14 +142,15 @@ class Stream(_Base):
             raise ConfigError(f"{url}: live pictures go to {', '.join(f'{one}://' for one in FORMATS)}")
         self._url, self._rate, self._format = url, info.rate, FORMATS[scheme]
         self._container: Any = None
-        self._begin = 0.0
+        self._begin, self._last = 0.0, -1
 
     def show(self, pixels: Pixels, source: VideoFrame) -> None:
         with _said(self._url):
+            frame = _even(pixels)
             if self._container is None:
-                self._open(*pixels.shape[:2])
-            frame = av.VideoFrame.from_ndarray(_eight_bits(pixels), format="rgb24").reformat(format="yuv420p")
-            frame.pts, frame.time_base = round((time.monotonic() - self._begin) * 1000), _STREAM_BASE
+                self._open(frame.height, frame.width)
+            self._last = max(self._last + 1, round((time.monotonic() - self._begin) * 1000))
+            frame.pts, frame.time_base = self._last, _STREAM_BASE
             self._container.mux(self._stream.encode(frame))
 
     def _open(self, height: int, width: int) -> None:
@@ -157,11 +158,7 @@ class Stream(_Base):
         # Without frames that wait for later ones.
         options = {"preset": "veryfast", "tune": "zerolatency", "crf": "20"}
         self._stream = self._container.add_stream("libx264", rate=self._rate, options=options)
-        self._stream.width, self._stream.height, self._stream.pix_fmt = (
-            width - width % 2,
-            height - height % 2,
-            "yuv420p",
-        )
+        self._stream.width, self._stream.height, self._stream.pix_fmt = width, height, "yuv420p"
         self._stream.codec_context.time_base = _STREAM_BASE
         self._stream.codec_context.max_b_frames = 0
         self._begin = time.monotonic()
@@ -187,13 +184,11 @@ class VirtualCamera(_Base):
         self._size: tuple[int, int] | None = None
 
     def show(self, pixels: Pixels, source: VideoFrame) -> None:
-        height, width = (side - side % 2 for side in pixels.shape[:2])
-        picture = _eight_bits(pixels)[:height, :width]
+        frame = _even(pixels)
         try:
-            if self._size != (height, width):
-                self._set_format(height, width)
-                self._size = height, width
-            frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(picture), format="rgb24").reformat(format="yuv420p")
+            if self._size != (frame.height, frame.width):
+                self._size = frame.height, frame.width
+                self._set_format(*self._size)
             os.write(self._file, frame.to_ndarray().tobytes())
         except OSError as error:
             what = "is no device that takes pictures" if error.errno in (errno.ENOTTY, errno.EINVAL) else error.strerror
@@ -222,5 +217,9 @@ def _said(url: str) -> Iterator[None]:
         raise VideoError(f"{url}: can't be sent to: {getattr(error, 'strerror', None) or error}") from error
 
 
-def _eight_bits(pixels: Pixels) -> Any:
-    return (pixels >> 8).astype(np.uint8) if pixels.dtype == np.uint16 else pixels
+def _even(pixels: Pixels) -> av.VideoFrame:
+    """A picture as encoders take it: of 8 bits, colours at half the resolution, no odd row or column."""
+    height, width = (side - side % 2 for side in pixels.shape[:2])
+    picture = (pixels >> 8).astype(np.uint8) if pixels.dtype == np.uint16 else pixels
+    frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(picture[:height, :width]), format="rgb24")
+    return frame.reformat(format="yuv420p")
