@@ -12,6 +12,9 @@ import holdsteady
 from holdsteady.adapters.config import KINDS
 from holdsteady.cli import app
 from holdsteady.corruptions import CORRUPTIONS
+from holdsteady.exports.graph import OPSET
+from holdsteady.exports.manifest import FLOW_CONVENTION
+from holdsteady.live.sinks import FORMATS
 
 ROOT = Path(__file__).parents[1]
 PAGES = {path.name: path.read_text() for path in (ROOT / "docs").glob("*.md")}
@@ -61,3 +64,27 @@ def test_every_extra_is_on_the_page_of_the_installation() -> None:
         "dev",
         "docs",
     }
+
+
+def test_the_page_of_exports_keeps_up_with_them() -> None:
+    page = PAGES["export.md"]
+    assert f"opset {OPSET}" in page
+    for name in (
+        "holdsteady.json",
+        "step.onnx",
+        "step-1.onnx",
+        "step.pt2",
+        "present",
+        "previous",
+        "max_height",
+        "smooth",
+    ):
+        assert f"`{name}`" in page, name
+    assert "`present[y, x]` is found at `previous[y + flow[1], x + flow[0]]`" in page
+    assert "present[y, x] is found at previous[y + flow[1], x + flow[0]]" in FLOW_CONVENTION
+
+
+def test_the_page_of_live_runs_names_every_url_and_key() -> None:
+    page = PAGES["live.md"]
+    assert [scheme for scheme in FORMATS if f"`{scheme}://`" not in page and scheme != "rtmps"] == []
+    assert all(f"`{key}`" in page for key in "+-0rq")

@@ -16,17 +16,21 @@ class Stats:
         frames: shown.
         dropped: replaced by newer ones before the model was free.
         seconds: since the first frame came.
+        last_latency, last_work: of the last frame: from its coming to its being shown, and of that what the model took.
     """
 
     frames: int = 0
     dropped: int = 0
     seconds: float = 0.0
+    last_latency: float = 0.0
+    last_work: float = 0.0
     _latency: deque[float] = field(default_factory=lambda: deque(maxlen=_RECENT))
     _work: deque[float] = field(default_factory=lambda: deque(maxlen=_RECENT))
 
     def add(self, latency: float, work: float) -> None:
         """One more frame: from its coming to its being shown, and of that what the model took."""
         self.frames += 1
+        self.last_latency, self.last_work = latency, work
         self._latency.append(latency)
         self._work.append(work)
 
