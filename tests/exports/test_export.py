@@ -124,6 +124,16 @@ def test_a_model_that_leaves_torch_is_named(tmp_path: Path) -> None:
     assert not (tmp_path / "out").exists()
 
 
+def test_an_operation_that_onnx_lacks_is_named_with_its_module(tmp_path: Path) -> None:
+    class Bessel(nn.Module):
+        def forward(self, frame: Tensor) -> Tensor:
+            return torch.special.bessel_j0(frame)
+
+    model = nn.Sequential(nn.Identity(), Bessel())
+    with pytest.raises(ExportError, match=r"ONNX has nothing for aten\.special_bessel_j0.*\(in .*1.*--format pt2"):
+        hs.export(hs.stabilize(model, "none"), EXAMPLE, tmp_path / "out")
+
+
 def test_pt2_is_the_same_step(tmp_path: Path, small: tuple[StabilizedModel, Path]) -> None:
     steady = small[0]
     step = ProgramStep(hs.export(steady, EXAMPLE, tmp_path / "out", format="pt2"))
@@ -167,7 +177,7 @@ def recorded(steady: StabilizedModel) -> tuple[list[np.ndarray], Callable[[], No
 @pytest.mark.parametrize("kind", ["motion-fixed", "universal"])
 def test_flow_by_the_host(kind: str, carphone: str, tmp_path: Path) -> None:
     """With the same flow, equal to 1e-4 over real frames; with a search of its own, equal but for its own noise."""
-    steady = hs.stabilize(hs.load("nafnet16-denoise"), kind)
+    steady = hs.stabilize(Small(), kind, example=EXAMPLE)
     folder = hs.export(steady, EXAMPLE, tmp_path / "out")
     assert len(read_manifest(folder).parts) == 2
     flows, restore = recorded(steady)
@@ -193,7 +203,7 @@ def test_flow_by_the_host(kind: str, carphone: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("kind", ["motion-fixed", "universal"])
 def test_flow_inside(kind: str, carphone: str, tmp_path: Path) -> None:
     """One file, equal to PyTorch with the same flow to 1e-4 over 30 real frames."""
-    steady = hs.stabilize(hs.load("nafnet16-denoise"), kind)
+    steady = hs.stabilize(Small(), kind, example=EXAMPLE)
     folder = hs.export(steady, EXAMPLE, tmp_path / "out", flow="inside")
     assert [part.file for part in read_manifest(folder).parts] == ["step.onnx"]
     for module in steady.adapters.modules():
@@ -207,7 +217,7 @@ def test_flow_inside(kind: str, carphone: str, tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_points_inside_and_two_searches(carphone: str, tmp_path: Path) -> None:
     """An adapter at the input and the output, which follows the frames and the output: three parts."""
-    steady = hs.stabilize(hs.load("nafnet16-denoise"), "nafnet16-light")
+    steady = hs.stabilize(Small(), "spatial", preset="tiny", example=EXAMPLE)
     step = OnnxStep(hs.export(steady, EXAMPLE, tmp_path / "out"))
     assert len(step.manifest.parts) == 3 and len(step.manifest.flows) == 2
     frames = (frame[..., :64, :80] for frame in noisy(carphone, 5))

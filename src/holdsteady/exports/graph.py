@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 
+from holdsteady.errors import ExportError, in_one_line
 from holdsteady.exports.manifest import FlowEntry, extent
 from holdsteady.exports.split import cut
 from holdsteady.exports.trace import Traced
@@ -19,15 +20,18 @@ def to_parts(traced: Traced) -> tuple[list[Any], tuple[FlowEntry, ...]]:
     state = traced.state
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        program = torch.onnx.export(
-            traced.program,
-            traced.example,
-            dynamo=True,
-            opset_version=OPSET,
-            verbose=False,
-            input_names=["frame", *(entry.name for entry in state)],
-            output_names=["output", *(entry.next for entry in state)],
-        )
+        try:
+            program = torch.onnx.export(
+                traced.program,
+                traced.example,
+                dynamo=True,
+                opset_version=OPSET,
+                verbose=False,
+                input_names=["frame", *(entry.name for entry in state)],
+                output_names=["output", *(entry.next for entry in state)],
+            )
+        except Exception as error:  # torch.onnx's own, and whatever its translations raise
+            raise ExportError(f"{_stumbled(error, traced)}; take --format pt2, or another operation there") from error
     assert program is not None
     model = program.model_proto
     _rename(model)
@@ -51,6 +55,21 @@ def to_parts(traced: Traced) -> tuple[list[Any], tuple[FlowEntry, ...]]:
             )
         )
     return done.parts, tuple(flows)
+
+
+def _stumbled(error: BaseException, traced: Traced) -> str:
+    """What an exporter could not translate, and the module that it is in."""
+    texts, cause = [], error
+    while cause is not None:
+        texts.append(str(cause))
+        cause = cause.__cause__  # type: ignore[assignment]
+    found = re.search(r"op='([\w.:]+)'", " ".join(texts))
+    if found is None:
+        return f"the exporter of PyTorch failed: {in_one_line(error)}"
+    nodes = [node for node in traced.program.graph.nodes if str(node.target) == found[1]]
+    inside = list(nodes[0].meta.get("nn_module_stack", {}).values()) if nodes else []
+    where = f" (in {inside[-1][0] or 'the model'})" if inside else ""
+    return f"ONNX has nothing for {found[1]}{where}"
 
 
 def _flow_name(number: int) -> str:

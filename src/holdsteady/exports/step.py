@@ -54,8 +54,7 @@ class OnnxStep:
         with extra("onnx", "running exports"):
             import onnxruntime
         options = onnxruntime.SessionOptions()
-        threads = threads or int(os.environ.get("OMP_NUM_THREADS") or 0)
-        options.intra_op_num_threads = threads
+        options.intra_op_num_threads = _threads() if threads is None else threads
         self._sessions = []
         for part in self.manifest.parts:
             path, content = Path(folder) / part.file, read_part(folder, part)
@@ -130,6 +129,12 @@ class OnnxStep:
                 f"this export takes frames ({', '.join(map(str, wanted))}) whose height and width are multiples of "
                 f"{self.manifest.multiple[0]} and {self.manifest.multiple[1]}; this one has shape {shape}"
             )
+
+
+def _threads() -> int:
+    """What OMP_NUM_THREADS says, as for other libraries; 0 for all."""
+    outer = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0].strip()
+    return int(outer) if outer.isdecimal() else 0
 
 
 def _search(present: Array, previous: Array, flow: FlowEntry) -> Array:

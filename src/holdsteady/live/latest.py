@@ -20,19 +20,17 @@ class Grabbed:
     Attributes:
         frame: as stored.
         time: when it came, by ``time.monotonic``.
-        dropped: how many came since the one taken before and were not taken.
     """
 
     frame: VideoFrame
     time: float
-    dropped: int
 
 
 class Latest:
     """Grabs the frames of a reader in a thread, as a context manager; iterating gives the newest each time.
 
     Args:
-        reader: the source.
+        reader: the source, which the thread closes: nobody else can while it may be waiting for a frame.
         paced: whether to let frames come at their own times, as a camera would, and not as fast as they can be read.
         stop: ends the iteration when set.
     """
@@ -42,7 +40,8 @@ class Latest:
         self._change = threading.Condition()
         self._newest: Grabbed | None = None
         self._dropped = 0
-        self._ended = self._abandoned = False
+        self._ended = False
+        self._abandoned = threading.Event()
         self._failure: BaseException | None = None
         self._thread = threading.Thread(target=self._grab, name="holdsteady-grab", daemon=True)
 
@@ -53,9 +52,9 @@ class Latest:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._abandoned = True
+        self._abandoned.set()
         # A camera that gives nothing more is not waited for: the thread is a daemon.
-        self._thread.join(timeout=2 * _PATIENCE)
+        self._thread.join(timeout=5 * _PATIENCE)
 
     @property
     def dropped(self) -> int:
@@ -83,21 +82,19 @@ class Latest:
 
     def _grab(self) -> None:
         clock = _Clock()
-        number = 0
         try:
-            for frame in self._reader:
-                if self._paced:
-                    moment = frame.time
-                    clock.wait(number / float(self._reader.info.rate) if moment is None else float(moment))
-                    number += 1
-                if self._abandoned or self._stop.is_set():
-                    return
-                with self._change:
-                    waited = self._newest
-                    lost = 0 if waited is None else waited.dropped + 1
-                    self._dropped += waited is not None
-                    self._newest = Grabbed(frame, time.monotonic(), lost)
-                    self._change.notify_all()
+            with self._reader:
+                for number, frame in enumerate(self._reader):
+                    if self._paced:
+                        moment = frame.time
+                        due = number / float(self._reader.info.rate) if moment is None else float(moment)
+                        self._abandoned.wait(clock.until(due))
+                    if self._abandoned.is_set() or self._stop.is_set():
+                        return
+                    with self._change:
+                        self._dropped += self._newest is not None
+                        self._newest = Grabbed(frame, time.monotonic())
+                        self._change.notify_all()
         except BaseException as error:  # raised again where frames are taken
             self._failure = error
         finally:
@@ -107,13 +104,14 @@ class Latest:
 
 
 class _Clock:
-    """Waits for the times of frames. One that is late moves all that follow: a camera does not catch up."""
+    """The times of frames. One that is late moves all that follow: a camera does not catch up."""
 
     def __init__(self) -> None:
         self._begin: float | None = None
 
-    def wait(self, moment: float) -> None:
+    def until(self, moment: float) -> float:
+        """Seconds from now to a moment of the source."""
         now = time.monotonic()
         if self._begin is None or now > self._begin + moment:
             self._begin = now - moment
-        time.sleep(max(0.0, self._begin + moment - now))
+        return self._begin + moment - now

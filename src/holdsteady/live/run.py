@@ -85,9 +85,10 @@ def run(
     stats, size, first = Stats(), None, None
     with ExitStack() as stack:
         stdout = stack.enter_context(own_stdout()) if sink == "-" else None
-        reader = stack.enter_context(open_video(source))
-        info = straightened(reader.info)
-        shown = stack.enter_context(open_sink(sink, info, options, stdout))
+        with ExitStack() as opening:
+            reader = opening.enter_context(open_video(source))
+            shown = stack.enter_context(open_sink(sink, straightened(reader.info), options, stdout))
+            opening.pop_all()  # from here on it is closed by the thread that grabs
         latest = stack.enter_context(Latest(reader, stop, paced=_is_there(source)))
         for number, grabbed in enumerate(latest):
             first = grabbed.time if first is None else first

@@ -220,6 +220,6 @@ def _said(url: str) -> Iterator[None]:
 def _even(pixels: Pixels) -> av.VideoFrame:
     """A picture as encoders take it: of 8 bits, colours at half the resolution, no odd row or column."""
     height, width = (side - side % 2 for side in pixels.shape[:2])
-    picture = (pixels >> 8).astype(np.uint8) if pixels.dtype == np.uint16 else pixels
+    picture: Any = (pixels >> 8).astype(np.uint8) if pixels.dtype == np.uint16 else pixels
     frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(picture[:height, :width]), format="rgb24")
     return frame.reformat(format="yuv420p")
