@@ -59,10 +59,11 @@ def to_parts(traced: Traced) -> tuple[list[Any], tuple[FlowEntry, ...]]:
 
 def _stumbled(error: BaseException, traced: Traced) -> str:
     """What an exporter could not translate, and the module that it is in."""
-    texts, cause = [], error
+    texts: list[str] = []
+    cause: BaseException | None = error
     while cause is not None:
         texts.append(str(cause))
-        cause = cause.__cause__  # type: ignore[assignment]
+        cause = cause.__cause__
     found = re.search(r"op='([\w.:]+)'", " ".join(texts))
     if found is None:
         return f"the exporter of PyTorch failed: {in_one_line(error)}"
