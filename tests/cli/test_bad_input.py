@@ -136,7 +136,7 @@ def test_models_that_can_not_be_had(cli: Cli, model: Model, carphone: str, tmp_p
         ("gone.py:model", None, "no file 'gone.py'"),
         ("typo.py:model", None, "typo.py can't be imported: SyntaxError: expected ':' (typo.py, line 1)"),
         (model("make_blurr"), None, "defines no 'make_blurr' (did you mean make_blur"),
-        ("denoize", None, "(did you mean denoise?)"),
+        ("denoize", None, "(did you mean denoise or denoise-video?)"),
         ("lraspp_mobilenet_v3_larg", None, "(did you mean lraspp_mobilenet_v3_large"),
         (
             blur,

@@ -139,7 +139,7 @@ def test_a_file_without_a_name(spec: Spec) -> None:
 
 def test_names_of_shipped_and_torchvision_models() -> None:
     assert isinstance(load("denoise"), NAFNet)
-    with pytest.raises(ModelError, match=r"did you mean denoise\?"):
+    with pytest.raises(ModelError, match=r"did you mean denoise"):
         load("nafnet-denoise")
     with pytest.raises(ModelError, match="did you mean lraspp_mobilenet_v3_large"):
         load("lraspp_mobilenet_v3")
