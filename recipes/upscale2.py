@@ -11,6 +11,7 @@ from fitting import arguments, fit
 from pairs import clean_clip, clean_clips, uniform
 from torch import Tensor
 from torch.nn import functional as F
+from torch.optim.swa_utils import get_ema_avg_fn
 
 from holdsteady.corruptions.compression import Jpeg
 from holdsteady.data.dataset import item_generator
@@ -43,7 +44,7 @@ def main() -> None:
         small = [degraded(frame, item_generator(args.seed + 1, n)) for n, frame in zip(numbers, large, strict=True)]
         return torch.cat(small), torch.cat(large)
 
-    fit(Upscaler(), draw, F.l1_loss, args)
+    fit(Upscaler(), draw, F.l1_loss, args, get_ema_avg_fn(0.998))
 
 
 if __name__ == "__main__":
