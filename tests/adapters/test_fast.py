@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from holdsteady.adapters import fast, means, method
+from holdsteady.adapters import controller, fast, means, method
 from holdsteady.adapters.choose import plain_formulas
 from holdsteady.adapters.controller import Head, HeadShape, MotionHead
 from holdsteady.adapters.fast import window
@@ -218,6 +218,7 @@ TUNED: dict[str, Callable[[Tensor], Tensor]] = {
     "of its size": lambda value: means.enlarge(value, (value.shape[2], value.shape[3])),
     "enlarged rows": lambda value: means.enlarge_rows(value, 4, slice(1, 4 * value.shape[2]), 4 * value.shape[3] - 3),
     "means over cells": means.cell_mean,
+    "mean over channels": means.channel_mean,
     "energy": means.energy,
 }
 
@@ -247,5 +248,23 @@ def test_formulas_of_a_map_are_the_plain_ones(
 
 def test_every_tuned_form_has_a_formula() -> None:
     for name in {*fast.DIFFERENTIABLE, *fast.PLAIN}:
-        formula = getattr(means, name, None) or getattr(method, name)
+        formula = getattr(means, name, None) or getattr(method, name, None) or getattr(controller, name)
         assert formula.__wrapped__.__name__ == name
+
+
+@pytest.mark.parametrize("order", ORDERS)
+@pytest.mark.parametrize("batch", [1, 2])
+def test_a_pointwise_layer_is_the_plain_one(batch: int, order: torch.memory_format) -> None:
+    (value,) = maps(0, 1, (batch, 5, 7, 6))
+    value = value.contiguous(memory_format=order)
+    layer = torch.nn.Conv2d(5, 4, 1)
+
+    def trained() -> tuple[Tensor, ...]:
+        result = controller.pointwise(value, layer)
+        assert result.is_contiguous(memory_format=torch.channels_last)
+        return result.detach(), *torch.autograd.grad(result.square().sum(), list(layer.parameters()))
+
+    with plain_formulas():
+        plain = trained()
+    for one, other in zip(trained(), plain, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-5, atol=1e-5)

@@ -6,6 +6,8 @@ from typing import NamedTuple, Protocol
 
 from torch import Tensor, nn
 
+from holdsteady.adapters.means import channel_mean
+
 #: What is remembered between frames, by name; the first axis of each tensor is the stream.
 Memory = dict[str, Tensor]
 
@@ -102,7 +104,7 @@ class Evidence(NamedTuple):
 
     def settled(self, value: Tensor) -> Fused:
         """With z̃_t, what was removed is known."""
-        removed = (self.present - value).mean(dim=1, keepdim=True)
+        removed = channel_mean(self.present - value)
         return Fused(value, self.memory, self.more | {"removed": removed})
 
 

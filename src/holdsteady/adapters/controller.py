@@ -1,6 +1,7 @@
 """The controller: one backbone a model, one head a point (docs/method.md, (5) and (6))."""
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
@@ -8,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from holdsteady.adapters.choose import tunable
 from holdsteady.adapters.config import AdapterConfig
 from holdsteady.adapters.means import enlarge, enlarge_rows, shrink
 
@@ -186,8 +188,18 @@ class RelativeHead(nn.Module):
         nn.init.zeros_(self.logits.weight)
 
     def forward(self, seen: Tensor) -> Tensor:
-        out: Tensor = self.logits(self.layers(seen.contiguous(memory_format=torch.channels_last)))
-        return out
+        value = seen
+        for layer in (*_leaves(self.layers), self.logits):
+            is_pointwise = isinstance(layer, nn.Conv2d) and layer.kernel_size == (1, 1)
+            value = pointwise(value, layer) if is_pointwise else layer(value)
+        return value
+
+
+@tunable
+def pointwise(value: Tensor, layer: nn.Module) -> Tensor:
+    """A 1×1 convolution, (B, C, H, W) → (B, width, H, W) in channels-last memory."""
+    out: Tensor = layer(value.contiguous(memory_format=torch.channels_last))
+    return out
 
 
 def make_head(channels: int, has_space: bool, config: AdapterConfig) -> Head | VectorHead:
@@ -218,6 +230,11 @@ def initial_logits(config: AdapterConfig, kernels: int, *, has_window: bool) -> 
     leads = [config.initial_centre if index == offsets // 2 else 0.0 for index in range(offsets)]
     total = math.log(sum(math.exp(lead) for lead in leads))
     return tuple(config.initial_logit + lead - total for lead in leads for _ in range(kernels))
+
+
+def _leaves(layers: nn.Sequential) -> Iterator[nn.Module]:
+    for layer in layers:
+        yield from _leaves(layer) if isinstance(layer, nn.Sequential) else (layer,)
 
 
 def _depthwise(width: int) -> nn.Module:

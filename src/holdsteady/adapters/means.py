@@ -47,6 +47,12 @@ def cell_mean(value: Tensor, side: int = CELL) -> Tensor:
 
 
 @tunable
+def channel_mean(value: Tensor) -> Tensor:
+    """Mean over the channels, (B, C, H, W) → (B, 1, H, W)."""
+    return value.mean(dim=1, keepdim=True)
+
+
+@tunable
 def energy(value: Tensor) -> Tensor:
     """Mean of the squares over the channels, (B, C, H, W) → (B, 1, H, W)."""
     return value.square().mean(dim=1, keepdim=True)

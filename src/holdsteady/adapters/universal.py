@@ -17,7 +17,7 @@ from holdsteady.adapters.cell import Context, Evidence, Fused, Moment
 from holdsteady.adapters.classes import MotionFixedOutput
 from holdsteady.adapters.config import AdapterConfig
 from holdsteady.adapters.controller import RelativeHead
-from holdsteady.adapters.means import box_mean, energy, enlarge, enlarge_rows, shrink
+from holdsteady.adapters.means import box_mean, channel_mean, energy, enlarge, enlarge_rows, shrink
 from holdsteady.flow.warp import resize, warp_bilinear
 
 _FLOOR = 0.003  # of the standard deviation of a picture: differences below are as good as none
@@ -122,7 +122,7 @@ def halves(found: Evidence, context: Context) -> Halves:
         shrink(found.removed, 2),
         present if frame is None else _halved(frame, whole, half),
         still if before is None else _halved(before, whole, half),
-        shrink((found.present - found.moved).mean(dim=1, keepdim=True).square(), 2),
+        shrink(channel_mean(found.present - found.moved).square(), 2),
         shrink(found.weight, 2),
         shrink(found.share, 2),
         enlarge(found.noise, half),
@@ -143,7 +143,7 @@ def seen(at: Halves) -> Tensor:
         *(gradient_energy(at.present), gradient_energy(at.moved)),
     ]
     maps = [relative(torch.cat(energies, dim=1), noise, floor)]
-    together = box_mean(by_moved.mean(dim=1, keepdim=True) * at.removed, 3)
+    together = box_mean(channel_mean(by_moved) * at.removed, 3)
     maps.append(together / (box_mean(moved[0], 3) + box_mean(at.removed.square(), 3) + floor))
     maps += [at.weight, at.share, relative(noise, 1e-3 * size, floor)]
 
@@ -179,7 +179,7 @@ def spread(value: Tensor) -> Tensor:
 
 def relative(value: Tensor, unit: Tensor, floor: Tensor) -> Tensor:
     """An energy against a unit, log((e + floor) / (unit + floor)) at a scale that suits a head."""
-    return 0.25 * ((value + floor) / (unit + floor)).log()
+    return 0.25 * ((value + floor).log() - (unit + floor).log())
 
 
 def _halved(frame: Tensor, whole: tuple[int, int], half: tuple[int, int]) -> Tensor:

@@ -33,15 +33,15 @@ def warp(memory: Tensor, flow: Tensor) -> Tensor:
 
 
 def hold_within(value: Tensor, history: Tensor) -> Tensor:
-    """A map (B, C, h, w) held within the range that each channel of another, (B, C, H, W), has."""
+    """A new map (B, C, h, w), which may be written over, held within the range of each channel of (B, C, H, W)."""
     # torch.aminmax: no gradient in 2.6, and it looks at one value at a time.
     low, high = history.amin((2, 3), keepdim=True), history.amax((2, 3), keepdim=True)
     if not can_look(value) or wants_gradient(value, history):
         return value.clamp(low, high)
-    held = value.new_empty(value.shape)
-    for plane, least, most, out in zip(*(x.flatten(0, 1) for x in (value, low, high, held)), strict=True):
-        torch.clamp(plane, least.item(), most.item(), out=out)  # a fourth of the time that bounds for all places take
-    return held
+    for image, *bounds in zip(value, low.flatten(1).tolist(), high.flatten(1).tolist(), strict=True):
+        for plane, least, most in zip(image, *bounds, strict=True):
+            plane.clamp_(least, most)  # a fourth of the time that bounds for all places take
+    return value
 
 
 def resize(value: Tensor, size: tuple[int, int]) -> Tensor:

@@ -67,6 +67,14 @@ def neighbours(place: int, size: int, side: int) -> int:
     return min(place, side // 2) + min(size - 1 - place, side // 2) + 1
 
 
+def channel_mean(value: Tensor) -> Tensor:
+    """As ``means.channel_mean``, which looks at one value at a time."""
+    total = value[:, :1].clone(memory_format=torch.contiguous_format)
+    for channel in value.unbind(1)[1:]:
+        total += channel.unsqueeze(1)
+    return total.div_(value.shape[1])
+
+
 def energy(value: Tensor) -> Tensor:
     """As ``means.energy``, without the squares of all channels side by side."""
     total = value[:, :1].square()
