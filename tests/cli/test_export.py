@@ -1,0 +1,30 @@
+"""``holdsteady export`` as it is typed."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from cli.helpers import Cli, frames_of
+from exports.made import make_export
+
+
+def test_what_cannot_be_is_said(cli: Cli, model: Callable[[str], str], tmp_path: Path) -> None:
+    make_export(tmp_path / "out")
+    words = ("export", "out", "--model", model("Blur"), "--adapter", "output-fixed")
+    assert "holds an export already; give --overwrite" in cli(*words).error
+    assert "write WIDTHxHEIGHT, as 640x480" in cli(*words, "--size", "640").error
+    (tmp_path / "file").touch()
+    assert "'file' is a file; exports need a folder" in cli("export", "file", *words[2:]).error
+
+
+@pytest.mark.slow
+def test_exported_and_run(cli: Cli, model: Callable[[str], str], carphone: str, tmp_path: Path) -> None:
+    """The same pictures as by PyTorch."""
+    flags = ("--model", model("Blur"), "--adapter", "output-fixed:0.5")
+    done = cli("export", "out", *flags, "--size", "176x144")
+    assert done.code == 0, done.err
+    assert "step.onnx" in done.err and "state of 1 tensors" in done.err
+    assert cli("run", carphone, "by-export/", "--model", "out").code == 0
+    assert cli("run", carphone, "by-pytorch/", *flags).code == 0
+    for one, other in zip(frames_of(tmp_path / "by-export"), frames_of(tmp_path / "by-pytorch"), strict=True):
+        assert abs(one.astype(int) - other).max() <= 1
