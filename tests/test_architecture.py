@@ -33,6 +33,7 @@ ALLOWED = {
     "models": ("errors", "host.attach", "host.mirror", "host.outputs", "host.resolve", "host.stabilized", "host.state"),
     "zoo": ("models",),
     "exports": (
+        "adapters.config",
         "errors",
         "flow",
         "host.frame",

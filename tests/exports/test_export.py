@@ -241,3 +241,12 @@ def test_sizes_are_padded_as_the_model_needs(tmp_path: Path) -> None:
 
     steady = hs.stabilize(hs.Model(Stride12(), multiple=12), "output-fixed")
     assert read_manifest(hs.export(steady, EXAMPLE, tmp_path / "out")).multiple == (24, 24)
+
+
+def test_classes_have_to_be_stated(tmp_path: Path) -> None:
+    class Scores(nn.Module):
+        def forward(self, frame: Tensor) -> Tensor:
+            return torch.cat((9 - frame, frame, -frame), dim=1)
+
+    with pytest.raises(ExportError, match=r"whether an output is of classes: state it \(--kind classes"):
+        hs.export(hs.stabilize(Scores(), "motion-fixed"), EXAMPLE, tmp_path / "out")

@@ -38,7 +38,7 @@ _TINY = 1e-30
 
 
 def read(z: Tensor, memory: Tensor, fuse_as: str) -> list[Form]:
-    """What the values of each stream are, by the setting or, for ``auto``, where it is plainly visible.
+    """What the values of each stream are, or one form for all, by the setting or, for ``auto``, where it is visible.
 
     * one channel, or several equal ones, within [0, 1], nine in ten of the values within 0.05 of 0 or 1, and some
       above 0.5, now or in the memory: a mask;
@@ -53,11 +53,11 @@ def read(z: Tensor, memory: Tensor, fuse_as: str) -> list[Form]:
         fuse_as: as in the config.
     """
     if fuse_as == "values":
-        return ["values"] * len(z)
+        return ["values"]
     if torch.compiler.is_compiling() or torch.jit.is_tracing():  # type: ignore[attr-defined]
         # A graph can't depend on values: logits and masks are the usual outputs.
         unseen: dict[str, Form] = {"classes": "logits", "mask": "mask"}
-        return [unseen.get(fuse_as, "values")] * len(z)
+        return [unseen.get(fuse_as, "values")]
     z, memory = (value.detach()[..., ::_STEP, ::_STEP].float() for value in (z, memory))
     return [_read_one(present, before, fuse_as) for present, before in zip(z, memory, strict=True)]
 

@@ -245,12 +245,16 @@ def _dtype(tensor: Tensor) -> Any:
 @contextmanager
 def _flows(steady: StabilizedModel, replaced: Callable[[DISFlow], Flow]) -> Iterator[None]:
     """The adapters with other flows, while entered."""
-    found = [(module, vars(module)["flow"]) for module in steady.adapters.modules() if "flow" in vars(module)]
-    searches = [(module, flow) for module, flow in found if isinstance(flow, DISFlow)]
+    searches = [
+        (module, name, value)
+        for module in steady.adapters.modules()
+        for name, value in vars(module).items()
+        if isinstance(value, DISFlow)
+    ]
     try:
-        for module, flow in searches:
-            module.flow = replaced(flow)  # type: ignore[assignment]
+        for module, name, flow in searches:
+            setattr(module, name, replaced(flow))
         yield
     finally:
-        for module, flow in searches:
-            module.flow = flow  # type: ignore[assignment]
+        for module, name, flow in searches:
+            setattr(module, name, flow)

@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from holdsteady.adapters.config import AdapterConfig
 from holdsteady.errors import ConfigError, ExportError, extra
 from holdsteady.exports.manifest import FORMAT, MANIFEST, FlowEntry, Manifest, Part, is_export
 from holdsteady.exports.operator import flow as flow_operator
@@ -83,6 +84,9 @@ def export(
         kind = guess(trial, fitted, card).kind
     if kind == "labels":
         raise ExportError("the model gives class numbers; export one that gives logits (--kind classes)")
+    unread = [adapter for adapter in _configs(steady) if adapter.settings().get("fuse_as") == "auto"]
+    if kind in ("classes", "mask") and unread:
+        raise ExportError(f"a graph can't look whether an output is of {kind}: state it (--kind {kind}, or fuse_as)")
     write = _write_onnx if format == "onnx" else _write_pt2
     height = int(fitted.shape[-2])
     multiple = math.lcm(trial.multiple, PyramidFlow.like(DISFlow(), height).multiple if flow == "inside" else 1)
@@ -104,7 +108,7 @@ def export(
                 state=traced.state,
                 flows=flows,
                 card=card,
-                adapters=tuple(steady.adapter(number).config.settings() for number in range(len(steady.adapters))),
+                adapters=tuple(config.settings() for config in _configs(steady)),
                 strength=steady.strength,
             )
             content = manifest.model_dump(mode="json") | {"card": card.model_dump(mode="json", exclude_unset=True)}
@@ -116,6 +120,10 @@ def export(
     except OSError as error:
         raise ExportError(f"can't write an export to '{folder}': {error.strerror or error}") from error
     return folder
+
+
+def _configs(steady: StabilizedModel) -> list[AdapterConfig]:
+    return [steady.adapter(number).config for number in range(len(steady.adapters))]
 
 
 def _as_frame(example: Any) -> Tensor:
