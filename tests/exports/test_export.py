@@ -130,7 +130,7 @@ def test_an_operation_that_onnx_lacks_is_named_with_its_module(tmp_path: Path) -
             return torch.special.bessel_j0(frame)
 
     model = nn.Sequential(nn.Identity(), Bessel())
-    with pytest.raises(ExportError, match=r"ONNX has nothing for aten\.special_bessel_j0.*\(in .*1.*--format pt2"):
+    with pytest.raises(ExportError, match=r"ONNX has nothing for \w+\.bessel_j0 \(in .*1\); take --format pt2"):
         hs.export(hs.stabilize(model, "none"), EXAMPLE, tmp_path / "out")
 
 

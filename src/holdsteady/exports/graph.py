@@ -67,7 +67,8 @@ def _stumbled(error: BaseException, traced: Traced) -> str:
     found = re.search(r"op='([\w.:]+)'", " ".join(texts))
     if found is None:
         return f"the exporter of PyTorch failed: {in_one_line(error)}"
-    nodes = [node for node in traced.program.graph.nodes if str(node.target).startswith(f"{found[1]}.")]
+    name = found[1].rpartition(".")[2]  # it may have been taken apart since it was traced
+    nodes = [node for node in traced.program.graph.nodes if name in str(node.target)]
     inside = list(nodes[0].meta.get("nn_module_stack", {}).values()) if nodes else []
     where = f" (in {inside[-1][0] or 'the model'})" if inside else ""
     return f"ONNX has nothing for {found[1]}{where}"
