@@ -91,39 +91,55 @@ def enlarge(cells: Tensor, like: Tensor) -> Tensor:
 class MotionFixed:
     """(10) to (16) of docs/method.md for one stream, the flow given; frames and outputs (C, H, W)."""
 
-    def __init__(self, first: Tensor) -> None:
-        self.stable, self.removed = first, torch.zeros_like(first[0])
+    def __init__(self, first: Tensor, frame: Tensor) -> None:
+        self.stable, self.removed, self.count = first, torch.zeros_like(first[0]), torch.ones_like(first[0])
         self.noise: Tensor | None = None
         self.returned: Tensor | None = None
-        self.average: Tensor | None = None
-        self.deviation = torch.zeros(())
+        self.trend: float | None = None
+        self.average, self.mean_x = self.relation(first, frame)
+        self.deviation = torch.zeros_like(self.mean_x)
         self.evidence: Tensor | None = None
-        self.frames = 0
+        self.frames = 1
 
     def step(self, z: Tensor, x: Tensor, flow: Tensor) -> Tensor:
         span = float(z.max() - z.min())
-        z = self.without_wide_flicker(z, x, flow)
         channels = len(z)
-        still = torch.cat((self.stable, self.removed[None]))
+        still = torch.cat((self.stable, self.removed[None], self.count[None]))
         moved = warp(still[None], flow[None])[0]
+        z = self.without_wide_flicker(z, x, flow, moved[:channels])
         in_favour, against = (self.energy(z - memory[:channels]) ** 2 for memory in (moved, still))
         share = enlarge(1.1 * in_favour / (1.1 * in_favour + against), z)
         memory = moved + share * (still - moved)
-        w, u = memory[:channels], memory[channels]
+        w, u, n = memory[:channels], memory[channels], memory[channels + 1]
         r = z - w
         squared = cell_mean((r**2).mean(dim=0, keepdim=True), 8)
         low, high = (0.004 * span) ** 2, (0.05 * span) ** 2
         before = squared.clamp(low, high) if self.noise is None else self.noise
         self.noise = (before + 0.25 * (torch.minimum(squared, 2 * before) - before)).clamp(low, high)
-        now = cell_mean(torch.stack((u * r.mean(dim=0), u * u)), 8)
-        self.returned = now if self.returned is None else self.returned + 0.3 * (now - self.returned)
-        share_returned = self.returned[:1] / (self.returned[1:] + 1e-3 * self.noise)
-        distrust = ((share_returned - 0.15) / 0.85).clamp(0, 1)
+        distrust = self.returns(u, r.mean(dim=0))
         mismatch = (box_mean(r[None])[0] ** 2).mean(dim=0) + 0.25 * box_mean((r**2).mean(dim=0)[None, None])[0, 0]
-        weight = 0.9 * (1 - mismatch / (6 * 1.5**2 * enlarge(self.noise, z))).clamp_min(0) ** 2
-        self.stable = z - weight * (1 - enlarge(distrust, z)) * r
+        weight = (n / (n + 1)).clamp_max(0.9)
+        weight = weight * (1 - mismatch / (6 * 1.5**2 * enlarge(self.noise, z))).clamp_min(0) ** 2
+        weight = weight * (1 - enlarge(distrust, z))
+        self.stable = z - weight * r
+        self.count = (1 / ((1 - weight) ** 2 + weight**2 / n))[0]
         self.removed = (z - self.stable).mean(dim=0)
         return self.stable
+
+    def returns(self, u: Tensor, r: Tensor) -> Tensor:
+        """Q of (13)."""
+        ur, uu, mean_u, mean_r = (cell_mean(value[None], 8)[0] for value in (u * r, u * u, u, r))
+        now = torch.stack((ur - mean_u * mean_r, uu - mean_u**2, mean_u * mean_r, mean_u**2))
+        self.returned = now if self.returned is None else self.returned + 0.3 * (now - self.returned)
+        together = 0.0
+        if float(mean_u.abs().max()) > 0:
+            correlation = float((mean_u * mean_r).mean() / ((mean_u**2).mean() * (mean_r**2).mean()).sqrt())
+            self.trend = correlation if self.trend is None else self.trend + 0.3 * (correlation - self.trend)
+            together = min(1.0, max(0.0, (self.trend - 0.3) / 0.4))
+        detail, energy, wide, wide_energy = self.returned
+        assert self.noise is not None
+        share = (detail + torch.where(wide > 0, together, 1.0) * wide) / (energy + wide_energy + 1e-3 * self.noise)
+        return ((share - 0.15) / 0.85).clamp(0, 1)
 
     @staticmethod
     def energy(r: Tensor) -> Tensor:
@@ -132,29 +148,42 @@ class MotionFixed:
         signed = cell_mean((means**2).mean(dim=0, keepdim=True), 1)
         return signed + 0.25 * cell_mean((r**2).mean(dim=0, keepdim=True), 2)
 
-    def without_wide_flicker(self, z: Tensor, x: Tensor, flow: Tensor) -> Tensor:
-        self.frames += 1
+    @staticmethod
+    def relation(z: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
+        """A and b of (14), and the means of x."""
         mz, mx = cell_mean(z, 8), cell_mean(x, 8)
         variance, covariance = cell_mean(x * x, 8) - mx * mx, cell_mean(x * z, 8) - mx * mz
         ridge = 1e-2 * float(x.max() - x.min()) ** 2
         whole = covariance.mean(dim=(1, 2), keepdim=True) / variance.mean(dim=(1, 2), keepdim=True)
         slope = (covariance + ridge * whole) / (variance + ridge)
-        now = torch.stack((slope, mz - slope * mx))
-        if self.average is None:
-            self.average, self.deviation = now, torch.zeros_like(mz)
-            return z
-        old, last = self.moved(self.average, flow), self.moved(self.deviation[None], flow)[0]
-        self.deviation = mz - (old[0] * mx + old[1])
-        engaged = 0.0
-        if self.frames > 2:
-            products = torch.stack([(self.deviation * last).mean(), (self.deviation**2).mean(), (last**2).mean()])
-            self.evidence = products if self.evidence is None else self.evidence + 0.15 * (products - self.evidence)
-            persists = float(self.evidence[0] / (0.5 * (self.evidence[1] + self.evidence[2])))
-            engaged = min(1.0, max(0.0, (0.9 - persists) / 0.4))
+        return torch.stack((slope, mz - slope * mx)), mx
+
+    def without_wide_flicker(self, z: Tensor, x: Tensor, flow: Tensor, memory: Tensor) -> Tensor:
+        self.frames += 1
+        now, mx = self.relation(z, x)
+        old = self.moved(self.average, flow)
+        last, mx_before = self.moved(torch.stack((self.deviation, self.mean_x)), flow)
+        self.mean_x = mx
+        if float(((mx - mx_before) ** 2).mean()) > 0.4 * float(mx.var(dim=(1, 2), correction=0).mean()):
+            old, last, self.frames, self.evidence = now, torch.zeros_like(mx), 1, None
+        self.deviation = cell_mean(z, 8) - (old[0] * mx + old[1])
         self.average = old + max(1 / self.frames, 0.05) * (now - old)
-        change = [enlarge(engaged * part, z) for part in self.average - now]
+        slope, offset = (enlarge(part, z) for part in self.average - now)
+        correction = slope * x + offset
+        if self.frames <= 2:
+            return z
+        taken, apart = (
+            torch.nn.functional.avg_pool2d(value[None], 2, ceil_mode=True, count_include_pad=False)
+            for value in (correction, memory - z)
+        )
+        products = [self.deviation * last, self.deviation**2, last**2, taken * (2 * apart - taken), apart**2]
+        found = torch.stack([product.mean() for product in products])
+        self.evidence = found if self.evidence is None else self.evidence + 0.15 * (found - self.evidence)
+        persists = float(self.evidence[0] / (0.5 * (self.evidence[1] + self.evidence[2])))
+        gained = float(self.evidence[3] / self.evidence[4])
+        engaged = min(1.0, max(0.0, (0.9 - persists) / 0.4)) * min(1.0, max(0.0, (gained - 0.1) / 0.1))
         low, high = z.amin(dim=(1, 2), keepdim=True), z.amax(dim=(1, 2), keepdim=True)
-        return (z + change[0] * x + change[1]).clamp(low, high)
+        return (z + engaged * correction).clamp(low, high)
 
     @staticmethod
     def moved(cells: Tensor, flow: Tensor) -> Tensor:

@@ -24,7 +24,10 @@ def slow(kind: str, cell: Any, values: list[Tensor]) -> list[Tensor]:
     """z̃_1 = z_1, then the formula of the kind; only the layers of the heads are taken from the cell."""
     name = KINDS[kind][0].partition(":")[0]
     stable = [values[0]]
-    fixed = [formulas.MotionFixed(one) for one in values[0]]
+    frames = context_of(0).frame
+    fixed = (
+        [formulas.MotionFixed(*pair) for pair in zip(values[0], frames, strict=True)] if name == "motion-fixed" else []
+    )
     for t in range(1, len(values)):
         z, memory, context = values[t], stable[-1], context_of(t)
         if name in ("output-fixed", "simple-fixed"):

@@ -8,8 +8,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
+from torch.nn import functional as F
 
-from holdsteady.adapters import method
+from holdsteady.adapters import method, trust
 
 seeds = st.integers(0, 2**32 - 1)
 shapes = st.tuples(st.integers(1, 2), st.integers(1, 3), st.integers(1, 6), st.integers(1, 6))
@@ -162,19 +163,47 @@ def test_what_fits_as_well_is_taken_from_where_it_stands() -> None:
 def test_the_noise_level_follows_noise_at_once_and_mismatch_slowly() -> None:
     span, none = torch.ones(1, 1, 1, 1), torch.full((1, 1, 4, 4), math.nan)
     (noise,) = 0.02 * maps(0, 1, (1, 3, 32, 32))[0][None]
-    level = method.noise_level(none, noise, span)
+    level = trust.noise_level(none, noise, span)
     assert level.sqrt().mean() == pytest.approx(0.02, rel=0.1)
-    switched = method.noise_level(level, torch.ones_like(noise), span)
+    switched = trust.noise_level(level, torch.ones_like(noise), span)
     torch.testing.assert_close(switched, 1.25 * level)  # drawn to twice itself, by a quarter
-    assert method.noise_level(level, 0 * noise, span).sqrt().min() >= 0.004
-    assert method.noise_level(none, torch.ones_like(noise), span).sqrt().max() <= 0.05 + 1e-6
+    assert trust.noise_level(level, 0 * noise, span).sqrt().min() >= 0.004
+    assert trust.noise_level(none, torch.ones_like(noise), span).sqrt().max() <= 0.05 + 1e-6
 
 
 def test_detail_that_comes_back_is_told_from_noise() -> None:
-    none = torch.full((1, 2, 4, 4), math.nan)
+    none, unknown, level = (
+        torch.full((1, 4, 4, 4), math.nan),
+        torch.full((1, 1, 1, 1), math.nan),
+        torch.ones(1, 1, 4, 4),
+    )
     removed, noise = maps(0, 2, (1, 1, 32, 32))
-    detail, chance = (method.returned_detail(none, removed, r.expand(1, 3, 32, 32)) for r in (removed, noise))
-    torch.testing.assert_close(detail[:, 0], detail[:, 1])
-    assert (chance[:, 0] / chance[:, 1]).abs().mean() < 0.15
-    later = method.returned_detail(detail, removed, noise.expand(1, 3, 32, 32))
-    torch.testing.assert_close(later, 0.7 * detail + 0.3 * chance)
+
+    def returned(r: Tensor, before: Tensor = none) -> tuple[Tensor, Tensor, Tensor]:
+        return trust.returned_detail(before, unknown, removed, r.expand(1, 3, 32, 32), 1e-3 * level)
+
+    assert returned(removed)[0].min() > 0.99
+    assert returned(noise)[0].mean() < 0.05
+    detail, chance = returned(removed)[1], returned(noise)[1]
+    torch.testing.assert_close(returned(noise, detail)[1], 0.7 * detail + 0.3 * chance)
+
+
+@pytest.mark.parametrize(("trend", "share"), [(-1.0, 0.0), (0.0, 0.0), (1.0, 1.0)])
+def test_wide_differences_come_back_only_in_a_trend(trend: float, share: float) -> None:
+    """What was removed from whole regions and is there again: by chance, or as in a fade."""
+    (wide,) = maps(0, 1, (1, 1, 2, 2))
+    removed = F.interpolate(wide, scale_factor=32)
+    before = torch.full((1, 4, 8, 8), math.nan)
+    known = torch.full((1, 1, 1, 1), trend)
+    q, _, after = trust.returned_detail(before, known, removed, removed, torch.full((1, 1, 8, 8), 1e-6))
+    assert after.item() == pytest.approx(0.7 * trend + 0.3)
+    inside = q[..., [0, 1, 6, 7]][..., [0, 1, 6, 7], :]  # cells between the regions have detail of their own
+    torch.testing.assert_close(inside, torch.full_like(inside, share), atol=1e-2, rtol=0)
+
+
+def test_frames_behind_a_memory_are_those_of_a_mean() -> None:
+    count = torch.ones(())
+    for n in range(1, 6):
+        assert count.item() == pytest.approx(n)
+        count = trust.frames_behind(count, count / (count + 1))
+    assert trust.frames_behind(count, torch.zeros(())) == 1

@@ -107,14 +107,16 @@ def exact_flow(right: int, down: int) -> Callable[[Tensor, Tensor], Tensor]:
 def test_noise_is_cut_as_the_recursion_predicts() -> None:
     """With the memory at weight w and perfectly aligned white noise, V_t = (1−w)² V + w² V_{t−1}.
 
-    Differences are noise of energy N, of which D = N/25 + N/4, so that w = 0.9 (1 − 0.29/(6·1.5²))² = 0.862.
+    Differences are noise of energy N, of which D = N/25 + N/4: w = min(0.9, n/(n+1)) (1 − 0.29/(6·1.5²))², with n
+    frames behind the memory, which are V/V_{t−1}.
     """
     clean = pan(12, 96, (2, 3))
     outputs = run("motion-fixed", noisy(clean), exact_flow(right=3, down=2))
-    w = 0.9 * (1 - (1 / 25 + 1 / 4) / (6 * 1.5**2)) ** 2
+    trusted = (1 - (1 / 25 + 1 / 4) / (6 * 1.5**2)) ** 2
     variance = 1.0
     for t, (output, truth) in enumerate(zip(outputs, clean, strict=True)):
         if t:
+            w = trusted * min(0.9, 1 / (1 + variance))
             variance = (1 - w) ** 2 + w**2 * variance
         # By chance, noise looks a little like detail that comes back, and is kept.
         if t in (0, 1, 11):

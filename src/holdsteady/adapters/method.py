@@ -1,7 +1,8 @@
-"""The method: how a present value and what is remembered become the stabilized value. All of it is in this file.
+"""The method: how a present value and what is remembered become the stabilized value.
 
 First the formulas, pure functions; then the cells, one a kind, which are a few lines around them. The equations are
 numbered as in docs/method.md; (1) to (6) are the paper's (Instant Video Models, arXiv 2512.03014), (7) to (18) ours.
+What *motion fixed* knows over time is in ``trust.py`` and ``relation.py``, the head of *universal* in its own file.
 
 Names: z_t is the value at a point of the network, ``present``; z̃_{t−1} is what it was stabilized to in the last frame,
 ``memory``; both are maps (B, C, H, W), finite. What NaN and first frames mean is in ``missing.py``, what heads are made
@@ -21,14 +22,13 @@ from holdsteady.adapters.config import AdapterConfig
 from holdsteady.adapters.controller import MotionHead, initial_logits, make_head
 from holdsteady.adapters.means import CELL, box_mean, cell_mean, energy, enlarge, shrink, value_range
 from holdsteady.adapters.relation import new_relation, steady_relation
+from holdsteady.adapters.trust import frames_behind, noise_level, returned_detail
 from holdsteady.flow.dis import FLOWS
 from holdsteady.flow.warp import resize, resize_flow, warp
 
 # Of *motion fixed*, chosen on recorded outputs of five networks (docs/design.md).
 ROUGH = 0.25  # part of the unsigned energy in a mismatch
 BIAS = 1.1  # in favour of no motion
-ADAPTS, LOWEST, HIGHEST = 0.25, 0.004, 0.05  # how fast the noise level follows; its limits in ranges of the values
-CHANCE, REMEMBERS = 0.15, 0.3  # share of returned detail that chance explains; how fast that evidence follows
 
 # --- The formulas ---
 
@@ -121,30 +121,6 @@ def standing_share(present: Tensor, still: Tensor, moved: Tensor) -> Tensor:
     part = (by_moved := unlike(moved)) / (by_moved + unlike(still)).clamp_min(1e-30)  # squares could overflow
     in_favour = BIAS * part.square()
     return enlarge(in_favour / (in_favour + (1 - part).square()), (present.shape[2], present.shape[3]))
-
-
-def noise_level(before: Tensor, difference: Tensor, span: Tensor) -> Tensor:
-    """(12) N in cells: drawn to the mean squared difference, but to at most twice itself, so as not to learn mismatch.
-
-    Args:
-        before: N of the last frame, (B, 1, h, w); NaN at the start.
-        difference: r (B, C, H, W).
-        span: range of the values of z_t, (B, 1, 1, 1); √N stays within 0.4 % and 5 % of it.
-    """
-    low, high = ((limit * span).square().clamp_min(1e-30) for limit in (LOWEST, HIGHEST))
-    squared = cell_mean(energy(difference))
-    before = torch.where(before.isnan(), squared.clamp(low, high), before)
-    return torch.lerp(before, torch.minimum(squared, 2 * before), ADAPTS).clamp(low, high)
-
-
-def returned_detail(before: Tensor, removed: Tensor, difference: Tensor) -> Tensor:
-    """(13) Averages of u·r and u² over cells and time, (B, 2, h, w).
-
-    What was removed from the last output, u, and comes back in the difference r was detail, not noise.
-    """
-    r = difference.mean(dim=1, keepdim=True)
-    now = cell_mean(torch.cat((removed * r, removed.square()), dim=1))
-    return torch.where(before.isnan(), now, torch.lerp(before, now, REMEMBERS))
 
 
 # --- The cells ---
@@ -273,20 +249,22 @@ class MotionFixed(MotionCell):
     """*motion fixed*: (1) with a weight of the memory that falls where mismatch exceeds the noise. Nothing is learned.
 
     r = z_t − w_t, where w_t is the memory moved and not, mixed by (11); its weight is
-    a (1 − D/(6 c² N))₊² (1 − Q), with the returned share Q = (⟨u r⟩/⟨u²⟩ − 0.15)/0.85 of (13), within 0 and 1.
+    min(a, n/(n+1)) (1 − D/(6 c² N))₊² (1 − Q), with n frames behind the memory and the returned share Q of (13).
     Before, wide flicker is taken out of z_t (``relation.py``).
     """
 
     def __init__(self, channels: int, frame_channels: int, config: AdapterConfig) -> None:
         super().__init__(channels, frame_channels, config)
         self.memory_weight, self.tolerance = config.memory_weight, config.tolerance
-        self.deflickers = config.deflicker and self.flow_from != "input"
+        self.deflickers = config.deflicker is not False and self.flow_from != "input"
+        self.always = config.deflicker is True
         self.needs_frames = self.needs_frames or self.deflickers
         self.flow = FLOWS[config.flow](smooth=1.0)
 
     def more(self, z: Tensor) -> Memory:
         nan, cells = torch.full((), math.nan, device=z.device), [-(-side // CELL) for side in z.shape[2:]]
-        shapes = {"removed": (1, *z.shape[2:]), "noise": (1, *cells), "returned": (2, *cells)}
+        shapes = dict.fromkeys(("removed", "count"), (1, *z.shape[2:]))
+        shapes |= {"noise": (1, *cells), "returned": (4, *cells), "trend": (1, 1, 1)}
         more = {name: nan.repeat(len(z), *shape) for name, shape in shapes.items()}
         return more | (new_relation(z) if self.deflickers else {})
 
@@ -299,22 +277,23 @@ class MotionFixed(MotionCell):
         z, kept = moment.present.float(), {name: value.float() for name, value in moment.more.items()}
         flow, span = self.motion(moment, context), value_range(z).clamp_min(1e-15)
         more: Memory = {name: kept[name] for name in ("relation", "evidence") if name in kept}
-        if more and context.frame is not None and context.frame.shape[1] == z.shape[1]:
-            frame = resize(context.frame, moment.size)
-            z, more = steady_relation(z, frame, flow, more)
-        still = torch.cat((moment.memory.float(), kept["removed"].nan_to_num(0.0)), dim=1)
+        channels, memory = z.shape[1], moment.memory.float()
+        still = torch.cat((memory, kept["removed"].nan_to_num(0.0), kept["count"].nan_to_num(1.0)), dim=1)
         moved = warp(still, flow)
-        share = standing_share(z, still[:, :-1], moved[:, :-1])
-        memory, removed = torch.lerp(moved, still, share).split((z.shape[1], 1), dim=1)
+        if more and context.frame is not None and context.frame.shape[1] == channels:
+            now, last = (None if x is None else resize(x, moment.size) for x in (context.frame, context.previous_frame))
+            assert now is not None and last is not None
+            z, more = steady_relation(z, now, flow, more, (memory, last), moved[:, :channels], self.always)
+        share = standing_share(z, memory, moved[:, :channels])
+        memory, removed, count = torch.lerp(moved, still, share).split((channels, 1, 1), dim=1)
         r = z - memory
         noise = noise_level(kept["noise"], r, span)
-        returned = returned_detail(kept["returned"], removed, r)
-        detail = returned[:, :1] / (returned[:, 1:] + 1e-3 * noise)
-        trust = 1 - ((detail - CHANCE) / (1 - CHANCE)).clamp(0, 1)
+        returned, *after = returned_detail(kept["returned"], kept["trend"], removed, r, noise)
         mismatched = mismatch(r) / (6 * self.tolerance**2 * enlarge(noise, moment.size))
-        weight = self.memory_weight * (1 - mismatched).clamp_min(0) ** 2 * enlarge(trust, moment.size)
-        more |= {"noise": noise, "returned": returned}
-        return Evidence(z, moved[:, :-1], still[:, :-1], memory, share, weight, removed, noise, flow, more)
+        weight = (1 - mismatched).clamp_min(0) ** 2 * enlarge(1 - returned, moment.size)
+        weight = weight * (count / (count + 1)).clamp_max(self.memory_weight)
+        more |= {"count": frames_behind(count, weight), "noise": noise, "returned": after[0], "trend": after[1]}
+        return Evidence(z, moved[:, :channels], still[:, :channels], memory, share, weight, removed, noise, flow, more)
 
 
 class Motion(MotionCell):

@@ -2,29 +2,32 @@
 
 What separates it from a true change of light is the input. So the *relation* of output to input is held steady, in
 cells of 8×8 pixels: z ≈ A x + b for each channel. It is averaged over time along the motion, and the output is moved to
-the average, as far as its deviation from it is new in every frame: where the deviation persists, the relation itself
-has changed, and nothing is corrected (docs/method.md, (14) to (16)).
+the average, as far as its deviation from it is new in every frame and what is left of the last output agrees: where
+the deviation persists, the relation itself has changed, and nothing is corrected (docs/method.md, (14) to (16)).
 """
 
 import torch
 from torch import Tensor
 
 from holdsteady.adapters.cell import Memory
-from holdsteady.adapters.means import CELL, cell_mean, enlarge, limits, shrink
+from holdsteady.adapters.means import CELL, cell_mean, enlarge, limits, shrink, value_range
+from holdsteady.eager import can_look
 from holdsteady.flow.warp import hold_within, warp_bilinear
 
 _RIDGE = 1e-2  # of the squared range of the input
 _SLOWEST = 0.05  # the least weight of the present in the average
 _FULL, _NONE = 0.5, 0.9  # correlation of one frame's deviation with the last one's: all is corrected, nothing is
 _FLAT = 1e-2  # range of an input, over its largest value, that says nothing
-_EVIDENCE = 0.15  # weight of the present in the average of that correlation
+_EVIDENCE = 0.15  # weight of the present in the averages of evidence
+_LITTLE, _MUCH = 0.1, 0.2  # share of the difference to the memory that a correction takes: nothing is corrected, all is
+_OTHER = 0.4  # change of the input's cells along the motion, over their variance: another picture
 
 
 def new_relation(z: Tensor) -> Memory:
     """The memory of :func:`steady_relation` before it has seen a frame."""
     height, width = -(-z.shape[2] // CELL), -(-z.shape[3] // CELL)
     nan = torch.full((), torch.nan, device=z.device)
-    return {"relation": nan.repeat(len(z), 3 * z.shape[1], height, width), "evidence": nan.repeat(len(z), 4)}
+    return {"relation": nan.repeat(len(z), 4 * z.shape[1], height, width), "evidence": nan.repeat(len(z), 6)}
 
 
 def relation(z: Tensor, x: Tensor, span: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
@@ -45,51 +48,77 @@ def relation(z: Tensor, x: Tensor, span: Tensor) -> tuple[Tensor, Tensor, Tensor
     return slope, mean_z - slope * mean_x, mean_z, mean_x
 
 
-def steady_relation(z: Tensor, x: Tensor, flow: Tensor, memory: Memory) -> tuple[Tensor, Memory]:
+def steady_relation(
+    z: Tensor,
+    x: Tensor,
+    flow: Tensor,
+    memory: Memory,
+    last: tuple[Tensor, Tensor],
+    moved: Tensor,
+    always: bool = False,
+) -> tuple[Tensor, Memory]:
     """(15), (16): z without its wide flicker, within its own range, and the memory for the next frame.
 
     Args:
         z: z_t (B, C, H, W).
         x: x_t, likewise.
         flow: from t back to t−1 (B, 2, H, W) in pixels.
-        memory: from the last frame or from :func:`new_relation`: ``relation``, the average of A and b and the last
-            deviation (B, 3·C, h, w); ``evidence`` (B, 4), three averages of products of deviations, and how many
-            frames were seen.
+        memory: from the last frame or from :func:`new_relation`: ``relation``, the average of A and b, the last
+            deviation and the means of x (B, 4·C, h, w); ``evidence`` (B, 6), how many frames were seen, three averages
+            of products of deviations, and two of the correction against the difference to the memory.
+        last: z̃_{t−1} and x_{t−1}, as they lay.
+        moved: z̃_{t−1} brought to the present.
+        always: correct without asking for evidence.
     """
-    channels = z.shape[1]
+    channels, size = z.shape[1], (z.shape[2], z.shape[3])
     lowest, highest = limits(x)
     slope, offset, mean_z, mean_x = relation(z, x, highest - lowest)
-    now = torch.cat((slope, offset), dim=1)
-    is_new = memory["evidence"][:, 3:, None, None].isnan()
-    old = torch.where(is_new, torch.cat((now, torch.zeros_like(mean_z)), dim=1), _moved(memory["relation"], flow))
-    age = torch.where(is_new, 1.0, memory["evidence"][:, 3:, None, None])
+    now, none = torch.cat((slope, offset), dim=1), torch.zeros_like(mean_z)
+    age = memory["evidence"][:, :1, None, None]
+    is_new, kept = age.isnan(), memory["relation"]
+    if not can_look(z) or bool(is_new.any()):  # the first frame had no step of its own
+        first = relation(*last, value_range(last[1]))
+        kept = torch.where(is_new, torch.cat((*first[:2], none, first[3]), dim=1), kept)
+    old = _moved(kept, flow)
+    # After a cut that nobody announced, the average is of another picture.
+    change = _mean((mean_x - old[:, 3 * channels :]).square())
+    is_cut = change > _OTHER * mean_x.var(dim=(2, 3), correction=0, keepdim=True).mean(dim=1, keepdim=True)
+    old = torch.where(is_cut, torch.cat((now, none, mean_x), dim=1), old)
+    age = torch.where(is_cut, 1.0, torch.where(is_new, 2.0, age))
+    average = torch.lerp(old[:, : 2 * channels], now, (1 / age).clamp_min(_SLOWEST))
+    difference = enlarge(average - now, size)
+    correction = difference[:, :channels] * x + difference[:, channels:]
 
     # (15) Is the deviation from the average new in this frame, or as it was in the last one?
     deviation = mean_z - (old[:, :channels] * mean_x + old[:, channels : 2 * channels])
-    last = old[:, 2 * channels :]
-    products = torch.stack(
-        [(deviation * last).mean((1, 2, 3)), deviation.square().mean((1, 2, 3)), last.square().mean((1, 2, 3))], dim=1
-    )
-    before = memory["evidence"][:, :3]
-    evidence = torch.where(before.isnan(), products, torch.lerp(before, products, _EVIDENCE))
-    persists = evidence[:, 0] / (0.5 * (evidence[:, 1] + evidence[:, 2]) + 1e-30)
-    engaged = ((_NONE - persists) / (_NONE - _FULL)).clamp(0, 1)[:, None, None, None]
+    before = old[:, 2 * channels : 3 * channels]
+    products = [deviation * before, deviation.square(), before.square()]
+    # And does the correction bring the output nearer to the last one?
+    taken, apart = shrink(correction, 2), shrink(moved - z, 2)
+    products += [taken * (2 * apart - taken), apart.square()]
+    found = torch.cat([_mean(product) for product in products], dim=1)
+    evidence = memory["evidence"][:, 1:, None, None]
+    evidence = torch.where(evidence.isnan() | is_cut, found, torch.lerp(evidence, found, _EVIDENCE))
+    persists = evidence[:, :1] / (0.5 * (evidence[:, 1:2] + evidence[:, 2:3]) + 1e-30)
+    gained = evidence[:, 3:4] / (evidence[:, 4:] + 1e-30)
+    engaged = ((_NONE - persists) / (_NONE - _FULL)).clamp(0, 1) * ((gained - _LITTLE) / (_MUCH - _LITTLE)).clamp(0, 1)
 
     # (16) The average moves on, and the output to it.
-    average = torch.lerp(old[:, : 2 * channels], now, (1 / age).clamp_min(_SLOWEST))
     # A flat input, as a black frame or a flash, has no relation to anything: the memory waits.
     is_flat = highest - lowest <= _FLAT * torch.maximum(highest, -lowest)
-    engaged = torch.where((age > 2) & ~is_flat, engaged, 0.0)
-    change = enlarge(engaged * (average - now), (z.shape[2], z.shape[3]))
+    engaged = torch.where((age > 2) & ~is_flat, torch.ones_like(engaged) if always else engaged, 0.0)
     # The first deviation has none before it, and is no evidence.
-    evidence = torch.where(age[:, :, 0, 0] > 2, evidence, torch.nan)
-    learned = torch.cat((average, deviation), dim=1), torch.cat((evidence, age[:, :, 0, 0] + 1), dim=1)
+    evidence = torch.cat((age + 1, torch.where(age > 2, evidence, torch.nan)), dim=1)[:, :, 0, 0]
     after = {
-        "relation": torch.where(is_flat, memory["relation"], learned[0]),
-        "evidence": torch.where(is_flat[:, :, 0, 0], memory["evidence"], learned[1]),
+        "relation": torch.where(is_flat, memory["relation"], torch.cat((average, deviation, mean_x), dim=1)),
+        "evidence": torch.where(is_flat[:, :, 0, 0], memory["evidence"], evidence),
     }
-    corrected = torch.addcmul(z, change[:, :channels], x) + change[:, channels:]
-    return hold_within(corrected, z), after  # no value leaves the range of what was seen
+    return hold_within(torch.addcmul(z, engaged, correction), z), after  # no value leaves the range of what was seen
+
+
+def _mean(value: Tensor) -> Tensor:
+    """Mean of each stream, (B, 1, 1, 1)."""
+    return value.mean(dim=(1, 2, 3), keepdim=True)
 
 
 def _moved(cells: Tensor, flow: Tensor) -> Tensor:
