@@ -280,10 +280,10 @@ class MotionFixed(MotionCell):
         channels, memory = z.shape[1], moment.memory.float()
         still = torch.cat((memory, kept["removed"].nan_to_num(0.0), kept["count"].nan_to_num(1.0)), dim=1)
         moved = warp(still, flow)
-        if more and context.frame is not None and context.frame.shape[1] == channels:
-            now, last = (None if x is None else resize(x, moment.size) for x in (context.frame, context.previous_frame))
-            assert now is not None and last is not None
-            z, more = steady_relation(z, now, flow, more, (memory, last), moved[:, :channels], self.always)
+        x, last_x = context.frame, context.previous_frame
+        if more and x is not None and last_x is not None and x.shape[1] == channels:
+            last = memory, resize(last_x, moment.size)
+            z, more = steady_relation(z, resize(x, moment.size), flow, more, last, moved[:, :channels], self.always)
         share = standing_share(z, memory, moved[:, :channels])
         memory, removed, count = torch.lerp(moved, still, share).split((channels, 1, 1), dim=1)
         r = z - memory
