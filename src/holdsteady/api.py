@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from holdsteady.device import pick_device
 from holdsteady.errors import ConfigError, extra, near
-from holdsteady.host.resolve import AdapterLike, resolve_ready
+from holdsteady.host.resolve import AdapterLike, deflickering, resolve_ready
 from holdsteady.loading import card_of_adapters, load
 from holdsteady.models.card import ModelCard
 from holdsteady.models.model import with_card
@@ -36,6 +36,7 @@ def run(
     note: Callable[[str], None] | None = None,
     strength: float = 1.0,
     both_ways: bool = False,
+    deflicker: bool = False,
     compile: bool = False,
     device: str = "auto",
     progress: Callable[[int, int | None], None] | None = None,
@@ -60,6 +61,8 @@ def run(
         note: is told in one line what the model's output was taken for, where no card says it.
         strength: from 0 (the base) to 1 (the adapter).
         both_ways: whether to average with a second pass from the end of each shot; not for classes.
+        deflicker: whether *motion-fixed* or *universal* hold the relation of output to input always: exposure, colour
+            and tone of whole regions.
         compile: whether to compile the model with its adapter first.
         device: ``auto`` for the first accelerator, ``cpu``, ``cuda``, ….
         progress: called after each frame with the frames done and how many there are, or None.
@@ -85,7 +88,7 @@ def run(
     unknown = sorted(options.keys() - video.RunOptions.__dataclass_fields__.keys())
     if unknown:
         known = [name for name in video.RunOptions.__dataclass_fields__ if name != "device"]
-        hint = near(unknown[0], [*known, "device", "weights", "strength", "both_ways", "compile"])
+        hint = near(unknown[0], [*known, "device", "weights", "strength", "both_ways", "deflicker", "compile"])
         raise ConfigError(f"run has no option {', '.join(unknown)}{hint}; available: {', '.join(known)}")
     how = video.RunOptions(device=pick_device(device), **options)
     source, sink = str(source), str(sink)
@@ -94,7 +97,7 @@ def run(
     video.check_codec(sink, how.codec, how.crf)
     video.open_cuts(how.cuts)
     with video.own_stdout() if sink == "-" else nullcontext():  # models may print as they are made
-        adapters = resolve_ready(adapter)
+        adapters = deflickering(resolve_ready(adapter)) if deflicker else resolve_ready(adapter)
         kept = card_of_adapters(adapters)
         card = (card or ModelCard()).over(kept or ModelCard())
         if isinstance(model, str):

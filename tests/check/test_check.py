@@ -225,6 +225,6 @@ def test_advice() -> None:
     assert advise(steady, "a b.mp4").command is None
     assert advise(bad, "x/a b.mp4").command == "holdsteady fix 'x/a b.mp4' 'a b-steady.mp4'"
     advice = advise(look(unsteady, frames).whole, "a.mp4", "o.mov")
-    assert advice.command == "holdsteady fix a.mp4 a-steady.mp4 --original o.mov"
-    assert advice.instead == "holdsteady run o.mov a-steady.mp4 --model MODEL"
+    assert advice.command == "holdsteady fix a.mp4 a-steady.mp4 --original o.mov --deflicker"
+    assert advice.instead == "holdsteady run o.mov a-steady.mp4 --model MODEL --deflicker"
     assert advise(look(unsteady, unsteady).whole, "a.mp4", "o.mov").command == "holdsteady fix o.mov o-steady.mov"

@@ -9,9 +9,9 @@ import torch
 
 import holdsteady as hs
 from holdsteady.adapters.adapter import Adapter
-from holdsteady.adapters.config import AdapterConfig
+from holdsteady.adapters.config import AdapterConfig, make_config
 from holdsteady.errors import AdapterError, ConfigError
-from holdsteady.host.resolve import SHIPPED, resolve, resolve_ready
+from holdsteady.host.resolve import SHIPPED, deflickering, load_adapter, resolve, resolve_ready
 
 FRAMES = list(torch.rand(3, 1, 3, 32, 40, generator=torch.Generator().manual_seed(0)))
 
@@ -112,3 +112,15 @@ def test_what_has_to_be_trained_is_no_adapter_to_run() -> None:
     for wanted in ("motion", "nafnet16-light+spatial", ["motion"]):
         with pytest.raises(ConfigError, match="has to be trained first"):
             resolve_ready(wanted)
+
+
+def test_wide_flicker_can_be_taken_out_always() -> None:
+    fixed, trained = deflickering([make_config("motion-fixed:0.7"), load_adapter("universal")])
+    assert isinstance(fixed, AdapterConfig) and isinstance(trained, Adapter)
+    assert fixed == make_config("motion-fixed:0.7", deflicker=True)
+    assert trained.config.deflicker is True
+    before = load_adapter("universal").state_dict()
+    assert before.keys() == trained.state_dict().keys()
+    assert all(torch.equal(before[name], weight) for name, weight in trained.state_dict().items())
+    with pytest.raises(ConfigError, match="motion-fixed or universal, not with output-fixed"):
+        deflickering([make_config("output-fixed:0.5")])

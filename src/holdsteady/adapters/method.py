@@ -256,8 +256,8 @@ class MotionFixed(MotionCell):
     def __init__(self, channels: int, frame_channels: int, config: AdapterConfig) -> None:
         super().__init__(channels, frame_channels, config)
         self.memory_weight, self.tolerance = config.memory_weight, config.tolerance
-        self.deflickers = config.deflicker is not False and self.flow_from != "input"
         self.always = config.deflicker is True
+        self.deflickers = self.always or (config.deflicker is None and self.flow_from != "input")
         self.needs_frames = self.needs_frames or self.deflickers
         self.flow = FLOWS[config.flow](smooth=1.0)
 

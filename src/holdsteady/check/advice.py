@@ -43,11 +43,13 @@ def advise(found: Figures, video: str, original: str | None = None) -> Advice:
         if (found.lost or 0.0) >= SEEN_DETAIL:
             return Advice(None, "steady, but softer than the original; no adapter brings detail back")
         return Advice(None, "steady; leave it")
-    mostly = "the light flickers" if found.wide / SEEN_LIGHT > found.detail / SEEN_DETAIL else "the detail flickers"
+    light = found.wide / SEEN_LIGHT > found.detail / SEEN_DETAIL
+    mostly = "the light flickers" if light else "the detail flickers"
+    more = ("--deflicker",) if light else ()
     if original is None:
         return Advice(_fix(video), f"{mostly} more than what is about to be seen")
-    run = _line("run", original, _result(video), "--model", "MODEL")
-    return Advice(_fix(video, original), f"{mostly} more than in the original", instead=run)
+    run = _line("run", original, _result(video), "--model", "MODEL", *more)
+    return Advice(_fix(video, original, *more), f"{mostly} more than in the original", instead=run)
 
 
 def found_detail(found: Figures) -> float:
@@ -59,9 +61,9 @@ def _or_0(value: float | None) -> float:
     return value or 0.0
 
 
-def _fix(video: str, original: str | None = None) -> str:
+def _fix(video: str, original: str | None = None, *more: str) -> str:
     following = () if original is None else ("--original", original)
-    return _line("fix", video, _result(video), *following)
+    return _line("fix", video, _result(video), *following, *more)
 
 
 def _line(*words: str) -> str:

@@ -20,7 +20,7 @@ from holdsteady.cli.signals import Stop
 from holdsteady.device import pick_device
 from holdsteady.errors import ConfigError, VideoError
 from holdsteady.host.attach import stabilize
-from holdsteady.host.resolve import AdapterLike, resolve_ready
+from holdsteady.host.resolve import AdapterLike, deflickering, resolve_ready
 from holdsteady.video.orientation import upright
 from holdsteady.video.tensors import to_tensor
 
@@ -38,6 +38,7 @@ def fix(
     ] = "motion-fixed",
     strength: options.Strength = 1.0,
     both_ways: options.BothWays = False,
+    deflicker: options.Deflicker = False,
     *,
     how: video.RunOptions,
     stop: Stop,
@@ -54,12 +55,21 @@ def fix(
         holdsteady fix depth.mp4 steady.mp4 --original camera.mp4
 
         holdsteady fix colourised.mkv steady.mkv --strength 0.7 --start 60 --duration 10
+
+        holdsteady fix graded.mp4 steady.mp4 --original camera.mp4 --deflicker
     """
     how = replace(how, device=pick_device(str(how.device)))
     video.check_sink(processed, sink, how.overwrite)
     chosen = resolve_ready(adapter)
     for one in chosen:
         _refuse_inner(one, adapter)
+    if deflicker:
+        if original is None:
+            raise ConfigError(
+                "--deflicker holds the processed video to its original: give it as --original. Where there is none, "
+                "wide flicker can only be told from true changes of light by how it goes on, which is done anyway"
+            )
+        chosen = deflickering(chosen)
     with ExitStack() as stack:
         follow = None
         if original is not None:

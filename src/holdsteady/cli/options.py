@@ -42,6 +42,12 @@ Strength = Annotated[float, typer.Option(min=0.0, max=1.0, help="0 is the model 
 BothWays = Annotated[
     bool, typer.Option("--both-ways", help="Average with a second pass from the end of each shot; not for live use.")
 ]
+Deflicker = Annotated[
+    bool,
+    typer.Option(
+        "--deflicker", help="Hold exposure, colour and tone to those of the input always, not by evidence alone."
+    ),
+]
 Overwrite = Annotated[bool, typer.Option("--overwrite", "-y", help="Replace an existing result.")]
 
 

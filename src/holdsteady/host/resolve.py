@@ -80,6 +80,30 @@ def resolve_ready(wanted: AdapterLike | Sequence[AdapterLike]) -> list[AdapterLi
     return resolve(wanted)
 
 
+def deflickering(adapters: Sequence[AdapterLike]) -> list[AdapterLike]:
+    """The adapters with wide flicker taken out always, not by evidence alone.
+
+    Raises:
+        ConfigError: none of them can do that.
+    """
+    able = ("motion-fixed", "universal")
+    configs = [one.config if isinstance(one, Adapter) else one for one in adapters]
+    kinds = [config.kind for config in configs if isinstance(config, AdapterConfig)]
+    if not set(kinds) & {*able}:
+        raise ConfigError(f"--deflicker goes with {' or '.join(able)}, not with {', '.join(kinds) or 'no adapter'}")
+    changed = list[AdapterLike]()
+    for one in adapters:
+        if isinstance(one, AdapterConfig) and one.kind in able:
+            changed.append(one.model_copy(update={"deflicker": True}))
+        elif isinstance(one, Adapter) and one.config.kind in able:
+            again = Adapter(one.config.model_copy(update={"deflicker": True}), one.points, one.frame_channels, one.base)
+            again.load_state_dict(one.state_dict())
+            changed.append(again.eval())
+        else:
+            changed.append(one)
+    return changed
+
+
 def _parts(wanted: Iterable[AdapterLike]) -> Iterable[AdapterLike]:
     """The single adapters of a composition. A folder may have a + in its name."""
     for one in wanted:
