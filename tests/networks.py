@@ -161,6 +161,8 @@ KINDS: dict[str, list[tuple[str, dict[str, Any]]]] = {
     "motion-fixed": [("motion-fixed", {})],
     "motion": [("motion", {"motion_width": 4, "initial_logit": 2.0})],
     "universal": [("universal", {})],
+    "statistics-fixed": [("statistics-fixed:0.4", {})],
+    "statistics": [("statistics", {})],
     "composition": [
         ("controlled", {**_CONTROLLED, "head_input": "backbone"}),
         ("spatial", {**_CONTROLLED, "head_input": "backbone"}),
@@ -168,7 +170,7 @@ KINDS: dict[str, list[tuple[str, dict[str, Any]]]] = {
 }
 EVERY_KIND = tuple(KINDS)
 _SOME = ("output-gaussian", "simple-learned", "spatial", "light", "motion")
-LEARNED = ("simple-learned", "controlled", "spatial", "light", "tiny", "motion", "universal", "composition")
+LEARNED = ("simple-learned", "controlled", "spatial", "light", "tiny", "motion", "universal", "statistics", "composition")
 
 
 @dataclass(frozen=True)
@@ -245,7 +247,11 @@ def attach(model: nn.Module, kind: str, example: Tensor, seed: int = 0, **option
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         configs = [hs.make_config(name, **settings) for name, settings in KINDS[kind]]
-        return hs.stabilize(model, configs, example=example, **options)
+        steady = hs.stabilize(model, configs, example=example, **options)
+    for name, parameter in steady.named_parameters():
+        if name.endswith(".amount"):  # of statistics, which does nothing at the start
+            nn.init.constant_(parameter, 1.0)
+    return steady
 
 
 def image(output: Any) -> Tensor:

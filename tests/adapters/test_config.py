@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from torch import nn
 
-from holdsteady.adapters.config import KINDS, OUTPUT_KINDS, PRESETS, make_config, validate
+from holdsteady.adapters.config import KINDS, OUTPUT_KINDS, PRESETS, STATISTICS_KINDS, make_config, validate
 from holdsteady.errors import ConfigError
 
 
@@ -15,7 +15,7 @@ def test_every_kind_needs_no_setting_and_survives_json(kind: str) -> None:
     config = make_config(kind)
     assert config.kind == kind
     anywhere = ("input", "output") if kind in ("controlled", "spatial") else ("auto",)  # the preset's choice
-    assert config.points == (("output",) if kind in OUTPUT_KINDS else anywhere)
+    assert config.points == (("output",) if kind in (*OUTPUT_KINDS, *STATISTICS_KINDS) else anywhere)
     assert make_config("spatial", "paper").points == ("auto",)
     assert validate(config.settings()) == config
 

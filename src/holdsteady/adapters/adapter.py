@@ -22,6 +22,7 @@ from holdsteady.adapters.method import (
     MotionCell,
 )
 from holdsteady.adapters.missing import advance, remembers
+from holdsteady.adapters.statistics import GatedStatistics, Statistics
 from holdsteady.adapters.universal import Universal
 from holdsteady.errors import AdapterError
 from holdsteady.flow.dis import FLOWS
@@ -104,6 +105,10 @@ class Adapter(nn.Module):
             return Motion(channels, self.frame_channels, config)
         if config.kind == "universal":
             return Universal(self.frame_channels, config)
+        if config.kind == "statistics-fixed":
+            return Statistics(config)
+        if config.kind == "statistics":
+            return GatedStatistics(config)
         has_space = point.layout is None or point.layout.kind != "vector"
         is_picture = point.name == "output" and channels == self.frame_channels
         return HeadFusion(channels, has_space, is_picture, config)

@@ -28,6 +28,7 @@ class Moment:
         raw: z_{t−1}, z_{t−2}, … (B, N, C, H, W), as many as the cell asks for.
         known: where ``raw`` is remembered rather than filled in from the present, boolean.
         more: what else the cell remembers, NaN where a stream is new.
+        finite: where the value was finite before it was filled in, boolean; None where all of it was.
     """
 
     present: Tensor
@@ -35,6 +36,7 @@ class Moment:
     raw: Tensor
     known: Tensor
     more: Memory = field(default_factory=dict)
+    finite: Tensor | None = None
 
     @property
     def size(self) -> tuple[int, int]:

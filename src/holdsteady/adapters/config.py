@@ -20,11 +20,15 @@ Kind = Literal[
     "motion-fixed",
     "motion",
     "universal",
+    "statistics-fixed",
+    "statistics",
 ]
 KINDS: tuple[str, ...] = get_args(Kind)
 OUTPUT_KINDS = ("output-fixed", "output-gaussian", "motion-fixed", "motion", "universal")
 HEAD_KINDS = ("controlled", "spatial")
-LEARNED_KINDS = ("simple-learned", "controlled", "spatial", "motion", "universal")
+LEARNED_KINDS = ("simple-learned", "controlled", "spatial", "motion", "universal", "statistics")
+#: Anywhere, but at the output if nothing is said.
+STATISTICS_KINDS = ("statistics-fixed", "statistics")
 
 _ANY = {"kind", "points", "layouts", "grid"}
 _FLOW = {"flow", "flow_from"}
@@ -51,6 +55,8 @@ _FIELDS: dict[str, set[str]] = {
     "motion-fixed": _FLOW | {"memory_weight", "tolerance", "deflicker", "fuse_as"},
     "motion": _FLOW | {"kernel", "motion_width", "initial_logit", "initial_centre"},
     "universal": _FLOW | {"memory_weight", "tolerance", "deflicker", "fuse_as", "universal_width"},
+    "statistics-fixed": {"beta"},
+    "statistics": {"statistics_width"},
 }
 
 
@@ -120,6 +126,7 @@ class AdapterConfig(BaseModel):
     )
     motion_width: int = Field(24, ge=1, description="channels of the head of motion")
     universal_width: int = Field(32, ge=1, description="channels of the head of universal")
+    statistics_width: int = Field(16, ge=1, description="width of the gates of statistics")
 
     @field_validator("kernel")
     @classmethod
@@ -152,7 +159,7 @@ class AdapterConfig(BaseModel):
         points = (points,) if isinstance(points, str | type) else tuple(points)
         names = tuple(p.__name__ if isinstance(p, type) else p for p in points)
         if not names:
-            names = ("output",) if data["kind"] in OUTPUT_KINDS else ("auto",)
+            names = ("output",) if data["kind"] in (*OUTPUT_KINDS, *STATISTICS_KINDS) else ("auto",)
         return {**data, "points": names}
 
     @model_validator(mode="after")
@@ -195,6 +202,7 @@ _SHORT = {
     "output-gaussian": "sigma",
     "simple-fixed": "beta",
     "motion-fixed": "memory_weight",
+    "statistics-fixed": "beta",
 }
 
 

@@ -72,6 +72,7 @@ def step(cell: Cell, z: Tensor, memory: Memory, context: Context) -> tuple[Tenso
         past,
         everywhere if known_raw is None else known_raw,
         {name: kept for name, kept in memory.items() if name not in ("stabilized", "raw")},
+        finite,
     )
     fused, carried, more = cell(moment, context)
     fused = _where(known, fused.to(z.dtype), present)
