@@ -170,7 +170,17 @@ KINDS: dict[str, list[tuple[str, dict[str, Any]]]] = {
 }
 EVERY_KIND = tuple(KINDS)
 _SOME = ("output-gaussian", "simple-learned", "spatial", "light", "motion")
-LEARNED = ("simple-learned", "controlled", "spatial", "light", "tiny", "motion", "universal", "statistics", "composition")
+LEARNED = (
+    "simple-learned",
+    "controlled",
+    "spatial",
+    "light",
+    "tiny",
+    "motion",
+    "universal",
+    "statistics",
+    "composition",
+)
 
 
 @dataclass(frozen=True)

@@ -29,7 +29,7 @@ ALLOWED = {
     "check": ("errors", "flow", "metrics.warping", "video"),
     "corruptions": ("errors",),
     "data": ("errors", "video"),
-    "objective": ("errors", "flow", "metrics.warping"),
+    "objective": ("errors", "flow", "metrics.depth", "metrics.warping"),
     "models": ("errors", "host.attach", "host.mirror", "host.outputs", "host.resolve", "host.stabilized", "host.state"),
     "zoo": ("models",),
     "exports": (

@@ -1,6 +1,7 @@
 """Masks and scores of classes under *motion fixed*: what they are read as, and how they are fused."""
 
 import math
+from typing import Any
 
 import pytest
 import torch
@@ -23,7 +24,7 @@ def pan(frames: int, height: int = 48, width: int = 64, seed: int = 0) -> Tensor
     return torch.stack([big[:, :height, t : t + width] for t in range(frames)])
 
 
-def held(outputs: Tensor, frames: Tensor, adapter: str = "motion-fixed", **settings_: object) -> Tensor:
+def held(outputs: Tensor, frames: Tensor, adapter: str = "motion-fixed", **settings_: Any) -> Tensor:
     """Recorded outputs (T, C, H, W) for frames, stabilized."""
     recorded = iter(outputs)
     steady = hs.stabilize(lambda _: next(recorded)[None], adapter, **settings_)

@@ -19,10 +19,10 @@ def clip(frames: int = 5, streams: int = 1, seed: int = 0, shape: tuple[int, ...
     return (1 + 0.2 * drift[0]) * still + 3 + drift[1]
 
 
-def attach(values: Tensor, kind: str, amount: float | None = None, **settings: object) -> hs.StabilizedModel:
+def attach(values: Tensor, kind: str, amount: float | None = None) -> hs.StabilizedModel:
     """A model that gives recorded values, with an adapter; ``amount`` takes the learned one away from its start."""
     recorded = iter(values)
-    steady = hs.stabilize(lambda _: next(recorded), kind, example=frames(1, values.shape[1])[0], **settings)
+    steady = hs.stabilize(lambda _: next(recorded), kind, example=frames(1, values.shape[1])[0])
     recorded = iter(values)
     if amount is not None:
         cell: Any = next(iter(steady.adapter(0).cells.values()))
@@ -35,8 +35,8 @@ def frames(count: int, streams: int = 1) -> Tensor:
     return torch.rand(count, streams, 3, 8, 12, generator=torch.Generator().manual_seed(9))
 
 
-def held(values: Tensor, kind: str, amount: float | None = None, **settings: object) -> Tensor:
-    steady = attach(values, kind, amount, **settings)
+def held(values: Tensor, kind: str, amount: float | None = None) -> Tensor:
+    steady = attach(values, kind, amount)
     return torch.stack([steady(frame) for frame in frames(*values.shape[:2])])
 
 

@@ -129,7 +129,7 @@ def test_a_state_follows_the_precision_of_autocast(kind: str) -> None:
         assert image(output).dtype == image(plain).dtype
         # Values have the precision of the output; evidence about them is always in 32 bits.
         values = [tensor for name, tensor in state.memories["0:output"].items() if name in ("stabilized", "raw")]
-        assert {tensor.dtype for tensor in values} == {image(plain).dtype}
+        assert {tensor.dtype for tensor in values} <= {image(plain).dtype}  # statistics keeps no values
         assert (image(output) - image(reference)).abs().mean() < 0.02 * image(reference).abs().max()
 
 

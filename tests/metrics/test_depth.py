@@ -76,6 +76,8 @@ def test_frames_without_truth_give_nan_and_missing_predictions_the_worst_score()
     prediction, truth = depth_maps(2)
     truth[0] = torch.nan
     assert abs_rel(prediction, truth)[0].isnan()
+    fit = affine_fit(prediction, truth)
+    assert fit.scale.isnan().tolist() == fit.shift.isnan().tolist() == [True] + [False] * (len(truth) - 1)
     assert delta_accuracy(prediction, truth)[0].isnan()
     known = (~truth[1].isnan()).nonzero()
     whole = delta_accuracy(prediction, truth)[1]

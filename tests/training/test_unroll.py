@@ -133,3 +133,14 @@ def test_the_fusions_own_way_back_trains_as_autograd_does(monkeypatch: pytest.Mo
     assert max(one.abs().max() for one in plain) > 0
     for one, other in zip(own, plain, strict=True):
         torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-6)
+
+
+def test_depth_is_fitted_by_the_first_frame_of_a_clip() -> None:
+    """A model whose scale drifts is right at every frame by itself, and wrong as a clip."""
+    scales = iter([2.0, 2.0, 3.0, 3.0])
+    depth = 1 + CLIP[:, :, :1]
+    steady = hs.stabilize(lambda frame: next(scales) * (1 + frame[:, :1]) - 1, ())
+    unroll = Unroll(steady, Objective(target="depth", stability=0, distance="l1", fit="first"), steady.base)
+    unrolled = unroll({"frames": CLIP, "corrupted": CLIP, "depth": depth})
+    torch.testing.assert_close(unrolled.outputs[:, :2], depth[:, :2], atol=1e-4, rtol=1e-4)
+    assert unrolled.terms.total.item() == pytest.approx(0.25 * depth[:, 2:].mean().item(), rel=1e-3)

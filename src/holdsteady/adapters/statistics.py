@@ -15,26 +15,28 @@ from torch import Tensor, nn
 from holdsteady.adapters.cell import Cell, Context, Fused, Memory, Moment
 from holdsteady.adapters.config import AdapterConfig
 
+#: μ and σ of each channel, (B, C) each.
+Statistic = tuple[Tensor, Tensor]
+
 _FLAT = 1e-6  # deviation over the magnitude of the mean, below which a channel has no contrast to be scaled
 _SEEN = 9  # what the gates see of a channel
 
 
-def statistics(z: Tensor, finite: Tensor | None = None) -> tuple[Tensor, Tensor]:
+def statistics(z: Tensor, finite: Tensor | None = None) -> Statistic:
     """μ and σ over the places of each channel, (B, C, H, W) → (B, C) each; NaN where no place is finite.
 
     Args:
         z: the value.
         finite: which places count, likewise; None for all.
     """
-    if finite is None:
-        return z.mean(dim=(2, 3)), z.var(dim=(2, 3), correction=0).clamp_min(1e-30).sqrt()
-    count = finite.sum(dim=(2, 3))
-    mean = torch.where(finite, z, 0).sum(dim=(2, 3)) / count
-    squares = torch.where(finite, z - mean[..., None, None], 0).square().sum(dim=(2, 3))
+    count: Tensor | int = z.shape[2] * z.shape[3] if finite is None else finite.sum(dim=(2, 3))
+    mean = (z if finite is None else torch.where(finite, z, 0)).sum(dim=(2, 3)) / count
+    centred = z - mean[..., None, None]
+    squares = (centred if finite is None else torch.where(finite, centred, 0)).square().sum(dim=(2, 3))
     return mean, (squares / count).clamp_min(1e-30).sqrt()
 
 
-def renormalised(z: Tensor, own: tuple[Tensor, Tensor], wanted: tuple[Tensor, Tensor]) -> Tensor:
+def renormalised(z: Tensor, own: Statistic, wanted: Statistic) -> Tensor:
     """(21) z̃ = (z − μ) σ̃/σ + μ̃; a flat channel, which has no contrast to be scaled, is only shifted.
 
     Args:
@@ -65,18 +67,17 @@ class Statistics(Cell):
     def fuse(self, moment: Moment, context: Context) -> Fused:
         z = moment.present.float()
         own = statistics(z, moment.finite)
-        kept = moment.more["mean"].float(), moment.more["deviation"].float()
         # NaN is a stream that is new, or a channel of which nothing was finite.
-        kept = tuple(torch.where(before.isnan(), now, before) for before, now in zip(kept, own, strict=True))
-        weights = self.weights(own, kept, context)
-        mixed = [torch.lerp(now, before, w) for now, before, w in zip(own, kept, weights, strict=True)]
-        wanted = [torch.where(now.isnan(), before, value) for now, before, value in zip(own, kept, mixed, strict=True)]
-        value = renormalised(z, own, (wanted[0], wanted[1]))
-        return Fused(value, moment.memory, {"mean": wanted[0], "deviation": wanted[1]})
+        mean, deviation = (
+            torch.where(before.isnan(), now, before.float())
+            for before, now in zip((moment.more["mean"], moment.more["deviation"]), own, strict=True)
+        )
+        parts = self.parts(own, (mean, deviation), context)
+        mean = torch.where(own[0].isnan(), mean, torch.lerp(own[0], mean, parts[0]))
+        deviation = torch.where(own[1].isnan(), deviation, torch.lerp(own[1], deviation, parts[1]))
+        return Fused(renormalised(z, own, (mean, deviation)), moment.memory, {"mean": mean, "deviation": deviation})
 
-    def weights(
-        self, own: tuple[Tensor, Tensor], kept: tuple[Tensor, Tensor], context: Context
-    ) -> tuple[Tensor, Tensor]:
+    def parts(self, own: Statistic, kept: Statistic, context: Context) -> tuple[Tensor, Tensor]:
         """The remembered statistics' parts, of μ and of σ: (B, C), or a number."""
         part = torch.as_tensor(1 - self.beta, dtype=own[0].dtype, device=own[0].device)
         return part, part
@@ -86,9 +87,9 @@ class GatedStatistics(Statistics):
     """*statistics*: (22), where a small network decides for each channel and frame how much is remembered.
 
     The remembered part is tanh(a) · sigmoid(g), of μ and of σ apart. a is 0 at the start, so that the adapter changes
-    nothing before it is trained. g comes from two layers, shared by all channels, that see how far μ and σ have moved in
-    units of σ̃, for this channel and over all of them, and how far the frame's own have. So it does not depend on
-    units, or on how many channels there are; and what it remembers is its only state.
+    nothing before it is trained. g comes from two layers, shared by all channels, that see how far μ and σ moved in
+    units of σ̃, for this channel and over all of them, and how far the frame's own have. So it depends neither on
+    units nor on how many channels there are; and what it remembers is its only state.
     """
 
     needs_frames = True
@@ -99,9 +100,7 @@ class GatedStatistics(Statistics):
         self.gate = nn.Sequential(nn.Linear(_SEEN, config.statistics_width), nn.Tanh())
         self.last = nn.Linear(config.statistics_width, 2)
 
-    def weights(
-        self, own: tuple[Tensor, Tensor], kept: tuple[Tensor, Tensor], context: Context
-    ) -> tuple[Tensor, Tensor]:
+    def parts(self, own: Statistic, kept: Statistic, context: Context) -> tuple[Tensor, Tensor]:
         moved = moves(own, kept)
         assert context.frame is not None and context.previous_frame is not None
         frames = context.frame.float(), context.previous_frame.float()
@@ -122,9 +121,9 @@ class GatedStatistics(Statistics):
         return part[..., 0], part[..., 1]
 
 
-def moves(now: tuple[Tensor, Tensor], before: tuple[Tensor, Tensor]) -> Tensor:
+def moves(now: Statistic, before: Statistic) -> Tensor:
     """How far the mean moved in standard deviations, and the logarithm of the deviations' ratio, (B, C, 2)."""
     unit = before[1].clamp_min(1e-14)
     ratio = (now[1].clamp_min(1e-14) / unit).log()
     moved = torch.stack(((now[0] - before[0]) / unit, ratio), dim=2)
-    return moved.nan_to_num(0.0).clamp(-math.e**3, math.e**3)
+    return moved.nan_to_num(0.0).clamp(-(math.e**3), math.e**3)

@@ -52,6 +52,7 @@ def affine_fit(prediction: Tensor, truth: Tensor, *, disparity: bool = False) ->
     centred = p - middle[:, None]
     variance = mean(centred.square())
     scale = torch.where(variance > 0, mean(centred * (y - level[:, None])) / variance, 0)
+    scale = torch.where(count > 0, scale, torch.nan)
     return Affine(scale, level - scale * middle)
 
 

@@ -35,7 +35,7 @@ def make_unroll(recipe: Recipe, model: Any, example: torch.Tensor) -> Unroll:
             raise ConfigError(f"{name}.crop = {side}: {recipe.model} takes sides divisible by {stride}; use {near}")
     asked = recipe.objective
     features = tuple(asked.features.items())
-    objective = Objective(asked.target, asked.distance, asked.stability, asked.motion_compensated, features)
+    objective = Objective(asked.target, asked.distance, asked.stability, asked.motion_compensated, features, asked.fit)
     steady = _attach(recipe, model, example)
     # A base that is trained must not be its own teacher.
     teacher = model if recipe.train == "adapter" else copy.deepcopy(model).requires_grad_(False)

@@ -76,6 +76,9 @@ class ObjectiveRecipe(_Part):
     distance: str = Field("rmse", description=f"δ: {', '.join(DISTANCES)}")
     stability: float = Field(0.4, ge=0, description="λ, the weight of the stability term")
     motion_compensated: bool = Field(False, description="compare with the previous output moved along the clean motion")
+    fit: Literal["none", "first"] = Field(
+        "none", description="first: relative depth, in the scale and shift that fit the first frame of each clip"
+    )
     features: dict[str, float] = Field({}, description="points to hold near the base's clean features, with weights")
 
     @field_validator("distance")
@@ -89,6 +92,8 @@ class ObjectiveRecipe(_Part):
     def _fits(self) -> "ObjectiveRecipe":
         if self.target == "classes" and self.distance != "cross-entropy":
             raise ValueError(f"classes are compared by cross-entropy, not by {self.distance}")
+        if self.fit == "first" and self.distance == "cross-entropy":
+            raise ValueError("fit = first is for depth, and cross-entropy compares classes")
         return self
 
 

@@ -13,6 +13,7 @@ from holdsteady.host.outputs import open_image
 from holdsteady.host.stabilized import StabilizedModel
 from holdsteady.models.values import image_of
 from holdsteady.objective.distances import IGNORED_CLASS
+from holdsteady.objective.fit import fit_by_first
 from holdsteady.objective.flow import clean_flow
 from holdsteady.objective.loss import LossTerms, unified_loss
 
@@ -29,6 +30,7 @@ class Objective:
         stability: λ.
         motion_compensated: whether the stability term follows the clean clip's motion.
         features: points whose values are held near the base's on clean frames, with weights.
+        fit: ``first`` for relative depth, see ``holdsteady.objective.fit``.
     """
 
     target: str = "self"
@@ -36,6 +38,7 @@ class Objective:
     stability: float = 0.4
     motion_compensated: bool = False
     features: tuple[tuple[str, float], ...] = ()
+    fit: str = "none"
 
 
 @dataclass  # not frozen: Fabric would convert its tensors in place
@@ -89,6 +92,8 @@ class Unroll(nn.Module):
                 outputs.append(image_of(output))
         result = torch.stack(outputs, dim=1)
         _check_classes(result, targets)
+        if self.objective.fit == "first":
+            result = fit_by_first(result, targets)
         flows, valid = self._flows(batch, frames)
         weight, distance = self.objective.stability, self.objective.distance
         terms = unified_loss(result, targets, stability=weight, distance=distance, flows=flows, valid=valid)
