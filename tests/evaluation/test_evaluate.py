@@ -3,6 +3,7 @@
 import csv
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -320,3 +321,16 @@ def test_results_are_kept_after_every_clip_and_of_single_frames(tmp_path: Path) 
     evaluate(Blur(), [BASE], clips, keep=keep)
     assert kept == [1, 2]
     assert len(json.loads((tmp_path / "results.json").read_text())["rows"]) == 2
+
+
+def test_tables_are_written_while_clips_are_still_to_come(tmp_path: Path) -> None:
+    """After a clip under the first of two corruptions, there is no row of it under the second."""
+    clips = [replace(video_footage(str(CARPHONE), 2), name=name) for name in ("one", "two")]
+    sizes = []
+
+    def keep(rows: list[Row]) -> None:
+        save_results(rows, tmp_path, {})
+        sizes.append((tmp_path / "results.md").read_text().count("### "))
+
+    evaluate(Blur(), [BASE], clips, corruptions=["none", NOISE], keep=keep)
+    assert sizes == [1, 2, 3, 4]

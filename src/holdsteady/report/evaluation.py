@@ -43,6 +43,8 @@ def markdown(rows: Sequence[Row], summary: Sequence[dict[str, Any]], facts: dict
         parts.append(f"## {corruption}, mean of {entries[0]['clips']} clip(s)\n\n{_table(cells)}")
         for clip in dict.fromkeys(row.clip for row in rows):
             mine = [row for row in rows if (row.clip, row.corruption) == (clip, corruption)]
+            if not mine:
+                continue  # tables are written while clips are still to come
             base = mine[0]
             cells = [
                 (row.label, {name: number(name, row.figures[name]) for name in FIGURES if name in row.figures})
