@@ -7,7 +7,7 @@ CHECKED := src tests recipes benchmarks docs examples
 # torch has a team of threads in every process: with several test processes, one thread each is fastest.
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses auto
 
-.PHONY: demo test test-slow test-lowest lint docs zoo clean
+.PHONY: demo test test-slow test-lowest lint docs zoo results clean
 
 demo: $(VENV)/.installed
 	$(BIN)/holdsteady demo --out demo
@@ -37,6 +37,15 @@ docs: $(VENV)/.installed-docs
 zoo: $(VENV)/.installed-dev
 	$(BIN)/python recipes/get_footage.py
 	$(BIN)/python recipes/make_zoo.py $(if $(MINUTES),--minutes $(MINUTES))
+
+# The tables of docs/results.md that are written by programs, from what benchmarks/results holds; what is missing there is
+# measured, which takes about an hour on two cores.
+RESULTS := compressed robustness strides
+results: $(VENV)/.installed-dev
+	$(BIN)/python recipes/get_footage.py
+	for name in $(RESULTS); do \
+		$(BIN)/python benchmarks/$$name.py --footage footage --json benchmarks/results/$$name.json --docs docs/results.md \
+			|| exit 1; done
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \

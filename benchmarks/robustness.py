@@ -1,0 +1,177 @@
+"""The paper's corruptions on four tasks: the models that ship, alone and with their adapters.
+
+    python benchmarks/robustness.py --footage footage --json benchmarks/results/robustness.json
+    python benchmarks/robustness.py --footage footage --json FILE --tasks enhance --minutes 10
+    python benchmarks/robustness.py --json benchmarks/results/robustness.json --docs docs/results.md  the tables again
+
+Denoising (after noise of σ = 0.1) and enhancement run on carphone and cup, depth and classes on scenes of stills and
+seeds that no adapter was trained on. What --json holds already is not measured again.
+"""
+
+import argparse
+import json
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from outcome import facts, write_into, write_json
+
+from holdsteady import zoo
+from holdsteady.data import Mixture, make_source
+from holdsteady.evaluation.contenders import BASE, Contender, trained
+from holdsteady.evaluation.evaluate import evaluate, summarise
+from holdsteady.evaluation.footage import Footage, Moment, video_footage
+from holdsteady.models.detail import enhance_details
+from holdsteady.report.table import markdown
+
+CORRUPTIONS = ("none", "patch-drop", "elastic", "frame-drop", "jpeg", "impulse")
+HELD = ("aloeL.jpg", "box_in_scene.png", "fruits.jpg", "home.jpg", "messi5.jpg", "squirrel_cls.jpg")
+SCENES, SIDE = 6, 128
+FRAMES = {"carphone_pristine": 24, "cup": 8}
+
+
+@dataclass(frozen=True)
+class Task:
+    """A task: its model, what it runs on, and the figures that are shown, each with a factor and digits."""
+
+    model: str
+    clips: Callable[[Path], list[Footage]]
+    figures: tuple[tuple[str, float, int], ...]
+    before: str = ""
+
+
+def real(footage: Path) -> list[Footage]:
+    return [video_footage(str(footage / f"{name}.mp4"), frames) for name, frames in FRAMES.items()]
+
+
+def enhanced(footage: Path) -> list[Footage]:
+    """The same, with the filter's result as the truth."""
+
+    def play(clip: Footage) -> Iterator[Moment]:
+        for moment in clip.play():
+            yield moment._replace(truth=enhance_details(moment.clean))
+
+    return [Footage(clip.name, partial(play, clip)) for clip in real(footage)]
+
+
+def scenes(key: str, footage: Path) -> list[Footage]:
+    source = make_source("scenes", [footage / "stills" / name for name in HELD], length=16, crop=SIDE)
+    drawn = Mixture([source], seed=2026, size=SCENES)
+
+    def play(number: int) -> Iterator[Moment]:
+        sample = drawn[number]
+        for frame, truth in zip(sample["frames"], sample[key], strict=True):
+            yield Moment(frame[None], truth[None], False)
+
+    return [Footage(f"scene {number}", partial(play, number)) for number in range(SCENES)]
+
+
+_PICTURES = (("psnr", 1.0, 2), ("flicker_error", 100.0, 2))
+TASKS = {
+    "denoise": Task("denoise", real, _PICTURES, "gaussian:sigma=0.1+"),
+    "enhance": Task("enhance", enhanced, _PICTURES),
+    "depth": Task(
+        "depth", partial(scenes, "depth"), (("clip_abs_rel", 1.0, 3), ("clip_delta_accuracy", 1.0, 3),
+        ("scale_drift", 1.0, 3), ("shift_drift", 1.0, 3)),
+    ),
+    "segment": Task("segment", partial(scenes, "classes"), (("miou", 100.0, 1), ("class_flips", 100.0, 2))),
+}  # fmt: skip
+SHOWN = {
+    "psnr": "PSNR, dB",
+    "flicker_error": "flicker error ×100",
+    "clip_abs_rel": "AbsRel",
+    "clip_delta_accuracy": "δ<1.25",
+    "scale_drift": "drift of scale",
+    "shift_drift": "of shift",
+    "miou": "mIoU, %",
+    "class_flips": "class flips, %",
+}
+
+
+def contenders(task: Task) -> list[Contender]:
+    """The base, what needs no training, and the model's own two."""
+    own = [f"{task.model}-{kind}" for kind in ("clean", "robust")]
+    return [BASE, *trained(["motion-fixed", "universal", *own])]
+
+
+def measure(task: Task, corruption: str, footage: Path) -> list[dict[str, Any]]:
+    """Means over the clips with 95 % intervals, and the figures of each clip, of every contender."""
+    spec = f"{task.before}{corruption}" if corruption != "none" else task.before.rstrip("+") or "none"
+    target = "frames" if task.model == "denoise" else "self"
+    rows = evaluate(
+        zoo.load(task.model), contenders(task), task.clips(footage), corruptions=[spec], target=target, seed=2026
+    )
+    names = [name for name, _, _ in task.figures]
+    found = []
+    for summary in summarise(rows):
+        mine = [row for row in rows if row.label == summary["label"]]
+        found.append(
+            {
+                "label": summary["label"],
+                "means": {name: summary["means"][name] for name in names},
+                "intervals": {name: summary["intervals"][name] for name in names if name in summary["intervals"]},
+                "clips": {row.clip: {name: row.figures[name] for name in names} for row in mine},
+            }
+        )
+    return found
+
+
+def tables(results: dict[str, Any]) -> str:
+    """A table for each task, in Markdown."""
+    parts = []
+    for name, task in TASKS.items():
+        measured = results["tasks"].get(name, {})
+        if not measured:
+            continue
+        labels = [row["label"] for row in next(iter(measured.values()))]
+        body = []
+        for label in labels:
+            rows = {corruption: row for corruption, of in measured.items() for row in of if row["label"] == label}
+            body.append([label, *(_cell(task, rows.get(corruption)) for corruption in CORRUPTIONS)])
+        unit = " / ".join(SHOWN[figure] for figure, _, _ in task.figures)
+        parts.append(f"**{name}**: {unit}\n\n{markdown(['', *CORRUPTIONS], body)}")
+    return "\n\n".join(parts)
+
+
+def _cell(task: Task, row: dict[str, Any] | None) -> str:
+    if row is None:
+        return "–"
+    return " / ".join(f"{factor * row['means'][name]:.{digits}f}" for name, factor, digits in task.figures)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--footage", type=Path, help="as recipes/get_footage.py fills it")
+    parser.add_argument("--json", type=Path, required=True, help="the results, which are added to")
+    parser.add_argument("--docs", type=Path, help="a page that the tables are written into")
+    parser.add_argument("--tasks", default=",".join(TASKS))
+    parser.add_argument("--minutes", type=float, help="begin nothing new after so many")
+    parser.add_argument("--threads", type=int, default=1)
+    args = parser.parse_args()
+    torch.set_num_threads(args.threads)
+    began = time.monotonic()
+    results: dict[str, Any] = {**facts(args.threads), "seed": 2026, "tasks": {}}
+    if args.json.is_file():
+        results = json.loads(args.json.read_text(encoding="utf-8"))
+    for name in args.tasks.split(",") if args.footage else []:
+        for corruption in CORRUPTIONS:
+            late = args.minutes is not None and time.monotonic() - began > 60 * args.minutes
+            done = results["tasks"].setdefault(name, {})
+            if corruption in done or late:
+                continue
+            done[corruption] = measure(TASKS[name], corruption, args.footage)
+            write_json(args.json, results)
+            for row in done[corruption]:
+                print(name, corruption, row["label"], _cell(TASKS[name], row), sep="  ", flush=True)
+    if args.docs:
+        write_into(args.docs, "robustness.py", tables(results))
+    else:
+        print(tables(results))
+
+
+if __name__ == "__main__":
+    main()
