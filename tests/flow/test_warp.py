@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+import cv2
 import formulas
 import pytest
 import torch
@@ -138,7 +139,7 @@ def test_the_layout_of_what_is_looked_up_does_not_matter(order: torch.memory_for
 
 def test_opencv_looks_up_only_what_it_serves() -> None:
     source, flow = maps(0, 2, (1, 2, 9, 8))
-    assert can_remap(source, flow)
+    assert can_remap(source, flow) == (int(cv2.__version__.partition(".")[0]) >= 5)  # older ones round places
     assert not can_remap(source.double(), flow)
     assert not can_remap(source.clone().requires_grad_(), flow)
     assert not can_remap(source[..., :0], flow)
