@@ -25,6 +25,7 @@ _CTRL_C = 130  # what Typer exits with after a KeyboardInterrupt
 COMMANDS = (
     "run",
     "fix",
+    "batch",
     "live",
     "check",
     "compare",

@@ -12,7 +12,16 @@ from typing import Annotated, Any, Protocol
 import typer
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    Task,
+    TaskID,
+    TextColumn,
+    TimeRemainingColumn,
+)
 from rich.text import Text
 
 from holdsteady.cli.signals import Stop
@@ -144,22 +153,46 @@ class _Rate(ProgressColumn):
         return Text(f"{task.speed:.1f} frames/s" if task.speed else "– frames/s", style="cyan")
 
 
+def _bar() -> Progress:
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), _Rate(), TimeRemainingColumn())
+    return Progress(*columns, console=Console(stderr=True))
+
+
+def _move(bar: Progress, task: TaskID, done: int, total: int | None) -> None:
+    # A file of several recordings states the length of its first.
+    bar.update(task, completed=done, total=None if total is not None and done > total else total)
+
+
 @contextmanager
 def frame_progress(label: str) -> Iterator[Callable[[int, int | None], None]]:
     """A progress bar on stderr with frames/s and the time left, from the first frame on; gives what moves it."""
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), _Rate(), TimeRemainingColumn())
-    bar = Progress(*columns, console=Console(stderr=True))
+    bar = _bar()
     task = bar.add_task(escape(label), total=None)
 
     def move(done: int, total: int | None) -> None:
         bar.start()
-        # A file of several recordings states the length of its first.
-        bar.update(task, completed=done, total=None if total is not None and done > total else total)
+        _move(bar, task, done, total)
 
     try:
         yield move
     finally:
         bar.stop()
+
+
+@contextmanager
+def files_progress() -> Iterator[Callable[[str, int, int | None], None]]:
+    """A progress bar on stderr for each file that is being worked on; gives what moves it, by the file's name."""
+    tasks: dict[str, TaskID] = {}
+    with _bar() as bar:
+
+        def move(name: str, done: int, total: int | None) -> None:
+            if name not in tasks:
+                for other in [other for other in tasks if bar.tasks[tasks[other]].finished]:
+                    bar.update(tasks[other], visible=False)
+                tasks[name] = bar.add_task(escape(name), total=None)
+            _move(bar, tasks[name], done, total)
+
+        yield move
 
 
 class Work(Protocol):

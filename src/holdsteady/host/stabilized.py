@@ -99,8 +99,12 @@ class StabilizedModel(nn.Module):
 
     @property
     def state(self) -> StreamState | None:
-        """What ``forward`` remembers; None before the first frame."""
+        """What ``forward`` remembers; None before the first frame. Set it to go on from what was kept."""
         return self._held[0]
+
+    @state.setter
+    def state(self, state: StreamState | None) -> None:
+        self._held[0] = state
 
     def step(self, frame: Any, state: StreamState | None = None, *args: Any, **kwargs: Any) -> tuple[Any, StreamState]:
         """One frame with the state in the caller's hands; several threads may step through one model.

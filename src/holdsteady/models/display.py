@@ -1,6 +1,7 @@
 """Results as pictures: depth in grey or colours, classes in theirs, masks over something, all of it over the input."""
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -54,6 +55,18 @@ def _ends_of(depth: Tensor) -> tuple[float, float]:
     return low, high
 
 
+class Memory(NamedTuple):
+    """What a display remembers.
+
+    Attributes:
+        range: of depth, in this shot.
+        is_logit: whether masks are logits.
+    """
+
+    range: tuple[float, float] | None
+    is_logit: bool | None
+
+
 class Display:
     """Values as pictures (B, 1, 3 or 4, H, W) in [0, 1].
 
@@ -66,6 +79,15 @@ class Display:
         self.kind, self.style = kind, style or Style()
         self._range = Range()
         self._is_logit: bool | None = None
+
+    @property
+    def memory(self) -> Memory:
+        """What it remembers; may be set."""
+        return Memory(self._range.ends, self._is_logit)
+
+    @memory.setter
+    def memory(self, memory: Memory) -> None:
+        self._range.ends, self._is_logit = memory
 
     def reset(self) -> None:
         """A new shot begins."""

@@ -3,6 +3,7 @@
 import copy
 import warnings
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -17,7 +18,7 @@ from holdsteady.host.stabilized import StabilizedModel
 from holdsteady.host.state import StreamState
 from holdsteady.models.advice import advice
 from holdsteady.models.card import Kind, ModelCard
-from holdsteady.models.display import Display, Style
+from holdsteady.models.display import Display, Memory, Style
 from holdsteady.models.guess import guess
 from holdsteady.models.model import Model, card_of
 from holdsteady.models.place import in_eval, place
@@ -26,8 +27,26 @@ from holdsteady.models.sizes import crop_to, fit, resize, try_model
 from holdsteady.models.value_files import ValueWriter
 from holdsteady.models.values import UnknownClassError, image_path
 
+#: A step of a stabilized model: a frame and a state → the output and the next state.
+Step = Callable[[Tensor, StreamState | None], tuple[Any, StreamState]]
+
 # Channels of logits that are enlarged at a time: all at once they would take gigabytes.
 _TOGETHER = 8
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """A runner between two frames.
+
+    Attributes:
+        frames: how many it has seen.
+        state: what its adapters remember.
+        display: what its display remembers.
+    """
+
+    frames: int
+    state: StreamState | None
+    display: Memory
 
 
 class FrameRunner:
@@ -47,6 +66,7 @@ class FrameRunner:
         values: where to keep the values themselves.
         note: is told in one line what the model's output was taken for, where no card says it.
         records: whether what the model gives is recorded for a twin, see :meth:`twin`.
+        through: makes of the stabilized model what runs its steps, where that is not itself.
     """
 
     def __init__(
@@ -62,6 +82,7 @@ class FrameRunner:
         values: ValueWriter | None = None,
         note: Callable[[str], None] | None = None,
         records: bool = False,
+        through: Callable[[StabilizedModel], Step] | None = None,
     ) -> None:
         if isinstance(model, nn.Module):
             # Convolutions are faster with channels last, on CPUs and GPUs.
@@ -70,12 +91,13 @@ class FrameRunner:
         self.adapter, self.strength, self.compile = adapter, strength, compile
         self.device, self.dtype = device, dtype
         self.style, self.values, self.note, self.records = style, values, note, records
+        self.through = through
         self._fitting = ModelCard()
         self._least = 1
         self._stretched = False
         self._counted = True
         self._steady: StabilizedModel | None = None
-        self._compiled: Callable[..., tuple[Any, StreamState]] | None = None
+        self._stepping: Step | None = None  # in place of the stabilized model itself
         self._fresh: StreamState | None = None
         self._state: StreamState | None = None
         self._display = Display("image")
@@ -96,8 +118,7 @@ class FrameRunner:
         """
         shown = frame
         try:
-            if self._steady is None:
-                self._steady = self._prepare(frame)
+            self.prepare(frame)
             fitted = self._fit(frame)
             if fitted is frame and (self.style is not None or self.values is not None):
                 shown = frame.clone()  # the model may write into its input
@@ -114,6 +135,30 @@ class FrameRunner:
             self.values.write(self._frames, kept, self.kind)
         self._frames += 1
         return self._display(values, shown)
+
+    def prepare(self, frame: Tensor) -> None:
+        """Attach the adapters, if that is not done; what the card does not say is guessed from this frame.
+
+        Raises:
+            ModelError: as of :meth:`step`.
+        """
+        if self._steady is None:
+            self._steady = self._prepare(frame)
+
+    def snapshot(self) -> Snapshot:
+        """All that the next step depends on, beside the model."""
+        assert self._steady is not None
+        state = self._steady.state if self._stepping is None else self._state
+        return Snapshot(self._frames, state, self._display.memory)
+
+    def resume(self, snapshot: Snapshot) -> None:
+        """Go on after what a runner like this one has seen; call :meth:`prepare` before, with the same first frame."""
+        assert self._steady is not None
+        self._frames, self._display.memory = snapshot.frames, snapshot.display
+        if self._stepping is None:
+            self._steady.state = snapshot.state
+        else:
+            self._state = snapshot.state
 
     def twin(self) -> "FrameRunner":
         """Another runner of the same model and adapters, with a memory of its own; takes a frame to be seen first.
@@ -189,7 +234,9 @@ class FrameRunner:
                 self._state = self._fresh = steady.new_state(fitted.clone())
                 # Inductor of torch 2.15 may write over memories that a step hands out if it reuses their buffers in
                 # place. The size of a video's frames stays.
-                self._compiled = torch.compile(steady.step, dynamic=False, options={"inplace_buffers": False})
+                self._stepping = torch.compile(steady.step, dynamic=False, options={"inplace_buffers": False})
+            elif self.through is not None:
+                self._stepping = self.through(steady)
         return steady
 
     def _run(self, fitted: Tensor) -> Any:
@@ -214,9 +261,9 @@ class FrameRunner:
             return self._output(fitted, self._steady)
 
     def _output(self, fitted: Tensor, steady: StabilizedModel) -> Any:
-        if self._compiled is None:
+        if self._stepping is None:
             return steady(fitted)
-        output, state = self._compiled(fitted, self._state)
+        output, state = self._stepping(fitted, self._state)
         self._state = state.detach()
         return output
 

@@ -12,23 +12,23 @@ MOST_SAMPLES = 1 << 16
 
 
 class Range:
-    """The range by which depth is shown: of a shot's first frame, then following slowly, without flicker."""
+    """The range by which depth is shown, ``ends``: of a shot's first frame, then following slowly, without flicker."""
 
     def __init__(self) -> None:
-        self._ends: tuple[float, float] | None = None
+        self.ends: tuple[float, float] | None = None
 
     def reset(self) -> None:
         """A new shot begins: forget the range."""
-        self._ends = None
+        self.ends = None
 
     def follow(self, low: float, high: float) -> tuple[float, float]:
         """The range of the shot with one more map in it, whose own range is given."""
-        if self._ends is not None:
+        if self.ends is not None:
             # Narrows slowly: what was seen a moment ago tends to come back.
-            low = self._ends[0] + (_WIDEN if low < self._ends[0] else _NARROW) * (low - self._ends[0])
-            high = self._ends[1] + (_WIDEN if high > self._ends[1] else _NARROW) * (high - self._ends[1])
-        self._ends = low, high
-        return self._ends
+            low = self.ends[0] + (_WIDEN if low < self.ends[0] else _NARROW) * (low - self.ends[0])
+            high = self.ends[1] + (_WIDEN if high > self.ends[1] else _NARROW) * (high - self.ends[1])
+        self.ends = low, high
+        return self.ends
 
 
 def colours_of_classes(classes: int) -> npt.NDArray[np.float32]:

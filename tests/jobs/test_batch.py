@@ -1,0 +1,305 @@
+"""Many files: skipped, resumed, reported, batched, and spread over workers."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from holdsteady.errors import ConfigError, HoldsteadyError, StateError, VideoError
+from holdsteady.host.state_files import load_state, save_state
+from holdsteady.jobs.batch import batch
+from holdsteady.jobs.inputs import find_jobs
+from holdsteady.jobs.manifest import MANIFEST_NAME, read_entries
+from holdsteady.jobs.work import UNFINISHED, Order
+
+MODEL = """
+import os, time
+import torch
+from torch import nn
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        torch.manual_seed(0)
+        self.inner = nn.Conv2d(3, 3, 3, padding=1)
+    def forward(self, x):
+        time.sleep(float(os.environ.get("SLOW", "0")))
+        return x + 0.1 * self.inner(x)
+
+def build():
+    return Net()
+
+def depth():
+    torch.manual_seed(0)
+    return nn.Conv2d(3, 1, 3, padding=1)
+"""
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> str:
+    (tmp_path / "model.py").write_text(MODEL)
+    return f"{tmp_path / 'model.py'}:build"
+
+
+@pytest.fixture
+def clips(tmp_path: Path) -> Path:
+    """Three videos of 64×48, one of them in a folder, with 12 frames each and a new shot in the middle."""
+    folder = tmp_path / "clips"
+    (folder / "inner").mkdir(parents=True)
+    for number, name in enumerate(("a.mp4", "b.mkv", "inner/a.mp4")):
+        write_clip(folder / name, number)
+    return folder
+
+
+def write_clip(path: Path, seed: int, frames: int = 12) -> None:
+    random = np.random.default_rng(seed)
+    texture = np.kron(random.integers(0, 255, (12, 40, 3), np.uint8), np.ones((4, 4, 1), np.uint8))
+    other = 255 - texture
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=25, options={"crf": "10", "preset": "ultrafast"})
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+        for t in range(frames):
+            shown = (texture if t < frames // 2 else other)[:48, 2 * t : 2 * t + 64]
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(np.ascontiguousarray(shown), "rgb24")))
+        container.mux(stream.encode(None))
+
+
+def pixels(path: Path) -> np.ndarray:
+    with av.open(str(path)) as container:
+        return np.stack([frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)])
+
+
+def test_folders_keep_their_folders_and_globs_their_names(clips: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    assert [job.name for job in find_jobs([clips], out)] == ["a.mp4", "b.mkv", "inner/a.mp4"]
+    assert [job.name for job in find_jobs([str(clips / "*.m*"), clips / "a.mp4"], out)] == ["a.mp4", "b.mkv"]
+    assert [job.name for job in find_jobs([clips], out, ".mov")] == ["a.mov", "b.mov", "inner/a.mov"]
+    assert find_jobs([clips], clips / "inner")[-1].name == "b.mkv"  # results are no inputs
+    with pytest.raises(ConfigError, match="would both become"):
+        find_jobs([clips / "a.mp4", clips / "inner" / "a.mp4"], out)
+    with pytest.raises(ConfigError, match=r"--suffix \.xyz"):
+        find_jobs([clips], out, ".xyz")
+    with pytest.raises(VideoError, match="no such file"):
+        find_jobs([clips / "c.mp4"], out)
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(VideoError, match="no video"):
+        find_jobs([tmp_path / "empty"], out)
+
+
+def test_what_is_done_is_skipped_until_something_changes(clips: Path, model: str, tmp_path: Path) -> None:
+    out, order = tmp_path / "out", Order(model)
+    first = batch([clips], out, order)
+    assert (first.done, first.failed, first.left) == (("a.mp4", "b.mkv", "inner/a.mp4"), {}, ())
+    assert len(pixels(out / "inner" / "a.mp4")) == 12
+    assert not (out / UNFINISHED).exists()
+    assert batch([clips], out, order).skipped == first.done
+    write_clip(clips / "b.mkv", 9)
+    (out / "inner" / "a.mp4").write_bytes(b"cut off")
+    assert batch([clips], out, order).done == ("b.mkv", "inner/a.mp4")
+    assert batch([clips], out, replace(order, strength=0.5)).done == first.done
+    (tmp_path / "model.py").write_text(MODEL.replace("0.1", "0.2"))  # the same weights
+    assert batch([clips], out, replace(order, strength=0.5)).done == first.done
+
+
+def test_one_file_fails_and_the_others_are_finished(clips: Path, model: str, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    (clips / "broken.mp4").write_bytes(b"no video at all" * 100)
+    out.mkdir()
+    (out / "a.mp4").write_bytes(b"someone's own")
+    report = batch([clips], out, Order(model))
+    assert report.done == ("b.mkv", "inner/a.mp4")
+    assert sorted(report.failed) == ["a.mp4", "broken.mp4"]
+    assert "exists already" in report.failed["a.mp4"]
+    assert (out / "a.mp4").read_bytes() == b"someone's own"
+    assert read_entries(out)["broken.mp4"].status == "failed"
+    assert batch([clips], out, Order(model), overwrite=True).done == ("a.mp4",)
+    write_clip(clips / "broken.mp4", 3)
+    assert batch([clips], out, Order(model)).done == ("broken.mp4",)
+
+
+@pytest.mark.parametrize(
+    ("name", "adapter"), [("build", "motion-fixed"), ("build", "simple-fixed:0.5"), ("depth", "output-fixed:0.5")]
+)
+def test_a_killed_run_resumes_inside_a_file(clips: Path, model: str, tmp_path: Path, name: str, adapter: str) -> None:
+    """With points inside, across a cut, with depth whose shown range follows: the same bytes as undisturbed."""
+    order = Order(model.replace("build", name), adapter)
+    write_clip(clips / "a.mp4", 0, frames=40)
+    undisturbed = batch([clips / "a.mp4"], tmp_path / "whole", order)
+    assert undisturbed.done == ("a.mp4",)
+    script = (
+        "import sys\nfrom pathlib import Path\nfrom holdsteady.jobs.batch import batch\n"
+        "from holdsteady.jobs.work import Order\n"
+        "batch([sys.argv[1]], sys.argv[2], Order(sys.argv[3], sys.argv[4], every=0))"
+    )
+    out = tmp_path / "out"
+    arguments = [sys.executable, "-c", script, clips / "a.mp4", out, order.model, adapter]
+    slowly = os.environ | {"SLOW": "0.05"}
+    process = subprocess.Popen(list(map(str, arguments)), env=slowly)
+    try:
+        deadline = time.monotonic() + 120
+        while not any(out.glob(f"{UNFINISHED}/*/000015.rgb.png")) and time.monotonic() < deadline:
+            assert process.poll() is None
+            time.sleep(0.01)
+    finally:
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    assert not (out / "a.mp4").exists()
+    report = batch([clips / "a.mp4"], out, order)
+    assert report.done == ("a.mp4",)
+    assert 15 <= read_entries(out)["a.mp4"].resumed < 40
+    assert (out / "a.mp4").read_bytes() == (tmp_path / "whole" / "a.mp4").read_bytes()
+    assert sorted(path.name for path in out.iterdir()) == [".lock", "a.mp4", "manifest.json"]
+
+
+def stopping_at(name: str, frames: int) -> tuple[threading.Event, Callable[[str, int, int | None], None]]:
+    """An event, and a progress that sets it when so many frames of a file are done."""
+    stop = threading.Event()
+
+    def progress(current: str, *counts: int | None) -> None:
+        if (current, counts[0]) == (name, frames):
+            stop.set()
+
+    return stop, progress
+
+
+def test_stopping_keeps_what_was_done(clips: Path, model: str, tmp_path: Path) -> None:
+    order, out = Order(model), tmp_path / "out"
+    stop, progress = stopping_at("b.mkv", 7)
+    report = batch([clips], out, order, progress=progress, stop=stop)
+    assert (report.done, report.left) == (("a.mp4",), ("b.mkv", "inner/a.mp4"))
+    assert not (out / "b.mkv").exists()
+    again = batch([clips], out, order)
+    assert (again.skipped, again.done) == (("a.mp4",), ("b.mkv", "inner/a.mp4"))
+    assert read_entries(out)["b.mkv"].resumed >= 7
+    batch([clips], tmp_path / "whole", order)
+    np.testing.assert_array_equal(pixels(out / "b.mkv"), pixels(tmp_path / "whole" / "b.mkv"))
+
+
+def test_what_was_kept_is_thrown_away_when_it_is_damaged(clips: Path, model: str, tmp_path: Path) -> None:
+    order, out = Order(model), tmp_path / "out"
+    for damage in ("000002.rgb.png", "state.safetensors"):
+        stop, progress = stopping_at("a.mp4", 5)
+        batch([clips / "a.mp4"], out, order, progress=progress, stop=stop)
+        (kept,) = (out / UNFINISHED).glob(f"*/{damage}")
+        kept.write_bytes(kept.read_bytes()[:20])
+        assert batch([clips / "a.mp4"], out, order).done == ("a.mp4",)
+        assert read_entries(out)["a.mp4"].resumed == 0
+        (out / "a.mp4").unlink()
+
+
+def test_streams_share_the_model_and_nothing_else(clips: Path, model: str, tmp_path: Path) -> None:
+    """Of two sizes, one of them with a cut elsewhere, one damaged: each result is as if it had been alone."""
+    write_clip(clips / "c.mp4", 5, frames=20)
+    (clips / "d.mp4").write_bytes(b"no video at all" * 100)
+    for adapter in ("motion-fixed", "simple-fixed:0.5"):
+        alone, both = tmp_path / f"alone-{adapter}", tmp_path / f"both-{adapter}"
+        one = batch([clips], alone, Order(model, adapter))
+        two = batch([clips], both, Order(model, adapter), streams=3)
+        assert sorted(two.done) == sorted(one.done) == ["a.mp4", "b.mkv", "c.mp4", "inner/a.mp4"]
+        assert list(two.failed) == ["d.mp4"]
+        for name in two.done:
+            difference = pixels(both / name).astype(int) - pixels(alone / name)
+            assert len(difference) in (12, 20)
+            assert np.abs(difference).mean() < 0.05  # kernels round otherwise for batches, encoders differ then
+
+
+def test_a_model_of_one_frame_at_a_time_is_run_so_and_named(clips: Path, tmp_path: Path) -> None:
+    with pytest.warns(UserWarning, match="does not take 2 frames at a time"):
+        report = batch([clips], tmp_path / "out", Order(lambda frame: frame[:1]), streams=2)
+    assert len(report.done) == 3
+
+
+def test_one_batch_at_a_time_works_in_a_folder(clips: Path, model: str, tmp_path: Path) -> None:
+    from filelock import FileLock
+
+    (tmp_path / "out").mkdir()
+    with FileLock(tmp_path / "out" / ".lock"), pytest.raises(VideoError, match="another batch works in this folder"):
+        batch([clips], tmp_path / "out", Order(model))
+
+
+@settings(max_examples=60, deadline=None)
+@given(data=st.data())
+def test_a_manifest_that_was_changed_is_read_or_refused(
+    tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
+) -> None:
+    folder = tmp_path_factory.mktemp("manifest")
+    entry = {"source": "a", "source_digest": "0", "key": "1", "status": "done", "frames": 3}
+    whole = json.dumps(
+        {"format": 1, "version": "0", "model": "m", "adapter": "a", "options": {}, "files": {"a": entry}}
+    )
+    at = data.draw(st.integers(0, len(whole)))
+    changed = whole[:at] + data.draw(st.text(max_size=4)) + whole[at + data.draw(st.integers(0, 9)) :]
+    (folder / MANIFEST_NAME).write_text(changed, encoding="utf-8")
+    try:
+        read_entries(folder)
+    except HoldsteadyError as error:
+        assert str(folder) in str(error)
+
+
+@settings(max_examples=60, deadline=None)
+@given(at=st.integers(0, 2000), value=st.integers(0, 255), cut=st.booleans())
+def test_a_state_that_was_changed_is_read_or_refused(
+    tmp_path_factory: pytest.TempPathFactory, at: int, value: int, cut: bool
+) -> None:
+    import torch
+
+    import holdsteady
+
+    path = tmp_path_factory.mktemp("state") / "state.safetensors"
+    _, state = holdsteady.stabilize(torch.nn.Identity(), "motion-fixed").step(torch.rand(2, 3, 16, 16))
+    save_state(state, path, {"a": "b"})
+    read, notes = load_state(path)
+    assert notes == {"a": "b"}
+    assert read is not None
+    assert (read.frame_shape, read.streams) == (state.frame_shape, 2)
+    assert torch.equal(read.memories["0:output"]["stabilized"], state.memories["0:output"]["stabilized"])
+    whole = bytearray(path.read_bytes())
+    at %= len(whole)
+    whole[at] = value
+    path.write_bytes(whole[:at] if cut else whole)
+    try:
+        load_state(path)
+    except StateError as error:
+        assert str(path) in str(error)
+
+
+@pytest.mark.slow
+def test_on_ray_a_killed_worker_loses_nothing(clips: Path, model: str, tmp_path: Path, monkeypatch) -> None:
+    """Two workers on a cluster of this machine; one of them is killed midway: each file is done once, none is lost."""
+    ray = pytest.importorskip("ray")
+    monkeypatch.setenv("SLOW", "0.05")
+    for number in range(4):
+        write_clip(clips / f"more{number}.mp4", 20 + number, frames=30)
+    out, order = tmp_path / "out", Order(model, every=0.2)
+    ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False)
+    try:
+        noted: list[str] = []
+        killed: list[int] = []
+
+        def note(name: str, _entry: object) -> None:
+            noted.append(name)
+            if not killed:
+                commands = ((int(path.parent.name), path.read_bytes()) for path in Path("/proc").glob("[0-9]*/cmdline"))
+                killed.append(next(process for process, command in commands if command.startswith(b"ray::Actor")))
+                os.kill(killed[0], signal.SIGKILL)
+
+        report = batch([clips], out, order, engine="ray", workers=2, note=note)
+    finally:
+        ray.shutdown()
+    assert killed
+    assert report.failed == {}
+    assert sorted(noted) == sorted(report.done) == sorted(set(noted))
+    assert len(report.done) == 7
+    assert {name: len(pixels(out / name)) for name in report.done}.keys() == read_entries(out).keys()
