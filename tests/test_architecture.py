@@ -50,6 +50,7 @@ ALLOWED = {
     ),
     "live": ("errors", "video"),
     "loading.py": ("adapters", "errors", "host.resolve", "models", "zoo"),
+    "jobs": ("adapters", "device", "errors", "host", "loading", "models", "video"),
     "training": (
         "adapters",
         "corruptions",
