@@ -20,10 +20,10 @@ test: $(VENV)/.installed-dev lint
 test-slow: $(VENV)/.installed-dev
 	$(PYTEST) --slow only
 
-# The fast tests with the oldest versions that pyproject.toml allows; torchao, which test_strangers.py needs, has no
-# release for them. PyPI's torch for Linux brings CUDA (3 GB); set PIP_EXTRA_INDEX_URL to PyTorch's CPU index to avoid it.
+# The fast tests with the oldest versions that pyproject.toml allows. PyPI's torch for Linux brings CUDA (3 GB); set
+# PIP_EXTRA_INDEX_URL to PyTorch's CPU index to avoid it.
 test-lowest: $(LOWEST)/.installed
-	OMP_NUM_THREADS=1 $(LOWEST)/bin/pytest --numprocesses auto --ignore tests/host/test_strangers.py
+	OMP_NUM_THREADS=1 $(LOWEST)/bin/pytest --numprocesses auto
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check $(CHECKED)

@@ -102,7 +102,7 @@ def test_weight_of_mdegrain(difference: float, weight: float) -> None:
 )
 def test_a_still_scene_stays(method: peers.Method) -> None:
     clip = next(CARPHONE.frames()).expand(4, -1, -1, -1)
-    torch.testing.assert_close(torch.cat(method(moments_of(clip))), clip, rtol=0, atol=1e-4)
+    torch.testing.assert_close(torch.cat(method(moments_of(clip))), clip, rtol=0, atol=5e-4)
 
 
 def test_degraining_averages_noise_on_both_sides() -> None:
