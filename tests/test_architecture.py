@@ -241,6 +241,6 @@ def test_a_frame_passes_each_file_of_host_and_adapters_once_or_twice() -> None:
             steady(frame)
         finally:
             sys.setprofile(None)
-    often = {file: times for file, times in entered.items() if times > (3 if "fast" in file else 2)}
+    often = {file: times for file, times in entered.items() if times > 2}
     assert "host/engine.py" in entered and "adapters/method.py" in entered
     assert not often, f"of {len(entered)} files"
