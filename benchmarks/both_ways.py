@@ -44,7 +44,7 @@ def measure(truth: list[Tensor], adapter: str) -> dict[str, str]:
     """The figures of one clip. Both ways as `run` has it for shots of at most 80 frames."""
     generator = torch.Generator().manual_seed(0)
     noisy = [(frame + SIGMA * torch.randn(frame.shape, generator=generator)).clamp(0, 1) for frame in truth]
-    model = hs.load("nafnet16-denoise")
+    model = hs.load("denoise")
     raw = [model(frame) for frame in noisy]
 
     def passed(order: list[int]) -> list[Tensor]:

@@ -134,7 +134,7 @@ def evaluate(folder: Path, trial: str, whose: str) -> dict[str, float]:
     found = {}
     for clip, frames in CLIPS.items():
         where = ("--clips", f"footage/{clip}.mp4", "--frames", str(frames), "--target", "frames")
-        what = ("--model", "nafnet16-denoise", "--corrupt", CORRUPTIONS[trial], *where)
+        what = ("--model", "denoise", "--corrupt", CORRUPTIONS[trial], *where)
         figures = _figures(folder, f"eval-{clip}", what, whose, {"psnr": 1, "flicker_error": 100})
         found |= {f"{clip} {name}": value for name, value in figures.items()}
     return found
@@ -153,7 +153,7 @@ def _figures(folder: Path, name: str, what: tuple[str, ...], whose: str, wanted:
 def costs(name: str) -> dict[str, float]:
     """Parameters on the demo's denoiser, and multiply-accumulates over the base's there and on NAFNet-32."""
     settings, example = VARIANTS[name][0], torch.rand(1, 3, 256, 256)
-    small = stabilize(zoo.load("nafnet16-denoise"), example=example, **_call(settings)).cost(example)
+    small = stabilize(zoo.load("denoise"), example=example, **_call(settings)).cost(example)
     big = stabilize(build("nafnet32"), example=example, **_call(settings)).cost(example)
     return {"parameters": small.total.parameters, "MACs": small.ratio or 0, "MACs, NAFNet-32": big.ratio or 0}
 

@@ -38,7 +38,7 @@ def make_video(path: Path, frames: int) -> None:
 
 def peak(source: Path, sink: Path) -> float:
     """MiB that the run needed at its peak."""
-    command = [sys.executable, "-c", _CHILD, "run", str(source), str(sink), "--model", "nafnet16-denoise"]
+    command = [sys.executable, "-c", _CHILD, "run", str(source), str(sink), "--model", "denoise"]
     result = subprocess.run([sys.executable, "-c", _MEASURE, *command], check=True, stdout=subprocess.PIPE, text=True)
     return int(result.stdout.split()[-1]) / 1024
 

@@ -40,14 +40,14 @@ def make_clip(path: Path, frames: int) -> list[torch.Tensor]:
 
 def time_run(adapter: str, source: Path, sink: Path) -> float:
     """Seconds per frame of a whole run."""
-    runner = FrameRunner(zoo.load("nafnet16-denoise"), resolve_ready(adapter))
+    runner = FrameRunner(zoo.load("denoise"), resolve_ready(adapter))
     summary = video.run(str(source), str(sink), runner.step, video.RunOptions(overwrite=True), on_cut=runner.reset)
     return summary.seconds / summary.frames
 
 
 def time_bare(adapter: str, frames: list[torch.Tensor]) -> float:
     """Seconds per frame of the network, with its adapter if there is one, and of nothing else."""
-    model = zoo.load("nafnet16-denoise").to(memory_format=torch.channels_last)
+    model = zoo.load("denoise").to(memory_format=torch.channels_last)
     if adapter != "none":
         model = stabilize(model, adapter)
     begun = time.monotonic()

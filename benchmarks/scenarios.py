@@ -140,7 +140,7 @@ def denoised(name: str, clip: Clip, number: int, seed: int = 0) -> Scenario:
     """
 
     def play() -> Iterator[Moment]:
-        network = zoo.load("nafnet16-denoise").to(memory_format=torch.channels_last)
+        network = zoo.load("denoise").to(memory_format=torch.channels_last)
         corrupt = make_corruption(f"gaussian:sigma={50 / 255:.8f}").start(item_generator(seed, number))
         for frame in clip.frames():
             noisy = corrupt(frame)

@@ -1,6 +1,6 @@
 """An export of holdsteady in 40 lines of Python, without PyTorch and without holdsteady: NumPy and ONNX Runtime.
 
-holdsteady export out/ --model nafnet16-denoise --flow inside
+holdsteady export out/ --model denoise --flow inside
 python examples/onnx_numpy.py out/ in.mp4 out.mp4
 """
 

@@ -1,6 +1,6 @@
 // An export of holdsteady in JavaScript: raw RGB frames on stdin, steady ones on stdout.
 //
-//   holdsteady export out/ --model nafnet16-denoise --flow inside
+//   holdsteady export out/ --model denoise --flow inside
 //   npm install --ignore-scripts
 //   ffmpeg -i in.mp4 -f rawvideo -pix_fmt rgb24 - | node steady.mjs out/ 640 480 |
 //     ffmpeg -f rawvideo -pix_fmt rgb24 -s 640x480 -r 25 -i - out.mp4

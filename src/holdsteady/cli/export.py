@@ -63,9 +63,9 @@ def export(
 
     Examples:
 
-        holdsteady export out/ --model nafnet16-denoise
+        holdsteady export out/ --model denoise
 
-        holdsteady export out/ --model nafnet16-denoise --adapter universal --flow inside
+        holdsteady export out/ --model denoise --adapter universal --flow inside
 
         holdsteady export out/ --model my_model.py:build --adapter my-adapter/ --format pt2 --size 1280x720
     """

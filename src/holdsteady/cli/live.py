@@ -54,13 +54,13 @@ def live(
 
     Examples:
 
-        holdsteady live --source 0 --sink window --model nafnet16-denoise
+        holdsteady live --source 0 --sink window --model denoise
 
-        holdsteady live --source 0 --sink v4l2:/dev/video9 --model nafnet16-denoise --adapter motion-fixed
+        holdsteady live --source 0 --sink v4l2:/dev/video9 --model denoise --adapter motion-fixed
 
         holdsteady live --source rtsp://camera/stream --sink steady.mkv --model out/
 
-        holdsteady live --source in.mp4 --sink - --model nafnet16-denoise | ffplay -
+        holdsteady live --source in.mp4 --sink - --model denoise | ffplay -
     """
     step, border, on_cut, knob = _runner(model, adapter, strength, compile, how, given, shown)
     if shown.values is not None:
