@@ -1,5 +1,6 @@
 """Recipes: what they take, and what they say of what they don't."""
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,8 @@ import yaml
 from holdsteady.errors import ConfigError
 from holdsteady.training.recipe import make_recipe, read_recipe
 
-RECIPES = sorted((Path(__file__).parents[2] / "recipes").glob("*.yaml"))
+ROOT = Path(__file__).parents[2]
+RECIPES = sorted((ROOT / "recipes").glob("*.yaml"))
 
 
 def test_all_faults_are_listed_at_once(plain: dict[str, Any]) -> None:
@@ -87,10 +89,15 @@ def test_shipped_recipes_are_valid(path: Path, tmp_path: Path, monkeypatch: pyte
     data = yaml.safe_load(path.read_text())
     # The footage is not part of the repository: everything is there but the pictures.
     monkeypatch.chdir(tmp_path)
-    for source in [*data["data"]["sources"], *data["validation"]["sources"]]:
-        for place in [source["paths"]] if isinstance(source["paths"], str) else source["paths"]:
+    parts = [data["data"], data["validation"]]
+    for source in [source for part in parts for source in part.get("sources", ())]:  # validation may use the data's
+        places = [source["paths"]] if isinstance(source["paths"], str) else source["paths"]
+        for place in [*places, *([source["truth"]] if "truth" in source else ())]:
             (tmp_path / place).parent.mkdir(parents=True, exist_ok=True)
             (tmp_path / place).touch()
+    start = data["adapter"]
+    if isinstance(start, str) and "/" in start:  # an adapter that ships
+        shutil.copytree(ROOT / start, tmp_path / start)
     for change in (data.get("model", ""), data.get("weights") or ""):
         file = change.partition(":")[0]
         if "/" in file:
