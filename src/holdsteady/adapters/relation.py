@@ -87,7 +87,7 @@ def steady_relation(
     age = torch.where(is_cut, 1.0, torch.where(is_new, 2.0, age))
     average = torch.lerp(old[:, : 2 * channels], now, (1 / age).clamp_min(_SLOWEST))
     difference = enlarge(average - now, size)
-    correction = difference[:, :channels] * x + difference[:, channels:]
+    correction = torch.addcmul(difference[:, channels:], difference[:, :channels], x)
 
     # (15) Is the deviation from the average new in this frame, or as it was in the last one?
     deviation = mean_z - (old[:, :channels] * mean_x + old[:, channels : 2 * channels])
