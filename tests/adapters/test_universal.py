@@ -20,10 +20,10 @@ from holdsteady.adapters.universal import SEEN, Candidates, Universal, blend
 seeds = st.integers(0, 2**32 - 1)
 
 
-def make(seed: int = 0) -> Adapter:
+def make(seed: int = 0, **settings: Any) -> Adapter:
     """An untrained one whose last layer is not zero, so that it does something everywhere."""
     torch.manual_seed(seed)
-    adapter = Adapter(make_config("universal", universal_width=8), [Point("output")]).eval()
+    adapter = Adapter(make_config("universal", universal_width=8, **settings), [Point("output")]).eval()
     torch.nn.init.normal_(cell_of(adapter).head.logits.weight, std=0.3)
     return adapter
 
@@ -99,7 +99,8 @@ def test_a_value_never_leaves_the_range_of_its_history(
     generator = torch.Generator().manual_seed(seed)
     values = list(torch.randn(4, 2, channels, *size, generator=generator))
     frames = list(torch.rand(4, 2, 3, 20, 30, generator=generator)) if with_frames else None
-    for t, output in enumerate(run(make(), values, frames)):
+    # Scores that are seen to be logits are mixed as probabilities: tests/adapters/test_classes.py.
+    for t, output in enumerate(run(make(fuse_as="values"), values, frames)):
         history = torch.stack(values[: t + 1])
         low, high = history.amin(dim=(0, 3, 4)), history.amax(dim=(0, 3, 4))
         assert output.isfinite().all()
