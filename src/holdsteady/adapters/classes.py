@@ -161,6 +161,8 @@ class MotionFixedOutput(MotionFixed):
         self.input_flow = FLOWS[config.flow](smooth=1.0)
 
     def forward(self, moment: Moment, context: Context) -> Fused:
+        if context.frame is None or context.previous_frame is None:  # classes follow the frames' motion
+            return self.fuse(moment, context)
         forms = read(moment.present, moment.memory, self.fuse_as)
         if len({*forms}) == 1:
             return self.fuse_form(moment, context, forms[0])
