@@ -65,7 +65,7 @@ def test_refuses(cli: Cli, model: Model) -> None:
         ("--adapter", "motion-fixed"): "--adapter: add --cost",
         ("--cost", "--adapter", "motion-fixed", "--kind", "motion", "-s", "conv"): "leave out --kind, --select",
         ("--cost", "--adapter", "spatial"): "'spatial' has to be trained first",
-        ("--cost", "--kind", "spatia"): "(did you mean spatial?)",
+        ("--cost", "--kind", "spatia"): "(did you mean spatial",
         ("--cost", "--preset", "papers"): "(did you mean paper",
         ("--cost", "--select", "convv"): "(did you mean conv",
         ("--cost", "--kind", "motion", "--select", "conv"): "works at the point 'output' alone",

@@ -138,7 +138,7 @@ def test_a_stream_alone_is_a_stream_of_a_batch(network: Network, kind: str) -> N
     both = run(steady, [torch.cat(pair) for pair in zip(alone, other, strict=True)])
     for output, expected in zip(both, outputs, strict=True):
         # Where the last bit differs, DIS may see another grey level in a pixel or two.
-        assert (output[:1] - expected).abs().mean() < 1e-3 * expected.abs().mean()
+        assert (output[:1] - expected).abs().mean() < 2e-3 * expected.abs().mean()
     # What the other stream shows changes nothing at all.
     changed = [torch.cat((a, 1 - o.flip(2))) for a, o in zip(alone, other, strict=True)]
     assert_equal([output[0] for output in run(steady, changed)], [output[0] for output in both])

@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 from holdsteady.errors import ConfigError, ModelError
 from holdsteady.models.colours import background, class_colours, colour_map, palette
-from holdsteady.models.display import Display, Range, Style, as_picture
+from holdsteady.models.display import Display, Style, as_picture
 
 FRAME = torch.rand(1, 3, 6, 8, generator=torch.Generator().manual_seed(0))
 
@@ -26,7 +26,9 @@ def test_the_first_depth_map_fills_the_range() -> None:
     shown = Display("depth")(depth(2, 6), FRAME)
     torch.testing.assert_close(shown, depth(0, 1), atol=0.01, rtol=0)
     assert Display("depth")(torch.full((1, 1, 2, 2), 5.0), FRAME).isfinite().all(), "a flat map has no range"
-    assert Range()(torch.full((1, 1, 2, 2), torch.nan)) == (0.0, 1.0)
+    empty = Display("depth")
+    empty(torch.full((1, 1, 2, 2), torch.nan), FRAME)
+    assert empty.memory.range == (0.0, 1.0)
 
 
 def test_a_few_far_pixels_do_not_make_the_rest_black() -> None:

@@ -50,7 +50,8 @@ def returned_detail(
     now = torch.cat((ur - u * r, uu - u * u, u * r, u * u), dim=1)
     after = torch.where(before.isnan(), now, torch.lerp(before, now, REMEMBERS))
     wide, u_energy, r_energy = ((x * y).mean((2, 3), keepdim=True) for x, y in ((u, r), (u, u), (r, r)))
-    correlation = wide / (u_energy * r_energy).sqrt().clamp_min(1e-30)
+    # Clamped before the root, whose gradient at zero is infinite.
+    correlation = wide / (u_energy.clamp_min(1e-30).sqrt() * r_energy.clamp_min(1e-30).sqrt())
     trend = torch.where(trend.isnan(), correlation, torch.lerp(trend, correlation, REMEMBERS))
     counts = ((trend - DRIFTS[0]) / (DRIFTS[1] - DRIFTS[0])).clamp(0, 1)
     part = after[:, :1] + after[:, 2:3] * torch.where(after[:, 2:3] > 0, counts, 1.0)
