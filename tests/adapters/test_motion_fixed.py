@@ -123,10 +123,12 @@ def test_a_true_fade_stays_a_fade(blind: bool) -> None:
     z = truth + 0.02 * torch.randn(truth.shape, generator=torch.Generator().manual_seed(1))
     shown = held(z, z if blind else x)
     assert psnr(shown, truth) > psnr(z, truth) - 0.1
-    # The means follow, but for the very first step, which may be noise.
+    # The means follow, but for the very first step, which may be noise: by half of a frame's change at most, which
+    # the search of OpenCV before 5 comes near to once.
     behind = (shown - truth).mean(dim=(1, 2, 3)).abs()
     assert behind[1] < 0.015
-    assert behind[2:].max() < 0.003
+    assert behind[2:].max() < 0.5 * (truth[1:] - truth[:-1]).mean(dim=(1, 2, 3)).abs().mean()
+    assert behind[2:].mean() < 0.002
 
 
 @pytest.mark.parametrize("value", [0.0, 1.0])
