@@ -14,6 +14,7 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -215,6 +216,22 @@ def test_streams_share_the_model_and_nothing_else(clips: Path, model: str, tmp_p
             assert np.abs(difference).mean() < 0.05  # kernels round otherwise for batches, encoders differ then
 
 
+def test_a_shared_model_is_never_in_two_frames_at_once(clips: Path, tmp_path: Path) -> None:
+    inside, most = threading.Semaphore(1), []
+
+    class Alone(torch.nn.Module):
+        def forward(self, frame: torch.Tensor) -> torch.Tensor:
+            most.append(inside.acquire(blocking=False))
+            time.sleep(0.02)  # others begin in that time, if they do
+            if most[-1]:
+                inside.release()
+            return frame
+
+    report = batch([clips], tmp_path / "out", Order(Alone()), streams=3)
+    assert len(report.done) == 3
+    assert all(most)
+
+
 def test_a_model_of_one_frame_at_a_time_is_run_so_and_named(clips: Path, tmp_path: Path) -> None:
     with pytest.warns(UserWarning, match="does not take 2 frames at a time"):
         report = batch([clips], tmp_path / "out", Order(lambda frame: frame[:1]), streams=2)
@@ -253,7 +270,6 @@ def test_a_manifest_that_was_changed_is_read_or_refused(
 def test_a_state_that_was_changed_is_read_or_refused(
     tmp_path_factory: pytest.TempPathFactory, at: int, value: int, cut: bool
 ) -> None:
-    import torch
 
     import holdsteady
 

@@ -36,6 +36,7 @@ class Journal:
         key: of all that the result depends on; what is there under another key is thrown away.
         runner: does the work.
         border: between pixels and its frames.
+        lock: held while the runner is prepared, which tries the model that several share.
         every: seconds between checkpoints.
         clock: gives seconds.
     """
@@ -46,10 +47,11 @@ class Journal:
         key: str,
         runner: FrameRunner,
         border: Border,
+        lock: AbstractContextManager[Any],
         every: float = 20.0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._folder, self._key, self._runner, self._border = folder, key, runner, border
+        self._folder, self._key, self._runner, self._border, self._lock = folder, key, runner, border, lock
         self._every, self._clock = every, clock
         self._saved, self._number = clock(), 0
         self._lost: dict[str, int] = {}  # pixels that were NaN, by the number of the frame
@@ -71,9 +73,10 @@ class Journal:
         """The result of a frame: from disk, or made now."""
         number, snapshot = self._number, self._snapshot
         self._number += 1
+        with self._lock:
+            self._runner.prepare(frame)
         if snapshot is None or number >= snapshot.frames:
             return self._runner.step(frame)
-        self._runner.prepare(frame)
         if self._number == snapshot.frames:
             self._runner.resume(snapshot)
         return self._read(number)

@@ -64,6 +64,7 @@ class Worker:
 
     def __init__(self, order: Order, out: Path) -> None:
         self.order, self.out = order, out
+        self._lock = threading.Lock()  # files that are begun at the same time try the model one after the other
         self._adapters = resolve_ready(order.adapter)
         card = (order.card or ModelCard()).over(card_of_adapters(self._adapters) or ModelCard())
         if isinstance(order.model, str):
@@ -108,9 +109,11 @@ class Worker:
         folder = self.out / UNFINISHED / digest(job.name)
         try:
             while True:
-                runner = self._runner(through)
                 options = self.order.options
-                journal = Journal(folder, key, runner, Tensors(options.device, options.dtype), self.order.every)
+                border = Tensors(options.device, options.dtype)
+                with self._lock:
+                    runner = self._runner(through)
+                journal = Journal(folder, key, runner, border, self._lock, self.order.every)
                 try:
                     summary = self._run(job, journal, progress, stop)
                     break
