@@ -213,7 +213,8 @@ def test_streams_share_the_model_and_nothing_else(clips: Path, model: str, tmp_p
         for name in two.done:
             difference = pixels(both / name).astype(int) - pixels(alone / name)
             assert len(difference) in (12, 20)
-            assert np.abs(difference).mean() < 0.05  # kernels round otherwise for batches, encoders differ then
+            # Kernels round otherwise for batches, then flows and encoders differ a little; another file would by tens.
+            assert np.abs(difference).mean() < 1
 
 
 def test_a_shared_model_is_never_in_two_frames_at_once(clips: Path, tmp_path: Path) -> None:
