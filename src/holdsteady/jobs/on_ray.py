@@ -43,9 +43,10 @@ def on_ray(
     workers: int | None,
     note: Note,
     stop: threading.Event,
-    address: str | None = None,
 ) -> None:
     """The files on Ray's workers; a file whose worker was lost is gone on with by another, from its last checkpoint.
+
+    The cluster is the one that RAY_ADDRESS names, or a new one on this machine.
 
     Args:
         order: its model is a name, so that each worker loads it.
@@ -55,7 +56,6 @@ def on_ray(
         workers: how many; None for one a GPU, or one a CPU where there is none.
         note: is told what became of each file.
         stop: set it to leave the files that are not done.
-        address: of a cluster; None for the one that RAY_ADDRESS names, or a new one on this machine.
 
     Raises:
         ConfigError: the model is no name.
@@ -67,7 +67,7 @@ def on_ray(
         import ray
     started = not ray.is_initialized()
     if started:
-        ray.init(address=address, include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
+        ray.init(include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
     try:
         _spread(ray, order, out, given, most, workers, note, stop)
     finally:
