@@ -118,6 +118,11 @@ class Adapter(nn.Module):
         return remembers(cast(Cell, self.cells[_key(self.points[index].name)]))
 
     @property
+    def follows_motion(self) -> bool:
+        """Whether any cell brings its memory to the present along a flow."""
+        return self.flow is not None or any(isinstance(cell, MotionCell) for cell in self.cells.values())
+
+    @property
     def needs_frames(self) -> bool:
         """Whether any cell looks at the previous frame."""
         return any(cell.needs_frames for cell in self.cells.values())
@@ -129,6 +134,7 @@ class Adapter(nn.Module):
         strength: float,
         kept: Memory | None = None,
         check_finite: bool = True,
+        known_flow: Tensor | None = None,
     ) -> Context:
         """What the cells share at one time step; the backbone and the flow of the frames run here, once.
 
@@ -138,6 +144,7 @@ class Adapter(nn.Module):
             strength: of the stabilization, in [0, 1].
             kept: this adapter's memory of the input; None at the start, or where it has no cell there.
             check_finite: False if no value is NaN or infinite, for sure.
+            known_flow: from x_t back to x_{t−1} (B, 2, H, W), where it need not be searched.
         """
         looks = self.backbone is not None or self.config.kind == "motion" or self.config.flow_from == "input"
         if looks and frame is not None and frame.shape[1] == 1:
@@ -149,13 +156,13 @@ class Adapter(nn.Module):
                 f"{'none' if frame is None else tuple(frame.shape)}"
             )
         if self.backbone is None or frame is None or previous_frame is None:
-            return Context(frame, previous_frame, strength=strength, check_finite=check_finite)
-        features, flow = self.backbone(frame, previous_frame), None
-        if self.flow is not None:
+            return Context(frame, previous_frame, strength=strength, check_finite=check_finite, known_flow=known_flow)
+        features, flow = self.backbone(frame, previous_frame), known_flow
+        if self.flow is not None and flow is None:
             # What is remembered of the input is cleaner than the last frame.
             known = None if kept is None else torch.where(kept["stabilized"].isnan(), frame, kept["stabilized"])
             flow = self.flow(frame, previous_frame if known is None else known)
-        return Context(frame, previous_frame, features, flow, strength, check_finite)
+        return Context(frame, previous_frame, features, flow, strength, check_finite, known_flow)
 
     def stabilize(
         self, index: int, value: Tensor, memory: Memory | None, context: Context, frame_size: tuple[int, int]

@@ -55,6 +55,7 @@ class Context:
         flow: from x_t back to the last frame (B, 2, H, W) in pixels, for the adapters that align with it.
         strength: how much of the stabilization is shown, in [0, 1]; memories are always at full strength.
         check_finite: False if the caller promises that no value is NaN or infinite.
+        known_flow: as ``flow``, but from whoever made the frames; no motion is searched then.
     """
 
     frame: Tensor | None = None
@@ -63,6 +64,7 @@ class Context:
     flow: Tensor | None = None
     strength: float = 1.0
     check_finite: bool = True
+    known_flow: Tensor | None = None
 
 
 class Fused(NamedTuple):

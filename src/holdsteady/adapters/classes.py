@@ -176,7 +176,10 @@ class MotionFixedOutput(MotionFixed):
         z, size = moment.present.float(), moment.size
         assert context.frame is not None and context.previous_frame is not None
         frames = context.frame.float(), context.previous_frame.float()
-        flow = self.input_flow(*frames) if self.follows_frames else self.input_flow(z, moment.memory.float())
+        if context.known_flow is not None:
+            flow = context.known_flow.to(z)
+        else:
+            flow = self.input_flow(*frames) if self.follows_frames else self.input_flow(z, moment.memory.float())
         flow = resize_flow(flow, size)
         frame, before = (resize(one, size) for one in frames)
         seen, noise = unchanged(frame, before, flow, moment.more["noise"].float(), self.tolerance)
@@ -198,7 +201,8 @@ def _alone(moment: Moment, context: Context, index: int) -> tuple[Moment, Contex
 
     values = (moment.present[one], moment.memory[one], moment.raw[one], moment.known[one])
     more = {name: kept[one] for name, kept in moment.more.items()}
-    return Moment(*values, more), replace(context, frame=of(context.frame), previous_frame=of(context.previous_frame))
+    frame, before, flow = of(context.frame), of(context.previous_frame), of(context.known_flow)
+    return Moment(*values, more), replace(context, frame=frame, previous_frame=before, known_flow=flow)
 
 
 def _joined(streams: Sequence[Fused]) -> Fused:

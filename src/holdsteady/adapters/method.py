@@ -200,8 +200,8 @@ class HeadFusion(Cell):
     def align(self, moment: Moment, context: Context) -> Tensor:
         """The memory brought to the present."""
         assert context.flow is not None
-        moved = warp(moment.memory, resize_flow(context.flow, moment.size))
-        if self.flow is None:
+        moved = warp(moment.memory, resize_flow(context.flow.to(moment.memory), moment.size))
+        if self.flow is None or context.known_flow is not None:
             return moved
         return nearer(moment.present, warp(moment.memory, self.flow(moment.present, moment.memory)), moved)
 
@@ -233,6 +233,8 @@ class MotionCell(Cell):
 
     def motion(self, moment: Moment, context: Context) -> Tensor:
         """F_t (B, 2, H, W)."""
+        if context.known_flow is not None:
+            return resize_flow(context.known_flow.to(moment.present), moment.size)
         if self.follows_output(moment.present, context.frame):
             return self.flow(moment.present, moment.memory)
         assert context.frame is not None and context.previous_frame is not None

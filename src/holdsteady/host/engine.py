@@ -11,8 +11,9 @@ from torch import Tensor
 from holdsteady.adapters.adapter import Adapter
 from holdsteady.adapters.cell import Context, Memory
 from holdsteady.adapters.missing import fill_frames
-from holdsteady.errors import PointError, StateError
+from holdsteady.errors import ConfigError, PointError, StateError
 from holdsteady.host.border import Arrival, Border, Takes
+from holdsteady.host.frame import to_flow
 from holdsteady.host.hooked import NetworkPool
 from holdsteady.host.outputs import open_image
 from holdsteady.host.state import StreamState, new_state
@@ -130,16 +131,19 @@ class Engine:
         """What runs in one thread: the mirror of the base that has the adapters' hooks, or the base."""
         return self._pool.first.run
 
-    def advance(self, frame: Any, held: Held, strength: float, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    def advance(
+        self, frame: Any, held: Held, strength: float, args: tuple[Any, ...], kwargs: dict[str, Any], flow: Any = None
+    ) -> Any:
         """The output of a frame; its state is taken out of a list and the next one put there.
 
-        A frame that fails inside the network is forgotten by the points that it did not reach.
+        A frame that fails inside the network is forgotten by the points that it did not reach. ``flow`` is that of
+        :meth:`StabilizedModel.step`.
         """
         arrival, state = self._border.receive(frame, self._needs_frames or "input" in self.cells_at), held[0]
         if arrival.given is None and self._pool.points:
             # Tried beforehand: a call that fails midway may have been at a point inside already.
             arrival = self._border.tried(arrival, self.network, args, kwargs)
-        current, kept = self._begin(arrival, strength, state)
+        current, kept = self._begin(arrival, strength, state, None if flow is None else self._known(flow, arrival))
         non_finite = None if state is None else state.non_finite
         held[0] = state = None  # the last reference: an old memory is freed as soon as the new one exists
         try:
@@ -164,7 +168,16 @@ class Engine:
             held[0] = new_state(arrival.shape)
         return output
 
-    def _begin(self, arrival: Arrival, strength: float, state: StreamState | None) -> tuple[FramePass, Tensor | None]:
+    def _known(self, flow: Any, arrival: Arrival) -> Tensor:
+        """A flow that came with a frame, checked."""
+        if self.adapters and not any(adapter.follows_motion for adapter in self.adapters):
+            kinds = ", ".join(adapter.config.kind for adapter in self.adapters)
+            raise ConfigError(f"flow is given, and {kinds} does not follow motion: leave it out, or take motion-fixed")
+        return to_flow(flow, arrival.shape, arrival.size)
+
+    def _begin(
+        self, arrival: Arrival, strength: float, state: StreamState | None, flow: Tensor | None
+    ) -> tuple[FramePass, Tensor | None]:
         """A frame before the first point, and the frame to remember."""
         if state is not None and not state.memories:
             state = None  # of a model that was disabled all along
@@ -173,7 +186,7 @@ class Engine:
         present, previous, kept = self._frames(arrival.map, state)
         memories = {} if state is None else dict(state.memories)
         contexts = [
-            adapter.context(present, previous, strength, memories.get(f"{number}:input"), self.check_finite)
+            adapter.context(present, previous, strength, memories.get(f"{number}:input"), self.check_finite, flow)
             for number, adapter in enumerate(self.adapters)
         ]
         return FramePass(self.cells_at, self.adapters, contexts, memories, arrival.size, arrival.shape[0]), kept

@@ -126,6 +126,25 @@ def to_map(value: Any, form: Form) -> Tensor:
     return tensor
 
 
+def to_flow(value: Any, shape: tuple[int, ...], size: tuple[int, int]) -> Tensor:
+    """A flow that came with a frame, as a tensor; where it is not finite nothing is known, which is no motion.
+
+    Args:
+        value: a tensor or array (B, 2, H, W) in pixels.
+        shape, size: of the frame as a batch, and its (H, W).
+
+    Raises:
+        LayoutError: it is not the flow of such a frame.
+    """
+    flow = value if isinstance(value, Tensor) else as_tensor(np.asarray(value))
+    if tuple(flow.shape) != (shape[0], 2, *size) or not flow.is_floating_point():
+        raise LayoutError(
+            f"flow has shape {tuple(flow.shape)} of {flow.dtype}; for this frame it is floats "
+            f"{(shape[0], 2, *size)}: pixels to the right, pixels down, back to the last frame"
+        )
+    return flow.nan_to_num(0.0, 0.0, 0.0)
+
+
 def from_map(picture: Tensor, form: Form) -> Any:
     """A map (B, C, H, W) in a form: what :func:`to_map` undoes. Whole numbers are rounded, and NaN is 0 in them."""
     if form.is_integer:

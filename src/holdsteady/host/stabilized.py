@@ -106,7 +106,9 @@ class StabilizedModel(nn.Module):
     def state(self, state: StreamState | None) -> None:
         self._held[0] = state
 
-    def step(self, frame: Any, state: StreamState | None = None, *args: Any, **kwargs: Any) -> tuple[Any, StreamState]:
+    def step(
+        self, frame: Any, state: StreamState | None = None, *args: Any, flow: Any = None, **kwargs: Any
+    ) -> tuple[Any, StreamState]:
         """One frame with the state in the caller's hands; several threads may step through one model.
 
         Gradients flow through the state until it is detached, in training mode or where it brings one; otherwise
@@ -115,6 +117,9 @@ class StabilizedModel(nn.Module):
         Args:
             frame: of B independent streams, or one picture.
             state: what the last step returned, or None at the start of a video.
+            flow: the motion where it is known, as a renderer's, so that it is not searched: a tensor or array
+                (B, 2, H, W) in pixels of the frame, channel 0 to the right and channel 1 down, such that what is at p
+                was at p + flow(p) in the last frame. NaN where that is unknown.
             args, kwargs: passed on to the base.
 
         Returns:
@@ -123,31 +128,40 @@ class StabilizedModel(nn.Module):
         Raises:
             StateError: the frame has another shape than the state.
             PointError: a point was not reached, or twice, or gave no image.
-            LayoutError: it is not a frame.
+            LayoutError: it is not a frame, or the flow is not one of its size.
+            ConfigError: a flow is given, and no adapter follows motion.
         """
         held = [state]
-        output = self._advance(frame, held, args, kwargs)
+        output = self._advance(frame, held, args, kwargs, flow)
         return output, cast(StreamState, held[0])
 
-    def forward(self, frame: Any, *args: Any, **kwargs: Any) -> Any:
-        """One frame, remembered here. In training mode gradients flow back through all frames since ``reset``.
+    def forward(self, frame: Any, *args: Any, flow: Any = None, **kwargs: Any) -> Any:
+        """One frame, remembered here; arguments as of :meth:`step`.
 
-        Each point's old memory is freed for its new one, where ``step`` has to keep them all until it returns. A
-        frame that fails inside the network is forgotten by the points that it did not reach.
+        In training mode gradients flow back through all frames since ``reset``. Each point's old memory is freed for
+        its new one, where ``step`` has to keep them all until it returns. A frame that fails inside the network is
+        forgotten by the points that it did not reach.
         """
-        output = self._advance(frame, self._held, args, kwargs)
+        output = self._advance(frame, self._held, args, kwargs, flow)
         if not self.training and self._held[0] is not None:
             self._held[0] = self._held[0].detach()
         return output
 
-    def _advance(self, frame: Any, held: Held, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None) -> Any:
+    def _advance(
+        self,
+        frame: Any,
+        held: Held,
+        args: tuple[Any, ...] = (),
+        kwargs: dict[str, Any] | None = None,
+        flow: Any = None,
+    ) -> Any:
         state = held[0]
         keeps_graph = self.training or (state is not None and state.requires_grad)
         del state  # see Engine.advance
         with nullcontext() if keeps_graph else torch.no_grad():
             if any(model is self for model in _disabled.get()):
                 return self._engine.alone(frame, held, args, kwargs or {})
-            return self._engine.advance(frame, held, self._strength, args, kwargs or {})
+            return self._engine.advance(frame, held, self._strength, args, kwargs or {}, flow)
 
     def new_state(self, frame: Any, *args: Any, **kwargs: Any) -> StreamState:
         """The state of streams that have seen nothing, for frames like this one; it takes the time of a frame.
