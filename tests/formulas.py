@@ -176,12 +176,16 @@ class MotionFixed:
             torch.nn.functional.avg_pool2d(value[None], 2, ceil_mode=True, count_include_pad=False)
             for value in (correction, memory - z)
         )
-        products = [self.deviation * last, self.deviation**2, last**2, taken * (2 * apart - taken), apart**2]
+        regions = torch.nn.functional.avg_pool2d(self.deviation, 4, ceil_mode=True, count_include_pad=False)
+        products = [self.deviation * last, self.deviation**2, last**2, regions**2]
+        products += [taken * (2 * apart - taken), apart**2]
         found = torch.stack([product.mean() for product in products])
         self.evidence = found if self.evidence is None else self.evidence + 0.15 * (found - self.evidence)
         persists = float(self.evidence[0] / (0.5 * (self.evidence[1] + self.evidence[2])))
-        gained = float(self.evidence[3] / self.evidence[4])
-        engaged = min(1.0, max(0.0, (0.9 - persists) / 0.4)) * min(1.0, max(0.0, (gained - 0.1) / 0.1))
+        wide = float(self.evidence[3] / self.evidence[1])
+        gained = float(self.evidence[4] / self.evidence[5])
+        engaged = min(1.0, max(0.0, (0.95 - persists) / 0.2)) * min(1.0, max(0.0, (gained - 0.1) / 0.1))
+        engaged *= min(1.0, max(0.0, (wide - 0.6) / 0.2))
         low, high = z.amin(dim=(1, 2), keepdim=True), z.amax(dim=(1, 2), keepdim=True)
         return (z + engaged * correction).clamp(low, high)
 

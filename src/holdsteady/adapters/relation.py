@@ -16,7 +16,9 @@ from holdsteady.flow.warp import hold_within, warp_bilinear
 
 _RIDGE = 1e-2  # of the squared range of the input
 _SLOWEST = 0.05  # the least weight of the present in the average
-_FULL, _NONE = 0.5, 0.9  # correlation of one frame's deviation with the last one's: all is corrected, nothing is
+_FULL, _NONE = 0.75, 0.95  # correlation of one frame's deviation with the last one's: all is corrected, nothing is
+_REGION = 4  # side, in cells, of what wide flicker changes as one
+_LOCAL, _WIDE = 0.6, 0.8  # share of a deviation that its means over regions have: nothing is corrected, all is
 _FLAT = 1e-2  # range of an input, over its largest value, that says nothing
 _EVIDENCE = 0.15  # weight of the present in the averages of evidence
 _LITTLE, _MUCH = 0.1, 0.2  # share of the difference to the memory that a correction takes: nothing is corrected, all is
@@ -27,7 +29,7 @@ def new_relation(z: Tensor) -> Memory:
     """The memory of :func:`steady_relation` before it has seen a frame."""
     height, width = -(-z.shape[2] // CELL), -(-z.shape[3] // CELL)
     nan = torch.full((), torch.nan, device=z.device)
-    return {"relation": nan.repeat(len(z), 4 * z.shape[1], height, width), "evidence": nan.repeat(len(z), 6)}
+    return {"relation": nan.repeat(len(z), 4 * z.shape[1], height, width), "evidence": nan.repeat(len(z), 7)}
 
 
 def relation(z: Tensor, x: Tensor, span: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
@@ -64,7 +66,7 @@ def steady_relation(
         x: x_t, likewise.
         flow: from t back to t−1 (B, 2, H, W) in pixels.
         memory: from the last frame or from :func:`new_relation`: ``relation``, the average of A and b, the last
-            deviation and the means of x (B, 4·C, h, w); ``evidence`` (B, 6), how many frames were seen, three averages
+            deviation and the means of x (B, 4·C, h, w); ``evidence`` (B, 7), how many frames were seen, four averages
             of products of deviations, and two of the correction against the difference to the memory.
         last: z̃_{t−1} and x_{t−1}, as they lay.
         moved: z̃_{t−1} brought to the present.
@@ -92,7 +94,8 @@ def steady_relation(
     # (15) Is the deviation from the average new in this frame, or as it was in the last one?
     deviation = mean_z - (old[:, :channels] * mean_x + old[:, channels : 2 * channels])
     before = old[:, 2 * channels : 3 * channels]
-    products = [deviation * before, deviation.square(), before.square()]
+    # Is it of whole regions, or of single cells, as what is left of noise?
+    products = [deviation * before, deviation.square(), before.square(), shrink(deviation, _REGION).square()]
     # And does the correction bring the output nearer to the last one?
     taken, apart = shrink(correction, 2), shrink(moved - z, 2)
     products += [taken * (2 * apart - taken), apart.square()]
@@ -100,8 +103,9 @@ def steady_relation(
     evidence = memory["evidence"][:, 1:, None, None]
     evidence = torch.where(evidence.isnan() | is_cut, found, torch.lerp(evidence, found, _EVIDENCE))
     persists = evidence[:, :1] / (0.5 * (evidence[:, 1:2] + evidence[:, 2:3]) + 1e-30)
-    gained = evidence[:, 3:4] / (evidence[:, 4:] + 1e-30)
-    engaged = ((_NONE - persists) / (_NONE - _FULL)).clamp(0, 1) * ((gained - _LITTLE) / (_MUCH - _LITTLE)).clamp(0, 1)
+    wide = evidence[:, 3:4] / (evidence[:, 1:2] + 1e-30)
+    gained = evidence[:, 4:5] / (evidence[:, 5:] + 1e-30)
+    engaged = _between(persists, _NONE, _FULL) * _between(wide, _LOCAL, _WIDE) * _between(gained, _LITTLE, _MUCH)
 
     # (16) The average moves on, and the output to it.
     # A flat input, as a black frame or a flash, has no relation to anything: the memory waits.
@@ -114,6 +118,11 @@ def steady_relation(
         "evidence": torch.where(is_flat[:, :, 0, 0], memory["evidence"], evidence),
     }
     return hold_within(torch.addcmul(z, engaged, correction), z), after  # no value leaves the range of what was seen
+
+
+def _between(value: Tensor, none: float, full: float) -> Tensor:
+    """0 up to one limit, 1 from the other on."""
+    return ((value - none) / (full - none)).clamp(0, 1)
 
 
 def _mean(value: Tensor) -> Tensor:
