@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 LOWEST := .venv-lowest
-CHECKED := src tests recipes benchmarks docs examples
+CHECKED := src tests recipes benchmarks docs examples integrations
 # torch has a team of threads in every process: with several test processes, one thread each is fastest.
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses auto
 
