@@ -50,7 +50,18 @@ def test_every_public_name_is_on_the_page_of_the_api() -> None:
 
 def test_every_page_is_in_the_navigation() -> None:
     config = (ROOT / "mkdocs.yml").read_text()
-    assert set(re.findall(r"^  - .*?: (\w+\.md)$", config.split("nav:")[1], flags=re.MULTILINE)) == set(PAGES)
+    assert set(re.findall(r"^  - .*?: ([\w-]+\.md)$", config.split("nav:")[1], flags=re.MULTILINE)) == set(PAGES)
+
+
+def test_figures_for_those_who_come_from_elsewhere_are_those_of_the_peers() -> None:
+    def table(text: str) -> list[list[str]]:
+        return [[cell.strip() for cell in line.strip("|").split("|")] for line in text.splitlines() if line[:2] == "| "]
+
+    header, _, *rows = table(PAGES["coming-from.md"].partition("## ")[0])
+    columns, _, *known = table(PAGES["peers.md"].partition("### On carphone and cup")[2].partition("### ")[0])
+    cells = {row[0]: dict(zip(columns, row, strict=True)) for row in known}
+    assert len(rows) == 5
+    assert {row[0]: row[1:] for row in rows} == {row[0]: [cells[row[0]][name] for name in header[1:]] for row in rows}
 
 
 @pytest.mark.parametrize(("page", "names"), [("kinds.md", KINDS), ("corruptions.md", CORRUPTIONS)])
