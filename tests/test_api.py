@@ -5,6 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from exports.made import make_export
+from hostile import zipped
 from networks import cnn
 from torch import nn
 from typer.testing import CliRunner
@@ -59,3 +61,32 @@ def test_what_run_refuses(carphone: str, tmp_path: Path) -> None:
     with pytest.raises(VideoError):
         hs.run(tmp_path / "none.mp4", out, cnn())
     assert not out.exists()
+
+
+def test_run_takes_exports_as_the_command_does(carphone: str, tmp_path: Path) -> None:
+    folder = make_export(tmp_path / "out")
+    path = zipped(folder, tmp_path / "out.zip")
+    hs.run(carphone, tmp_path / "a.mkv", folder, duration=0.25, codec="ffv1")
+    hs.run(carphone, tmp_path / "b.mkv", str(path), duration=0.25, codec="ffv1")
+    flags = ["--model", str(folder), "--duration", "0.25", "--codec", "ffv1"]
+    assert CliRunner().invoke(app, ["run", carphone, str(tmp_path / "c.mkv"), *flags]).exit_code == 0
+    assert np.array_equal(pixels(tmp_path / "a.mkv"), pixels(tmp_path / "c.mkv"))
+    assert np.array_equal(pixels(tmp_path / "b.mkv"), pixels(tmp_path / "c.mkv"))
+    with pytest.raises(ConfigError, match=r"adapter, strength: .*out is an export, in which that is settled already"):
+        hs.run(carphone, tmp_path / "d.mkv", folder, "motion-fixed", strength=0.5)
+
+
+def test_batch_is_what_the_command_does(carphone: str, tmp_path: Path) -> None:
+    source, blur = tmp_path / "clips", nn.AvgPool2d(3, 1, 1)
+    source.mkdir()
+    hs.run(carphone, source / "one.mkv", nn.Identity(), "none", duration=0.2, codec="ffv1")
+    hs.run(carphone, source / "two.mkv", nn.Identity(), "none", start=0.2, duration=0.2, codec="ffv1")
+    report = hs.batch([source], tmp_path / "out", blur, "output-fixed:0.5", codec="ffv1")
+    assert report.done == ("one.mkv", "two.mkv") and not report.failed
+    hs.run(source / "two.mkv", tmp_path / "two.mkv", blur, "output-fixed:0.5", codec="ffv1")
+    assert np.array_equal(pixels(tmp_path / "out" / "two.mkv"), pixels(tmp_path / "two.mkv"))
+    assert hs.batch([source], tmp_path / "out", blur, "output-fixed:0.5", codec="ffv1").skipped == report.done
+    with pytest.raises(ConfigError, match="batch has no option duration"):
+        hs.batch([source], tmp_path / "out", blur, duration=1)
+    with pytest.raises(ConfigError, match="an export, which holdsteady run takes, a file at a time"):
+        hs.batch([source], tmp_path / "out", str(make_export(tmp_path / "export")))

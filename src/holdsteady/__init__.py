@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from holdsteady.adapters.config import AdapterConfig, make_config
     from holdsteady.adapters.files import save_adapter
     from holdsteady.adapters.hub import push_adapter
-    from holdsteady.api import run
+    from holdsteady.api import batch, run
     from holdsteady.exports.write import export
     from holdsteady.host.attach import stabilize
     from holdsteady.host.cost import Cost
@@ -33,6 +33,7 @@ __all__ = [
     "PointTable",
     "StabilizedModel",
     "StreamState",
+    "batch",
     "export",
     "load",
     "load_adapter",
@@ -51,7 +52,7 @@ _PLACES = {
     "adapters.config": ("AdapterConfig", "make_config"),
     "adapters.files": ("save_adapter",),
     "adapters.hub": ("push_adapter",),
-    "api": ("run",),
+    "api": ("batch", "run"),
     "exports.write": ("export",),
     "host.attach": ("stabilize",),
     "host.cost": ("Cost",),

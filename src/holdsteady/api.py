@@ -1,12 +1,13 @@
 """The commands as functions; what they need beyond the core is imported when they are called."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from holdsteady.device import pick_device
 from holdsteady.errors import ConfigError, extra, near
+from holdsteady.exports.manifest import is_export
 from holdsteady.host.resolve import AdapterLike, deflickering, resolve_ready
 from holdsteady.loading import card_of_adapters, load
 from holdsteady.models.card import ModelCard
@@ -16,6 +17,8 @@ from holdsteady.models.weights import load_weights
 if TYPE_CHECKING:
     import threading
 
+    from holdsteady.jobs.batch import Report
+    from holdsteady.jobs.manifest import Entry
     from holdsteady.models.display import Style
     from holdsteady.video import Summary
 
@@ -23,8 +26,8 @@ if TYPE_CHECKING:
 def run(
     source: str | Path,
     sink: str | Path,
-    model: str | Callable[..., Any],
-    adapter: AdapterLike | Sequence[AdapterLike] = "motion-fixed",
+    model: str | Path | Callable[..., Any],
+    adapter: AdapterLike | Sequence[AdapterLike] | None = None,
     *,
     weights: str | Path | None = None,
     card: ModelCard | None = None,
@@ -52,8 +55,10 @@ def run(
     Args:
         source: a video file, a folder or glob of images, a camera's number, a URL, or ``-``.
         sink: a video file, a folder for PNG images, or ``-``.
-        model: a name as :func:`holdsteady.load` takes it, or any callable from frames (1, 3, H, W) in [0, 1] to images.
-        adapter: as of :func:`holdsteady.stabilize`, ready to run; ``none`` for the model alone.
+        model: a name as :func:`holdsteady.load` takes it, or any callable from frames (1, 3, H, W) in [0, 1] to images;
+            or the folder of an export, or a zip of one, which has its adapter, card and strength in it.
+        adapter: as of :func:`holdsteady.stabilize`, ready to run; None for ``motion-fixed``, ``none`` for the model
+            alone.
         weights, card, trust, inside: see :func:`holdsteady.load`. What the card does not say is taken from the adapter,
             which keeps the card that it was trained with.
         style: how depth, classes and masks are shown.
@@ -85,23 +90,30 @@ def run(
 
     if both_ways and values is not None:
         raise ConfigError("--both-ways averages pictures, and --values keeps what the model gives: take one of them")
-    unknown = sorted(options.keys() - video.RunOptions.__dataclass_fields__.keys())
-    if unknown:
-        known = [name for name in video.RunOptions.__dataclass_fields__ if name != "device"]
-        hint = near(unknown[0], [*known, "device", "weights", "strength", "both_ways", "deflicker", "compile"])
-        raise ConfigError(f"run has no option {', '.join(unknown)}{hint}; available: {', '.join(known)}")
-    how = video.RunOptions(device=pick_device(device), **options)
+    _check(options, "run", [name for name in video.RunOptions.__dataclass_fields__ if name != "device"])
     source, sink = str(source), str(sink)
+    if isinstance(model, str | Path) and is_export(model):
+        given: dict[str, Any] = {"adapter": adapter, "weights": weights, "card": card, "style": style, "values": values}
+        given |= {"trust": trust, "inside": inside, "both_ways": both_ways, "deflicker": deflicker, "compile": compile}
+        given |= {"strength": strength != 1, "device": device not in ("auto", "cpu")}
+        given |= {"dtype": options.get("dtype", "float32") != "float32"}
+        if settled := [name for name, value in given.items() if value is not None and value is not False]:
+            raise ConfigError(f"{', '.join(settled)}: {model} is an export, in which that is settled already")
+        from holdsteady.exports.runner import run_export
+
+        return run_export(source, sink, model, video.RunOptions(**options), progress=progress, stop=stop)
+    how = video.RunOptions(device=pick_device(device), **options)
     # What can be told at once is told before a model is loaded.
     video.check_sink(source, sink, how.overwrite)
     video.check_codec(sink, how.codec, how.crf)
     video.open_cuts(how.cuts)
     with video.own_stdout() if sink == "-" else nullcontext():  # models may print as they are made
-        adapters = deflickering(resolve_ready(adapter)) if deflicker else resolve_ready(adapter)
+        adapters = resolve_ready("motion-fixed" if adapter is None else adapter)
+        adapters = deflickering(adapters) if deflicker else adapters
         kept = card_of_adapters(adapters)
         card = (card or ModelCard()).over(kept or ModelCard())
-        if isinstance(model, str):
-            loaded = load(model, weights, card=card, trust=trust, inside=inside)
+        if isinstance(model, str | Path):
+            loaded = load(str(model), weights, card=card, trust=trust, inside=inside)
         else:
             loaded = with_card(model, card)
             if weights is not None:
@@ -123,3 +135,91 @@ def run(
         twin = LaterTwin(runner)
         back = video.Backward(twin.step, twin.reset, lambda: runner.recorded)
     return video.run(source, sink, runner.step, how, on_cut=runner.reset, back=back, progress=progress, stop=stop)
+
+
+def batch(
+    inputs: Iterable[str | Path],
+    out: str | Path,
+    model: str | Callable[..., Any],
+    adapter: AdapterLike | Sequence[AdapterLike] = "motion-fixed",
+    *,
+    weights: str | Path | None = None,
+    card: ModelCard | None = None,
+    trust: bool = False,
+    inside: bool = False,
+    strength: float = 1.0,
+    style: "Style | None" = None,
+    device: str = "auto",
+    engine: Literal["local", "ray"] = "local",
+    streams: int = 1,
+    workers: int | None = None,
+    suffix: str | None = None,
+    note: "Callable[[str, Entry | None], None] | None" = None,
+    stop: "threading.Event | None" = None,
+    **options: Any,
+) -> "Report":
+    """Run an image model over many videos, held steady by an adapter; the command ``holdsteady batch``.
+
+    >>> report = hs.batch(["archive/"], "steady/", "denoise-video", "denoise-video-clean")
+    >>> report.done, report.skipped, report.failed
+
+    Takes the extra ``holdsteady[cli]``.
+
+    Args:
+        inputs: video files, globs, folders.
+        out: the folder of results and of ``manifest.json``; made if it is missing.
+        model, adapter, weights, card, trust, inside, strength, style, device, options: see :func:`holdsteady.run`.
+        engine: ``local`` for this process, ``ray`` for a cluster's workers, to which the model is sent by name.
+        streams: how many files at a time go through the model as a batch; with ``local``.
+        workers: how many processes; with ``ray``.
+        suffix: type of the results, as ``.mkv``; None for each file's own.
+        note: is told a file's name and what became of it; None where it was stopped.
+        stop: set it to end after the current frames; a next run resumes.
+
+    Returns:
+        The names of what was done and skipped, what was wrong with what failed, and what is left.
+
+    Raises:
+        ConfigError, VideoError: nothing was begun.
+        ModelError, AdapterError: the model or the adapter can't be loaded.
+        MissingExtraError: something is not installed; the text gives the pip line.
+    """
+    with extra("cli", "working on many files"):
+        from holdsteady.jobs.batch import batch as run_batch
+        from holdsteady.jobs.work import Order
+        from holdsteady.video import RunOptions
+
+    left_out = ("device", "start", "duration", "side_by_side")
+    _check(options, "batch", [name for name in RunOptions.__dataclass_fields__ if name not in left_out])
+    order = Order(
+        model,
+        adapter,
+        weights=None if weights is None else Path(weights),
+        card=card,
+        trust=trust,
+        inside=inside,
+        strength=strength,
+        style=style,
+        # On Ray, each worker picks its own.
+        options=RunOptions(device=device if engine == "ray" else pick_device(device), **options),
+    )
+    return run_batch(
+        inputs,
+        out,
+        order,
+        engine=engine,
+        streams=streams,
+        workers=workers,
+        suffix=suffix,
+        overwrite=order.options.overwrite,
+        note=note,
+        stop=stop,
+    )
+
+
+def _check(options: dict[str, Any], verb: str, known: list[str]) -> None:
+    """Raise ConfigError for options that there are not."""
+    if unknown := sorted(options.keys() - set(known)):
+        named = ["device", "weights", "strength", *(("both_ways", "deflicker", "compile") if verb == "run" else ())]
+        hint = near(unknown[0], [*known, *named])
+        raise ConfigError(f"{verb} has no option {', '.join(unknown)}{hint}; available: {', '.join(known)}")

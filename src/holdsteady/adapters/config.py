@@ -85,13 +85,16 @@ class AdapterConfig(BaseModel):
         description="how the memory is brought to the present before it is fused: not at all, or along the "
         "flow of the frames",
     )
-    backbone_width: int = Field(32, ge=1, description="channels of the controller's backbone")
-    backbone_layers: int = Field(6, ge=0, description="layers of the backbone after the first")
-    head_width: int = Field(64, ge=1, description="channels of the heads")
-    head_layers: int = Field(2, ge=0, description="layers of a head between the first and the logits")
+    backbone_width: int = Field(32, ge=1, le=4096, description="channels of the controller's backbone")
+    backbone_layers: int = Field(6, ge=0, le=64, description="layers of the backbone after the first")
+    head_width: int = Field(64, ge=1, le=4096, description="channels of the heads")
+    head_layers: int = Field(2, ge=0, le=64, description="layers of a head between the first and the logits")
     head_scale: Literal[1, 4] = Field(1, description="heads work at 1/this of their point's size")
     head_reduction: int = Field(
-        0, ge=0, description="channels that a 1×1 layer first brings a head's maps to, where they have more; 0: none"
+        0,
+        ge=0,
+        le=4096,
+        description="channels that a 1×1 layer first brings a head's maps to, where they have more; 0: none",
     )
     head_input: Literal["features", "pair", "backbone"] = Field(
         "features",
@@ -99,7 +102,7 @@ class AdapterConfig(BaseModel):
         "difference and its mean around; or nothing (for composition)",
     )
     shared_kernel: bool = Field(False, description="one kernel for all channels, not one for each")
-    vector_width: int = Field(256, ge=1, description="channels of the heads of points without space")
+    vector_width: int = Field(256, ge=1, le=4096, description="channels of the heads of points without space")
     initial_a: float = Field(4.0, description="a at the start of simple-learned, where β = sigmoid(a)")
     initial_logit: float = Field(-4.0, description="logit of the memory at the start, summed over a window")
     initial_centre: float = Field(
@@ -124,9 +127,9 @@ class AdapterConfig(BaseModel):
         description="what outputs are: numbers, as pictures and depth; logits or probabilities of classes; masks, or "
         "their logits; auto: by the model's card, or as is plainly visible",
     )
-    motion_width: int = Field(24, ge=1, description="channels of the head of motion")
-    universal_width: int = Field(32, ge=1, description="channels of the head of universal")
-    statistics_width: int = Field(16, ge=1, description="width of the gates of statistics")
+    motion_width: int = Field(24, ge=1, le=4096, description="channels of the head of motion")
+    universal_width: int = Field(32, ge=1, le=4096, description="channels of the head of universal")
+    statistics_width: int = Field(16, ge=1, le=4096, description="width of the gates of statistics")
 
     @field_validator("kernel")
     @classmethod

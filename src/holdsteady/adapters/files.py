@@ -1,4 +1,4 @@
-"""An adapter on disk and on the hub: ``adapter.safetensors`` for the weights, ``adapter.json`` for the rest."""
+"""An adapter on disk: ``adapter.safetensors`` for the weights, ``adapter.json`` for the rest, in a folder or a zip."""
 
 import json
 import tempfile
@@ -6,13 +6,15 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+import torch
+from pydantic import BaseModel, ConfigDict
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load, save_file
 
+from holdsteady import archive
 from holdsteady.adapters.adapter import Adapter, Point
-from holdsteady.adapters.config import validate
-from holdsteady.errors import AdapterError, ConfigError
+from holdsteady.adapters.config import AdapterConfig, validate
+from holdsteady.errors import AdapterError
 
 WEIGHTS_NAME, CONFIG_NAME = "adapter.safetensors", "adapter.json"
 _FORMAT = 1
@@ -62,35 +64,51 @@ def save_adapter(adapter: Adapter, folder: str | Path) -> Path:
 
 
 def load_adapter(folder: str | Path) -> Adapter:
-    """Read an adapter from a folder. Nothing in it is executed.
+    """Read an adapter from a folder, or from a zip of one. Nothing in it is executed.
 
     Raises:
         AdapterError: the folder or a file is missing, damaged, of a newer format, or the weights don't fit
-            the config.
+            the config; or the zip is not to be trusted.
     """
     folder = Path(folder)
-    if not folder.is_dir():
+    if not folder.exists():
         raise AdapterError(f"no adapter folder '{folder}'")
+    files = []
     for name in (CONFIG_NAME, WEIGHTS_NAME):
-        if not (folder / name).is_file():
-            raise AdapterError(f"'{folder}' is not an adapter: it lacks {name}")
+        try:
+            files.append(archive.read(folder, name))
+        except FileNotFoundError as error:
+            raise AdapterError(f"'{folder}' is not an adapter: it lacks {name}") from error
+        except OSError as error:
+            raise AdapterError(f"'{folder}' can't be read: {error.strerror or error}") from error
     try:
-        content = json.loads((folder / CONFIG_NAME).read_text(encoding="utf-8"))
+        content = json.loads(files[0].decode())
         if isinstance(content, dict) and content.get("format", _FORMAT) != _FORMAT:
             raise AdapterError(
                 f"'{folder}' has format {content['format']}; this version reads {_FORMAT}: pip install -U holdsteady"
             )
         parsed = _File.model_validate(content)
-        adapter = Adapter(validate(parsed.config), parsed.points, parsed.frame_channels, parsed.base, parsed.provenance)
-    except (ValidationError, ConfigError, UnicodeDecodeError, json.JSONDecodeError) as error:
+        config = validate(parsed.config)
+        with torch.device("meta"):
+            made = _adapter(config, parsed)
+    except AdapterError:
+        raise
+    except Exception as error:  # whatever comes of names and sizes that nobody meant
         raise AdapterError(f"{folder / CONFIG_NAME} is damaged: {_first_line(error)}") from error
     try:
-        adapter.load_state_dict(load_file(folder / WEIGHTS_NAME))
+        weights = load(files[1])
+        made.load_state_dict(weights, assign=True)  # before memory is taken for what the config asks for
+        adapter = _adapter(config, parsed)
+        adapter.load_state_dict(weights)
     except (SafetensorError, RuntimeError) as error:
         raise AdapterError(
             f"{folder / WEIGHTS_NAME} does not hold the weights of {CONFIG_NAME}: {_first_line(error)}"
         ) from error
     return adapter.eval()
+
+
+def _adapter(config: AdapterConfig, parsed: _File) -> Adapter:
+    return Adapter(config, parsed.points, parsed.frame_channels, parsed.base, parsed.provenance)
 
 
 def _first_line(error: Exception) -> str:

@@ -27,7 +27,7 @@ def run(
         str | None,
         typer.Option(
             help="Name of a shipped model (holdsteady zoo); file.py:name; a file .pt, .pt2, .onnx, .pth or "
-            ".safetensors; hf:NAME, smp:NAME, timm:NAME, or torchvision's name; or the folder of an export.",
+            ".safetensors; hf:NAME, smp:NAME, timm:NAME, or torchvision's name; or an export, as a folder or zip.",
             show_default=False,
         ),
     ] = None,
@@ -35,7 +35,7 @@ def run(
         str | None,
         typer.Option(
             help="none, motion-fixed (default), output-fixed:0.8, output-gaussian:2, simple-fixed:0.9, nafnet16-light "
-            "(ships here), a folder, or several joined by +.",
+            "(ships here), a folder or zip, or several joined by +.",
             show_default=False,
         ),
     ] = None,

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from holdsteady import archive
 from holdsteady.errors import ExportError
 from holdsteady.models.card import Kind, ModelCard
 
@@ -179,9 +180,10 @@ def read_manifest(folder: str | Path) -> Manifest:
     """
     path = Path(folder) / MANIFEST
     try:
-        if path.stat().st_size > _MOST_BYTES:
+        content = archive.read(Path(folder), MANIFEST)
+        if len(content) > _MOST_BYTES:
             raise ExportError(f"{path} has more than {_MOST_BYTES} bytes: it is not a manifest of holdsteady")
-        text = path.read_text(encoding="utf-8")
+        text = content.decode()
     except (OSError, UnicodeDecodeError) as error:
         raise ExportError(f"'{folder}' is not an export: {MANIFEST} can't be read: {error}") from error
     found = re.search(r'"format"\s*:\s*(\d{1,9})\b', text)
@@ -202,7 +204,7 @@ def read_part(folder: str | Path, part: Part) -> bytes:
     """
     path = Path(folder) / part.file
     try:
-        content = path.read_bytes()
+        content = archive.read(Path(folder), part.file)
     except OSError as error:
         raise ExportError(f"{path} can't be read: {error.strerror or error}; export it again") from error
     if sha256(content).hexdigest() != part.sha256:
@@ -211,8 +213,9 @@ def read_part(folder: str | Path, part: Part) -> bytes:
 
 
 def is_export(folder: str | Path) -> bool:
-    """Whether something is the folder of an export."""
-    return (Path(folder) / MANIFEST).is_file()
+    """Whether something is the folder of an export, or a zip, which nothing else here comes in."""
+    path = Path(folder)
+    return path.suffix == ".zip" if path.is_file() else (path / MANIFEST).is_file()
 
 
 def extent(size: int, frame: int, name: str) -> str | None:

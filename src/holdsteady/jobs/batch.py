@@ -10,6 +10,7 @@ from typing import Literal
 from filelock import FileLock, Timeout
 
 from holdsteady.errors import ConfigError, VideoError
+from holdsteady.exports.manifest import is_export
 from holdsteady.jobs.inputs import Job, find_jobs
 from holdsteady.jobs.keys import file_digest
 from holdsteady.jobs.local import Given, Progress, one_by_one, together
@@ -75,6 +76,8 @@ def batch(
         raise ConfigError(f"streams = {streams}, workers = {workers}: at least 1")
     if engine == "ray" and streams > 1:
         raise ConfigError(f"--streams {streams} is for --engine local; on Ray give --workers")
+    if isinstance(order.model, str) and is_export(order.model):
+        raise ConfigError(f"--model {order.model}: an export, which holdsteady run takes, a file at a time")
     jobs = find_jobs(inputs, out, suffix)
     try:
         out.mkdir(parents=True, exist_ok=True)
