@@ -7,7 +7,6 @@ if TYPE_CHECKING:
     from holdsteady.adapters.adapter import Adapter, Point
     from holdsteady.adapters.config import AdapterConfig, make_config
     from holdsteady.adapters.files import save_adapter
-    from holdsteady.adapters.hub import push_adapter
     from holdsteady.api import batch, run
     from holdsteady.exports.write import export
     from holdsteady.host.attach import stabilize
@@ -20,6 +19,7 @@ if TYPE_CHECKING:
     from holdsteady.models.card import ModelCard
     from holdsteady.models.model import Model
     from holdsteady.models.placement import points_of
+    from holdsteady.sharing.hub import from_pretrained, push_to_hub
 
 __version__ = "0.1.0"
 
@@ -35,12 +35,13 @@ __all__ = [
     "StreamState",
     "batch",
     "export",
+    "from_pretrained",
     "load",
     "load_adapter",
     "make_config",
     "points",
     "points_of",
-    "push_adapter",
+    "push_to_hub",
     "run",
     "save_adapter",
     "stabilize",
@@ -51,7 +52,6 @@ _PLACES = {
     "adapters.adapter": ("Adapter", "Point"),
     "adapters.config": ("AdapterConfig", "make_config"),
     "adapters.files": ("save_adapter",),
-    "adapters.hub": ("push_adapter",),
     "api": ("batch", "run"),
     "exports.write": ("export",),
     "host.attach": ("stabilize",),
@@ -64,6 +64,7 @@ _PLACES = {
     "models.card": ("ModelCard",),
     "models.model": ("Model",),
     "models.placement": ("points_of",),
+    "sharing.hub": ("from_pretrained", "push_to_hub"),
 }
 
 

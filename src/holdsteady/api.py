@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from holdsteady.device import pick_device
 from holdsteady.errors import ConfigError, extra, near
 from holdsteady.exports.manifest import is_export
+from holdsteady.exports.step import OnnxStep
 from holdsteady.host.resolve import AdapterLike, deflickering, resolve_ready
 from holdsteady.loading import card_of_adapters, load
 from holdsteady.models.card import ModelCard
@@ -56,7 +57,7 @@ def run(
         source: a video file, a folder or glob of images, a camera's number, a URL, or ``-``.
         sink: a video file, a folder for PNG images, or ``-``.
         model: a name as :func:`holdsteady.load` takes it, or any callable from frames (1, 3, H, W) in [0, 1] to images;
-            or the folder of an export, or a zip of one, which has its adapter, card and strength in it.
+            or an export, as a folder, a zip of one or a step, which has its adapter, card and strength in it.
         adapter: as of :func:`holdsteady.stabilize`, ready to run; None for ``motion-fixed``, ``none`` for the model
             alone.
         weights, card, trust, inside: see :func:`holdsteady.load`. What the card does not say is taken from the adapter,
@@ -92,13 +93,13 @@ def run(
         raise ConfigError("--both-ways averages pictures, and --values keeps what the model gives: take one of them")
     _check(options, "run", [name for name in video.RunOptions.__dataclass_fields__ if name != "device"])
     source, sink = str(source), str(sink)
-    if isinstance(model, str | Path) and is_export(model):
+    if isinstance(model, OnnxStep) or (isinstance(model, str | Path) and is_export(model)):
         given: dict[str, Any] = {"adapter": adapter, "weights": weights, "card": card, "style": style, "values": values}
         given |= {"trust": trust, "inside": inside, "both_ways": both_ways, "deflicker": deflicker, "compile": compile}
         given |= {"strength": strength != 1, "device": device not in ("auto", "cpu")}
         given |= {"dtype": options.get("dtype", "float32") != "float32"}
         if settled := [name for name, value in given.items() if value is not None and value is not False]:
-            raise ConfigError(f"{', '.join(settled)}: {model} is an export, in which that is settled already")
+            raise ConfigError(f"{', '.join(settled)}: the model is an export, in which that is settled already")
         from holdsteady.exports.runner import run_export
 
         return run_export(source, sink, model, video.RunOptions(**options), progress=progress, stop=stop)

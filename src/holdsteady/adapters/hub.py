@@ -1,12 +1,12 @@
 """Adapters on the Hugging Face hub: a folder of an adapter is a repository of it."""
 
 import re
-import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from holdsteady.adapters.adapter import Adapter
-from holdsteady.adapters.files import CONFIG_NAME, WEIGHTS_NAME, load_adapter, save_adapter
+from holdsteady.adapters.files import CONFIG_NAME, WEIGHTS_NAME, load_adapter
 from holdsteady.errors import AdapterError, extra
 
 
@@ -26,58 +26,24 @@ def pull_adapter(repository: str, **options: Any) -> Adapter:
         AdapterError: the hub can't be reached, has no such repository, or what it holds is not an adapter.
         MissingExtraError: huggingface_hub is not installed.
     """
-    with extra("hub", f"there is no folder '{repository}'; looking for it on the hub"):
-        import huggingface_hub as hub
-    try:
-        folder = hub.HfApi().snapshot_download(repository, allow_patterns=[CONFIG_NAME, WEIGHTS_NAME], **options)
-    except (OSError, ValueError) as error:  # the hub's own errors, and those of the connection, are OSErrors
-        raise AdapterError(
-            f"no folder '{repository}' here, and the hub did not give an adapter by that name: {_first_line(error)}"
-        ) from error
-    if not Path(folder, CONFIG_NAME).is_file():
+    folder = download(repository, [CONFIG_NAME, WEIGHTS_NAME], **options)
+    if not (folder / CONFIG_NAME).is_file():
         raise AdapterError(f"'{repository}' on the hub is not an adapter: it lacks {CONFIG_NAME}")
     return load_adapter(folder)
 
 
-def push_adapter(adapter: Adapter, repository: str, *, private: bool | None = None, token: str | None = None) -> str:
-    """Upload an adapter to the hub; the repository is made if it is missing.
-
-    Args:
-        adapter: the Adapter.
-        repository: ``"owner/name"``, which ``holdsteady.stabilize(model, "owner/name")`` then takes.
-        private: whether a new repository is.
-        token: of the hub; None for the one that ``hf auth login`` has saved.
-
-    Returns:
-        The address of the commit.
-
-    Raises:
-        AdapterError: the hub can't be reached or refuses.
-        MissingExtraError: huggingface_hub is not installed.
-    """
-    with extra("hub", "uploading an adapter"):
+def download(repository: str, patterns: Sequence[str], **options: Any) -> Path:
+    """A folder with those files of a repository that fit a pattern; arguments and errors as above."""
+    with extra("hub", f"there is no folder '{repository}'; looking for it on the hub"):
         import huggingface_hub as hub
-    api = hub.HfApi(token=token)
-    with tempfile.TemporaryDirectory() as folder:
-        save_adapter(adapter, folder)
-        Path(folder, "README.md").write_text(_card(adapter, repository), encoding="utf-8")
-        try:
-            api.create_repo(repository, private=private, exist_ok=True)
-            commit = api.upload_folder(repo_id=repository, folder_path=folder, commit_message="An adapter")
-        except (OSError, ValueError) as error:
-            raise AdapterError(f"can't upload to '{repository}': {_first_line(error)}") from error
-    return str(commit.commit_url)
+    try:
+        return Path(hub.HfApi().snapshot_download(repository, allow_patterns=list(patterns), **options))
+    except (OSError, ValueError) as error:  # the hub's own errors, and those of the connection, are OSErrors
+        raise AdapterError(
+            f"no folder '{repository}' here, and the hub did not give an adapter by that name: {first_line(error)}"
+        ) from error
 
 
-def _card(adapter: Adapter, repository: str) -> str:
-    """The page of a repository; what stands between the dashes is what the hub sorts by."""
-    provenance = "".join(f"* {topic}: {text}\n" for topic, text in adapter.provenance.items())
-    return (
-        "---\nlibrary_name: holdsteady\ntags:\n- video\n- stabilization\n---\n\n"
-        f"# {repository}\n\nAn adapter of kind `{adapter.config.kind}`:\n\n"
-        f'```python\nsteady = holdsteady.stabilize(model, "{repository}")\n```\n\n{provenance}'
-    )
-
-
-def _first_line(error: Exception) -> str:
+def first_line(error: Exception) -> str:
+    """The first line of an error's text that says something."""
     return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)

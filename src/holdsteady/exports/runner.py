@@ -20,14 +20,14 @@ class ExportRunner:
     """An export as a function of frames of any size.
 
     Args:
-        folder: of the export.
+        export: its folder, a zip of that, or its step.
 
     Raises:
         ExportError: it is damaged, or not for ONNX Runtime.
     """
 
-    def __init__(self, folder: str | Path) -> None:
-        self._step = OnnxStep(folder)
+    def __init__(self, export: str | Path | OnnxStep) -> None:
+        self._step = export if isinstance(export, OnnxStep) else OnnxStep(export)
         self._display = Display(self._step.manifest.kind)
         self._state: State | None = None
 
@@ -76,7 +76,7 @@ def padded_to(frame: Array, multiple: tuple[int, int], least: int = 1) -> Array:
 def run_export(
     source: str,
     sink: str,
-    folder: str | Path,
+    export: str | Path | OnnxStep,
     how: video.RunOptions,
     *,
     progress: Callable[[int, int | None], None] | None = None,
@@ -84,5 +84,5 @@ def run_export(
 ) -> video.Summary:
     """Run an export over a video; arguments and errors as of ``holdsteady.run``."""
     video.check_sink(source, sink, how.overwrite)
-    runner = ExportRunner(folder)
+    runner = ExportRunner(export)
     return video.run(source, sink, runner.step, how, on_cut=runner.reset, border=Arrays(), progress=progress, stop=stop)

@@ -1,7 +1,8 @@
-"""Adapters on a hub: a small server on this machine that speaks as much of its protocol as a repository takes."""
+"""Adapters and exports on a hub: a server on this machine that speaks as much of its protocol as it takes."""
 
 import base64
 import json
+import shutil
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -10,12 +11,21 @@ from threading import Thread
 import huggingface_hub.constants
 import pytest
 import torch
+import yaml
+from exports.made import make_export
+from hostile import zipped
 
+import holdsteady as hs
 from holdsteady.adapters.adapter import Adapter, Point
 from holdsteady.adapters.config import make_config
-from holdsteady.adapters.hub import is_hub_id, pull_adapter, push_adapter
+from holdsteady.adapters.files import save_adapter
+from holdsteady.adapters.hub import is_hub_id, pull_adapter
 from holdsteady.adapters.layout import Layout
-from holdsteady.errors import AdapterError
+from holdsteady.errors import AdapterError, ExportError
+from holdsteady.exports.manifest import read_manifest
+from holdsteady.exports.step import OnnxStep
+from holdsteady.host.resolve import SHIPPED
+from holdsteady.sharing.hub import from_pretrained, push_to_hub
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
@@ -98,14 +108,74 @@ def small_adapter() -> Adapter:
 
 def test_what_is_pushed_is_pulled(files: dict[str, bytes]) -> None:
     adapter = small_adapter()
-    assert push_adapter(adapter, "me/my-adapter", token="hf_x").endswith(f"/me/my-adapter/commit/{COMMIT}")
+    assert push_to_hub(adapter, "me/my-adapter", token="hf_x").endswith(f"/me/my-adapter/commit/{COMMIT}")
     assert sorted(files) == ["README.md", "adapter.json", "adapter.safetensors"]
-    assert 'stabilize(model, "me/my-adapter")' in files["README.md"].decode()
-    again = pull_adapter("me/my-adapter")
-    assert again.config == adapter.config
-    assert again.points == adapter.points
-    state = adapter.state_dict()
-    assert all(torch.equal(tensor, state[name]) for name, tensor in again.state_dict().items())
+    page = files["README.md"].decode()
+    assert 'stabilize(model, "me/my-adapter")' in page and "* model: none" in page and "license" not in page
+    for again in (pull_adapter("me/my-adapter"), from_pretrained("me/my-adapter")):
+        assert isinstance(again, Adapter)
+        assert again.config == adapter.config
+        assert again.points == adapter.points
+        state = adapter.state_dict()
+        assert all(torch.equal(tensor, state[name]) for name, tensor in again.state_dict().items())
+
+
+def front_matter(page: str) -> dict[str, object]:
+    found: dict[str, object] = yaml.safe_load(page.split("---\n")[1])
+    return found
+
+
+def test_the_page_of_a_training(files: dict[str, bytes], tmp_path: Path) -> None:
+    """Figures, recipe, data, licence and a picture; and no paths of the machine that it was made on."""
+    folder = tmp_path / "training"
+    shutil.copytree(SHIPPED["nafnet16-noise-motion"], folder)
+    recipe = (folder / "recipe.yaml").read_text().replace("footage/", "/home/somebody/my clips/")
+    (folder / "recipe.yaml").write_text(recipe)
+    about = (folder / "adapter.json").read_text().replace('"nafnet16-denoise"', '"/home/somebody/net.py:build"')
+    (folder / "adapter.json").write_text(about)
+    data = (folder / "data.json").read_text().replace("footage/", "/home/somebody/my clips/")
+    (folder / "data.json").write_text(data)
+    push_to_hub(folder, "me/my-adapter", model="denoise", license="apache-2.0")
+    assert b"net.py:build" in files["adapter.json"] and b"somebody" not in files["adapter.json"]
+    page = files["README.md"].decode()
+    assert front_matter(page)["license"] == "apache-2.0"
+    assert front_matter(page)["tags"] == ["video", "temporal-consistency", "motion"]
+    metrics = json.loads((folder / "metrics.json").read_text())
+    assert f"| at the end | {metrics['after']['psnr']:.2f} |" in page
+    assert yaml.safe_load(page.partition("```yaml\n")[2].partition("```")[0])["model"] == "denoise"
+    assert "bikes.mp4" in page and "somebody" not in page
+    assert files["picture.png"][:4] == b"\x89PNG" and "(picture.png)" in page
+
+
+def test_damaged_records_leave_a_page_without_them(files: dict[str, bytes], tmp_path: Path) -> None:
+    folder = save_adapter(small_adapter(), tmp_path / "a")
+    for name, content in (("metrics.json", "[3"), ("data.json", '{"training": [7]}'), ("recipe.yaml", "```")):
+        (folder / name).write_text(content)
+    push_to_hub(folder, "me/my-adapter", picture=False)
+    assert "## Figures" not in files["README.md"].decode()
+
+
+def test_an_export_is_pushed_pulled_and_run(files: dict[str, bytes], tmp_path: Path, carphone: str) -> None:
+    folder = make_export(tmp_path / "out")
+    push_to_hub(zipped(folder, tmp_path / "out.zip"), "me/my-adapter", license="mit")
+    assert sorted(files) == ["README.md", "holdsteady.json", "picture.png", "step.onnx"]
+    page = files["README.md"].decode()
+    assert front_matter(page)["pipeline_tag"] == "image-to-image" and "tensors of state: 1" in page
+    step = from_pretrained("me/my-adapter")
+    assert isinstance(step, OnnxStep) and step.manifest == read_manifest(folder)
+    assert hs.run(carphone, tmp_path / "a.mkv", step, duration=0.2).frames == 6
+
+
+def test_what_a_downloaded_export_may_not_be(files: dict[str, bytes], tmp_path: Path) -> None:
+    folder = make_export(tmp_path / "out")
+    manifest = (folder / "holdsteady.json").read_text()
+    files["step.onnx"] = b"else"
+    files["holdsteady.json"] = manifest.encode()
+    with pytest.raises(ExportError, match=r"step\.onnx is damaged"):
+        from_pretrained("me/my-adapter")
+    files["holdsteady.json"] = manifest.replace('"runtime": "onnx"', '"runtime": "pt2"').encode()
+    with pytest.raises(ExportError, match="may hold pickles"):
+        from_pretrained("me/my-adapter", force_download=True)
 
 
 @pytest.mark.usefixtures("files")
@@ -118,6 +188,8 @@ def test_a_repository_of_something_else(files: dict[str, bytes]) -> None:
     files["model.safetensors"] = b"else"
     with pytest.raises(AdapterError, match=r"'me/my-adapter' on the hub is not an adapter: it lacks adapter\.json"):
         pull_adapter("me/my-adapter")
+    with pytest.raises(AdapterError, match="on the hub is neither an adapter nor an export"):
+        from_pretrained("me/my-adapter")
 
 
 @pytest.mark.parametrize(

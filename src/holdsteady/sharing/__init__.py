@@ -1,0 +1,1 @@
+"""Adapters and exports on the Hugging Face hub, with a page that says what they are."""
