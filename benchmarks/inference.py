@@ -36,7 +36,7 @@ from holdsteady import StabilizedModel
 from holdsteady.allocator import keep_freed_memory
 
 SIZES = {"256": (256, 256), "480p": (480, 640), "720p": (720, 1280), "2160p": (2160, 3840)}
-CONTENDERS = ["base", STRAIGHTFORWARD, *PRESET_NAMES, "motion", "motion-fixed"]
+CONTENDERS = ["base", STRAIGHTFORWARD, *PRESET_NAMES, "motion", "motion-fixed", "live"]
 
 
 @dataclass(frozen=True)

@@ -159,6 +159,7 @@ KINDS: dict[str, list[tuple[str, dict[str, Any]]]] = {
     "light": [("spatial", {"preset": "light", "initial_logit": 2.0})],
     "tiny": [("spatial", {"preset": "tiny", "initial_logit": 2.0})],
     "motion-fixed": [("motion-fixed", {})],
+    "live": [("live", {})],
     "motion": [("motion", {"motion_width": 4, "initial_logit": 2.0})],
     "universal": [("universal", {})],
     "statistics-fixed": [("statistics-fixed:0.4", {})],

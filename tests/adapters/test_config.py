@@ -14,8 +14,9 @@ from holdsteady.errors import ConfigError
 def test_every_kind_needs_no_setting_and_survives_json(kind: str) -> None:
     config = make_config(kind)
     assert config.kind == kind
-    anywhere = ("input", "output") if kind in ("controlled", "spatial") else ("auto",)  # the preset's choice
-    assert config.points == (("output",) if kind in (*OUTPUT_KINDS, *STATISTICS_KINDS) else anywhere)
+    usual = dict.fromkeys((*OUTPUT_KINDS, *STATISTICS_KINDS), ("output",)) | {"live": ("coarse",)}
+    usual |= dict.fromkeys(("controlled", "spatial"), ("input", "output"))  # the preset's choice
+    assert config.points == usual.get(kind, ("auto",))
     assert make_config("spatial", "paper").points == ("auto",)
     assert validate(config.settings()) == config
 

@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from holdsteady.adapters import method, trust
+from holdsteady.adapters.means import cell_mean, energy
 
 seeds = st.integers(0, 2**32 - 1)
 shapes = st.tuples(st.integers(1, 2), st.integers(1, 3), st.integers(1, 6), st.integers(1, 6))
@@ -139,7 +140,7 @@ def test_mismatch_and_its_parts_are_the_formulas() -> None:
     r, still, moved = maps(0, 3, (1, 3, 13, 18))
     expected = formulas.box_mean(r).square().mean(dim=1, keepdim=True)
     expected = expected + 0.25 * formulas.box_mean(r.square().mean(dim=1, keepdim=True))
-    torch.testing.assert_close(method.mismatch(r), expected)
+    torch.testing.assert_close(method.mismatch(r, energy(r)), expected)
     energies = [formulas.MotionFixed.energy((r - value)[0]) ** 2 for value in (moved, still)]
     share = formulas.enlarge(1.1 * energies[0] / (1.1 * energies[0] + energies[1]), r)
     torch.testing.assert_close(method.standing_share(r, still, moved)[0], share)
@@ -148,8 +149,8 @@ def test_mismatch_and_its_parts_are_the_formulas() -> None:
 def test_noise_cancels_in_signed_means_and_mismatch_does_not() -> None:
     (noise,) = maps(0, 1, (1, 3, 64, 64))
     same = 1.0 * torch.ones(1, 3, 64, 64)
-    assert method.mismatch(noise).mean() < 0.35  # 1/25 + 1/4, of the same energy
-    assert method.mismatch(same).mean() == pytest.approx(1.25)
+    assert method.mismatch(noise, energy(noise)).mean() < 0.35  # 1/25 + 1/4, of the same energy
+    assert method.mismatch(same, energy(same)).mean() == pytest.approx(1.25)
 
 
 def test_what_fits_as_well_is_taken_from_where_it_stands() -> None:
@@ -163,12 +164,13 @@ def test_what_fits_as_well_is_taken_from_where_it_stands() -> None:
 def test_the_noise_level_follows_noise_at_once_and_mismatch_slowly() -> None:
     span, none = torch.ones(1, 1, 1, 1), torch.full((1, 1, 4, 4), math.nan)
     (noise,) = 0.02 * maps(0, 1, (1, 3, 32, 32))[0][None]
-    level = trust.noise_level(none, noise, span)
+    squares = cell_mean(energy(noise))
+    level = trust.noise_level(none, squares, span)
     assert level.sqrt().mean() == pytest.approx(0.02, rel=0.1)
-    switched = trust.noise_level(level, torch.ones_like(noise), span)
+    switched = trust.noise_level(level, torch.ones_like(squares), span)
     torch.testing.assert_close(switched, 1.25 * level)  # drawn to twice itself, by a quarter
-    assert trust.noise_level(level, 0 * noise, span).sqrt().min() >= 0.004
-    assert trust.noise_level(none, torch.ones_like(noise), span).sqrt().max() <= 0.05 + 1e-6
+    assert trust.noise_level(level, 0 * squares, span).sqrt().min() >= 0.004
+    assert trust.noise_level(none, torch.ones_like(squares), span).sqrt().max() <= 0.05 + 1e-6
 
 
 def test_detail_that_comes_back_is_told_from_noise() -> None:

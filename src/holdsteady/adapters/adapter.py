@@ -13,6 +13,7 @@ from holdsteady.adapters.classes import MotionFixedOutput
 from holdsteady.adapters.config import HEAD_KINDS, AdapterConfig
 from holdsteady.adapters.controller import Backbone
 from holdsteady.adapters.layout import Layout, infer_layout, stated_layout
+from holdsteady.adapters.live import Live
 from holdsteady.adapters.method import (
     FixedEMA,
     GaussianWindow,
@@ -101,6 +102,8 @@ class Adapter(nn.Module):
             return LearnedEMA(channels, config.initial_a)
         if config.kind == "motion-fixed":
             return MotionFixedOutput(channels, self.frame_channels, config)
+        if config.kind == "live":
+            return Live(channels, self.frame_channels, config)
         if config.kind == "motion":
             return Motion(channels, self.frame_channels, config)
         if config.kind == "universal":

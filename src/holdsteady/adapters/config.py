@@ -20,11 +20,14 @@ Kind = Literal[
     "motion-fixed",
     "motion",
     "universal",
+    "live",
     "statistics-fixed",
     "statistics",
 ]
 KINDS: tuple[str, ...] = get_args(Kind)
 OUTPUT_KINDS = ("output-fixed", "output-gaussian", "motion-fixed", "motion", "universal")
+#: At the output, or at one map of the network that the output is enlarged from.
+LATE_KINDS = ("live",)
 HEAD_KINDS = ("controlled", "spatial")
 LEARNED_KINDS = ("simple-learned", "controlled", "spatial", "motion", "universal", "statistics")
 #: Anywhere, but at the output if nothing is said.
@@ -55,6 +58,7 @@ _FIELDS: dict[str, set[str]] = {
     "motion-fixed": _FLOW | {"memory_weight", "tolerance", "deflicker", "fuse_as"},
     "motion": _FLOW | {"kernel", "motion_width", "initial_logit", "initial_centre"},
     "universal": _FLOW | {"memory_weight", "tolerance", "deflicker", "fuse_as", "universal_width"},
+    "live": _FLOW | {"memory_weight", "tolerance", "fuse_as", "max_height"},
     "statistics-fixed": {"beta"},
     "statistics": {"statistics_width"},
 }
@@ -73,7 +77,7 @@ class AdapterConfig(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     kind: Kind
-    points: tuple[str, ...] = Field((), description="names, globs, types, 'input', 'output' or 'auto'")
+    points: tuple[str, ...] = Field((), description="names, globs, types, 'input', 'output', 'auto' or 'coarse'")
     layouts: dict[str, str] = Field({}, description="layout of a point, where it can't be told from its shape")
     grid: tuple[int, int] | None = Field(None, description="rows and columns of tokens, if not of the frame's shape")
 
@@ -127,6 +131,9 @@ class AdapterConfig(BaseModel):
         description="what outputs are: numbers, as pictures and depth; logits or probabilities of classes; masks, or "
         "their logits; auto: by the model's card, or as is plainly visible",
     )
+    max_height: int = Field(
+        120, ge=16, le=1 << 16, description="lines down to which live shrinks taller values to look at them"
+    )
     motion_width: int = Field(24, ge=1, le=4096, description="channels of the head of motion")
     universal_width: int = Field(32, ge=1, le=4096, description="channels of the head of universal")
     statistics_width: int = Field(16, ge=1, le=4096, description="width of the gates of statistics")
@@ -162,7 +169,8 @@ class AdapterConfig(BaseModel):
         points = (points,) if isinstance(points, str | type) else tuple(points)
         names = tuple(p.__name__ if isinstance(p, type) else p for p in points)
         if not names:
-            names = ("output",) if data["kind"] in (*OUTPUT_KINDS, *STATISTICS_KINDS) else ("auto",)
+            usual = dict.fromkeys((*OUTPUT_KINDS, *STATISTICS_KINDS), "output") | dict.fromkeys(LATE_KINDS, "coarse")
+            names = (usual.get(data["kind"], "auto"),)
         return {**data, "points": names}
 
     @model_validator(mode="after")
@@ -172,6 +180,8 @@ class AdapterConfig(BaseModel):
             raise ValueError(unused)
         if self.kind in ("motion-fixed", "motion", "universal") and self.points != ("output",):
             raise ValueError(f"kind '{self.kind}' works at the point 'output' alone, not at {list(self.points)}")
+        if self.kind in LATE_KINDS and len(self.points) > 1:
+            raise ValueError(f"kind '{self.kind}' works at one point, not at {list(self.points)}")
         idle = sorted(self._idle & self.model_fields_set)
         if idle:
             raise ValueError(f"{', '.join(idle)} has no effect with align = {self.align}")
@@ -205,6 +215,7 @@ _SHORT = {
     "output-gaussian": "sigma",
     "simple-fixed": "beta",
     "motion-fixed": "memory_weight",
+    "live": "memory_weight",
     "statistics-fixed": "beta",
 }
 

@@ -102,9 +102,31 @@ def nearer(present: Tensor, first: Tensor, second: Tensor) -> Tensor:
     return torch.where(chosen, first, second)
 
 
-def mismatch(r: Tensor) -> Tensor:
-    """(10) D(r) = mean_c box(r)² + ¼ box(mean_c r²), (B, 1, H, W): noise cancels in the means of signed differences."""
-    return energy(box_mean(r)) + ROUGH * box_mean(energy(r))
+def mismatch(r: Tensor, squares: Tensor) -> Tensor:
+    """(10) D(r) = mean_c box(r)² + ¼ box(mean_c r²), (B, 1, H, W): noise cancels in the means of signed differences.
+
+    Args:
+        r: (B, C, H, W).
+        squares: mean_c r², (B, 1, H, W).
+    """
+    return energy(box_mean(r)) + ROUGH * box_mean(squares)
+
+
+def trusted_weight(
+    mismatched: Tensor, noise: Tensor, returned: Tensor, count: Tensor, tolerance: float, most: float
+) -> Tensor:
+    """The memory's weight in *motion fixed*, min(a, n/(n+1)) (1 − D/(6 c² N))₊² (1 − Q), (B, 1, H, W).
+
+    Args:
+        mismatched: D, (B, 1, H, W).
+        noise, returned: N and Q, (B, 1, h, w) in cells.
+        count: n, (B, 1, H, W).
+        tolerance, most: c and a.
+    """
+    size = (mismatched.shape[2], mismatched.shape[3])
+    unlike = mismatched / (6 * tolerance**2 * enlarge(noise, size))
+    weight = (1 - unlike).clamp_min(0) ** 2 * enlarge(1 - returned, size)
+    return weight * (count / (count + 1)).clamp_max(most)
 
 
 def standing_share(present: Tensor, still: Tensor, moved: Tensor) -> Tensor:
@@ -250,9 +272,9 @@ class MotionCell(Cell):
 class MotionFixed(MotionCell):
     """*motion fixed*: (1) with a weight of the memory that falls where mismatch exceeds the noise. Nothing is learned.
 
-    r = z_t − w_t, where w_t is the memory moved and not, mixed by (11); its weight is
-    min(a, n/(n+1)) (1 − D/(6 c² N))₊² (1 − Q), with n frames behind the memory and the returned share Q of (13).
-    Before, wide flicker is taken out of z_t (``relation.py``).
+    r = z_t − w_t, where w_t is the memory moved and not, mixed by (11). :func:`trusted_weight` is its weight, with n
+    frames behind the memory and the returned share Q of (13). Before, wide flicker is taken out of z_t
+    (``relation.py``).
     """
 
     def __init__(self, channels: int, frame_channels: int, config: AdapterConfig) -> None:
@@ -288,12 +310,10 @@ class MotionFixed(MotionCell):
             z, more = steady_relation(z, resize(x, moment.size), flow, more, last, moved[:, :channels], self.always)
         share = standing_share(z, memory, moved[:, :channels])
         memory, removed, count = torch.lerp(moved, still, share).split((channels, 1, 1), dim=1)
-        r = z - memory
-        noise = noise_level(kept["noise"], r, span)
+        squares = energy(r := z - memory)
+        noise = noise_level(kept["noise"], cell_mean(squares), span)
         returned, *after = returned_detail(kept["returned"], kept["trend"], removed, r, noise)
-        mismatched = mismatch(r) / (6 * self.tolerance**2 * enlarge(noise, moment.size))
-        weight = (1 - mismatched).clamp_min(0) ** 2 * enlarge(1 - returned, moment.size)
-        weight = weight * (count / (count + 1)).clamp_max(self.memory_weight)
+        weight = trusted_weight(mismatch(r, squares), noise, returned, count, self.tolerance, self.memory_weight)
         more |= {"count": frames_behind(count, weight), "noise": noise, "returned": after[0], "trend": after[1]}
         return Evidence(z, moved[:, :channels], still[:, :channels], memory, share, weight, removed, noise, flow, more)
 

@@ -6,29 +6,28 @@ Equations (12) and (13) of docs/method.md; names as in ``method.py``.
 import torch
 from torch import Tensor
 
-from holdsteady.adapters.means import cell_mean, energy
+from holdsteady.adapters.means import CELL, cell_mean, channel_mean
 
 ADAPTS, LOWEST, HIGHEST = 0.25, 0.004, 0.05  # how fast the noise level follows; its limits in ranges of the values
 CHANCE, REMEMBERS = 0.15, 0.3  # share of returned detail that chance explains; how fast that evidence follows
 DRIFTS = (0.3, 0.7)  # correlation at which wide differences begin to count as a trend, and do wholly
 
 
-def noise_level(before: Tensor, difference: Tensor, span: Tensor) -> Tensor:
+def noise_level(before: Tensor, squared: Tensor, span: Tensor) -> Tensor:
     """(12) N in cells: drawn to the mean squared difference, but to at most twice itself, so as not to learn mismatch.
 
     Args:
         before: N of the last frame, (B, 1, h, w); NaN at the start.
-        difference: r (B, C, H, W).
+        squared: mean of r² in the cells (B, 1, h, w).
         span: range of the values of z_t, (B, 1, 1, 1); √N stays within 0.4 % and 5 % of it.
     """
     low, high = ((limit * span).square().clamp_min(1e-30) for limit in (LOWEST, HIGHEST))
-    squared = cell_mean(energy(difference))
     before = torch.where(before.isnan(), squared.clamp(low, high), before)
     return torch.lerp(before, torch.minimum(squared, 2 * before), ADAPTS).clamp(low, high)
 
 
 def returned_detail(
-    before: Tensor, trend: Tensor, removed: Tensor, difference: Tensor, noise: Tensor
+    before: Tensor, trend: Tensor, removed: Tensor, difference: Tensor, noise: Tensor, side: int = CELL
 ) -> tuple[Tensor, Tensor, Tensor]:
     """(13) Q in cells (B, 1, h, w): which part of what was removed from the last output, u, is in r again.
 
@@ -41,12 +40,13 @@ def returned_detail(
         removed: u (B, 1, H, W), zero where nothing was.
         difference: r (B, C, H, W).
         noise: N (B, 1, h, w).
+        side: of a cell, in pixels.
 
     Returns:
         Q, and the new averages.
     """
-    r = difference.mean(dim=1, keepdim=True)
-    ur, uu, u, r = cell_mean(torch.cat((removed * r, removed.square(), removed, r), dim=1)).split(1, dim=1)
+    r = channel_mean(difference)
+    ur, uu, u, r = cell_mean(torch.cat((removed * r, removed.square(), removed, r), dim=1), side).split(1, dim=1)
     now = torch.cat((ur - u * r, uu - u * u, u * r, u * u), dim=1)
     after = torch.where(before.isnan(), now, torch.lerp(before, now, REMEMBERS))
     wide, u_energy, r_energy = ((x * y).mean((2, 3), keepdim=True) for x, y in ((u, r), (u, u), (r, r)))

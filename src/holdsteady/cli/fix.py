@@ -14,7 +14,7 @@ from torch.nn import functional as F
 
 from holdsteady import video
 from holdsteady.adapters.adapter import Adapter
-from holdsteady.adapters.config import OUTPUT_KINDS, AdapterConfig
+from holdsteady.adapters.config import LATE_KINDS, OUTPUT_KINDS, AdapterConfig
 from holdsteady.cli import options
 from holdsteady.cli.signals import Stop
 from holdsteady.device import pick_device
@@ -148,16 +148,16 @@ class _Original:
 def _refuse_inner(chosen: AdapterLike, spec: str) -> None:
     """Adapters that work inside a network have nothing to work on here."""
     config = chosen.config if isinstance(chosen, Adapter) else chosen
-    if isinstance(config, AdapterConfig) and config.kind not in OUTPUT_KINDS:
+    if isinstance(config, AdapterConfig) and config.kind not in (*OUTPUT_KINDS, *LATE_KINDS):
         raise ConfigError(
             f"--adapter {spec}: {config.kind} works inside a network, and here there is none; "
-            "take motion-fixed, output-fixed or output-gaussian"
+            "take motion-fixed, live, output-fixed or output-gaussian"
         )
 
 
 def _following_input(adapters: list[AdapterLike]) -> list[AdapterLike]:
     """The adapter with its flow taken from the frames before processing."""
     only = adapters[0] if len(adapters) == 1 else None
-    if isinstance(only, AdapterConfig) and only.kind == "motion-fixed":
+    if isinstance(only, AdapterConfig) and only.kind in ("motion-fixed", "live"):
         return [only.model_copy(update={"flow_from": "input"})]
-    raise ConfigError("--original goes with --adapter motion-fixed: no other adapter without weights follows motion")
+    raise ConfigError("--original goes with --adapter motion-fixed or live: no other without weights follows motion")

@@ -75,6 +75,8 @@ def _new_adapter(model: Callable[..., Any], config: AdapterConfig, example: Any,
     card = getattr(getattr(model, "card", None), "kind", None)
     if card in _FUSED_AS and "fuse_as" not in config.model_fields_set and "fuse_as" in config.settings():
         config = config.model_copy(update={"fuse_as": _FUSED_AS[card]})
+    if config.points == ("coarse",) and not can_mirror(model):  # nothing in it can be reached but what it gives
+        config = config.model_copy(update={"points": ("output",)})
     inside = [name for name in config.points if name not in ("input", "output")]
     if inside and not can_mirror(model):
         raise PointError(

@@ -142,14 +142,15 @@ def points(
 
 
 def select_points(table: PointTable, patterns: Sequence[str]) -> list[Point]:
-    """The points that names, globs, types, ``input``, ``output`` or ``auto`` choose, in the table's order.
+    """The points that names, globs, types, ``input``, ``output``, ``auto`` or ``coarse`` choose, in the table's order.
 
     Raises:
         PointError: a pattern matches nothing, or something that can't be stabilized.
     """
     chosen: set[str] = set()
     for pattern in patterns:
-        matched = auto_points(table) if pattern == "auto" else _match(table, pattern)
+        named = {"auto": auto_points, "coarse": coarse_points}.get(pattern)
+        matched = named(table) if named else _match(table, pattern)
         if not matched:
             raise PointError(_no_match(table, pattern))
         usable = [info for info in matched if not info.obstacle]
@@ -185,6 +186,23 @@ def auto_points(table: PointTable) -> list[PointInfo]:
         blocks = [i for i in table if i.point.name not in parents and i.point.parameters]
     chosen = [i for i in blocks if not i.obstacle and not i.is_output]
     return [*chosen, by_name["output"]]
+
+
+def coarse_points(table: PointTable) -> list[PointInfo]:
+    """The last map with the output's channels at no more than half of its sides, which it is enlarged from; or it.
+
+    An output with the channels of the frame is a picture, whose details are made after any such map.
+    """
+    by_name = {info.point.name: info for info in table}
+    output, frame = (by_name[name].point for name in ("output", "input"))
+    if not output.layout or output.layout.kind != "map" or output.channels in (None, 1, frame.channels):
+        return [by_name["output"]]
+    assert output.shape is not None
+    height, width = (side // 2 for side in output.shape[1:])
+    late = [i for i in table if not i.obstacle and i.point.type and i.point.layout and i.point.layout.kind == "map"]
+    fit = [i for i in late if i.point.channels == output.channels and i.point.shape]
+    small = [i for i in fit if i.point.shape and i.point.shape[1] <= height and i.point.shape[2] <= width]
+    return small[-1:] or [by_name["output"]]
 
 
 def _match(table: Iterable[PointInfo], pattern: str) -> list[PointInfo]:
