@@ -166,6 +166,8 @@ class AdapterConfig(BaseModel):
         if not isinstance(data, dict) or data.get("kind") not in KINDS:
             return data
         points = data.get("points") or ()
+        if not isinstance(points, Iterable | type):
+            return data  # which is told below
         points = (points,) if isinstance(points, str | type) else tuple(points)
         names = tuple(p.__name__ if isinstance(p, type) else p for p in points)
         if not names:

@@ -32,6 +32,8 @@ def load_checkpoint(folder: Path, recipe: str) -> dict[str, Any] | None:
         return None
     try:
         state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+        if not isinstance(state, dict):
+            raise TypeError(f"it holds a {type(state).__name__}")
     except Exception as error:  # torch raises what its parser, zip and pickle readers happen to raise
         raise TrainingError(f"{path} is damaged ({type(error).__name__}); delete it to start over") from error
     if state.get("recipe") != recipe:
