@@ -88,6 +88,22 @@ def enlarge(cells: Tensor, like: Tensor) -> Tensor:
     return torch.nn.functional.interpolate(cells[None], size=like.shape[-2:], mode="bilinear")[0]
 
 
+def bilinear(values: Tensor, move: Tensor) -> Tensor:
+    """Values (…, C, H, W) at the places that a flow (2, H, W) of their size points to, the border repeated."""
+    height, width = values.shape[-2:]
+    out = torch.zeros_like(values)
+    for i in range(height):
+        for j in range(width):
+            y = min(max(i + float(move[1, i, j]), 0.0), height - 1.0)
+            x = min(max(j + float(move[0, i, j]), 0.0), width - 1.0)
+            top, left = math.floor(y), math.floor(x)
+            bottom, right = min(top + 1, height - 1), min(left + 1, width - 1)
+            dy, dx = y - top, x - left
+            out[..., i, j] = (1 - dy) * ((1 - dx) * values[..., top, left] + dx * values[..., top, right])
+            out[..., i, j] += dy * ((1 - dx) * values[..., bottom, left] + dx * values[..., bottom, right])
+    return out
+
+
 class MotionFixed:
     """(10) to (16) of docs/method.md for one stream, the flow given; frames and outputs (C, H, W)."""
 
@@ -105,7 +121,7 @@ class MotionFixed:
         span = float(z.max() - z.min())
         channels = len(z)
         still = torch.cat((self.stable, self.removed[None], self.count[None]))
-        moved = warp(still[None], flow[None])[0]
+        moved = torch.cat((warp(still[None, :-1], flow[None])[0], bilinear(still[-1:], flow)))
         z = self.without_wide_flicker(z, x, flow, moved[:channels])
         in_favour, against = (self.energy(z - memory[:channels]) ** 2 for memory in (moved, still))
         share = enlarge(1.1 * in_favour / (1.1 * in_favour + against), z)
@@ -151,9 +167,10 @@ class MotionFixed:
     @staticmethod
     def relation(z: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
         """A and b of (14), and the means of x."""
-        mz, mx = cell_mean(z, 8), cell_mean(x, 8)
-        variance, covariance = cell_mean(x * x, 8) - mx * mx, cell_mean(x * z, 8) - mx * mz
         ridge = 1e-2 * float(x.max() - x.min()) ** 2
+        z, x = (torch.nn.functional.avg_pool2d(one, 2, ceil_mode=True, count_include_pad=False) for one in (z, x))
+        mz, mx = cell_mean(z, 4), cell_mean(x, 4)
+        variance, covariance = cell_mean(x * x, 4) - mx * mx, cell_mean(x * z, 4) - mx * mz
         whole = covariance.mean(dim=(1, 2), keepdim=True) / variance.mean(dim=(1, 2), keepdim=True)
         slope = (covariance + ridge * whole) / (variance + ridge)
         return torch.stack((slope, mz - slope * mx)), mx
@@ -166,16 +183,17 @@ class MotionFixed:
         self.mean_x = mx
         if float(((mx - mx_before) ** 2).mean()) > 0.4 * float(mx.var(dim=(1, 2), correction=0).mean()):
             old, last, self.frames, self.evidence = now, torch.zeros_like(mx), 1, None
-        self.deviation = cell_mean(z, 8) - (old[0] * mx + old[1])
+        half_z, half_x, half_memory = (
+            torch.nn.functional.avg_pool2d(one, 2, ceil_mode=True, count_include_pad=False) for one in (z, x, memory)
+        )
+        self.deviation = cell_mean(half_z, 4) - (old[0] * mx + old[1])
         self.average = old + max(1 / self.frames, 0.05) * (now - old)
         slope, offset = (enlarge(part, z) for part in self.average - now)
         correction = slope * x + offset
         if self.frames <= 2:
             return z
-        taken, apart = (
-            torch.nn.functional.avg_pool2d(value[None], 2, ceil_mode=True, count_include_pad=False)
-            for value in (correction, memory - z)
-        )
+        half_slope, half_offset = (enlarge(part, half_z) for part in self.average - now)
+        taken, apart = half_slope * half_x + half_offset, half_memory - half_z
         regions = torch.nn.functional.avg_pool2d(self.deviation, 4, ceil_mode=True, count_include_pad=False)
         products = [self.deviation * last, self.deviation**2, last**2, regions**2]
         products += [taken * (2 * apart - taken), apart**2]
@@ -191,17 +209,6 @@ class MotionFixed:
 
     @staticmethod
     def moved(cells: Tensor, flow: Tensor) -> Tensor:
-        """Cells (…, C, h, w) sampled along the flow (2, H, W), bilinear, the border repeated."""
-        height, width = cells.shape[-2:]
+        """Cells (…, C, h, w) sampled along the flow (2, H, W) in pixels."""
         move = torch.nn.functional.avg_pool2d(flow[None], 8, ceil_mode=True, count_include_pad=False)[0] / 8
-        out = torch.zeros_like(cells)
-        for i in range(height):
-            for j in range(width):
-                y = min(max(i + float(move[1, i, j]), 0.0), height - 1.0)
-                x = min(max(j + float(move[0, i, j]), 0.0), width - 1.0)
-                top, left = math.floor(y), math.floor(x)
-                bottom, right = min(top + 1, height - 1), min(left + 1, width - 1)
-                dy, dx = y - top, x - left
-                out[..., i, j] = (1 - dy) * ((1 - dx) * cells[..., top, left] + dx * cells[..., top, right])
-                out[..., i, j] += dy * ((1 - dx) * cells[..., bottom, left] + dx * cells[..., bottom, right])
-        return out
+        return bilinear(cells, move)

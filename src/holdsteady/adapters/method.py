@@ -24,7 +24,7 @@ from holdsteady.adapters.means import CELL, box_mean, cell_mean, energy, enlarge
 from holdsteady.adapters.relation import new_relation, steady_relation
 from holdsteady.adapters.trust import frames_behind, noise_level, returned_detail
 from holdsteady.flow.dis import FLOWS
-from holdsteady.flow.warp import resize, resize_flow, warp
+from holdsteady.flow.warp import resize, resize_flow, warp, warp_bilinear
 
 # Of *motion fixed*, chosen on recorded outputs of five networks (docs/design.md).
 ROUGH = 0.25  # part of the unsigned energy in a mismatch
@@ -301,21 +301,22 @@ class MotionFixed(MotionCell):
         z, kept = moment.present.float(), {name: value.float() for name, value in moment.more.items()}
         flow, span = self.motion(moment, context), value_range(z).clamp_min(1e-15)
         more: Memory = {name: kept[name] for name in ("relation", "evidence") if name in kept}
-        channels, memory = z.shape[1], moment.memory.float()
-        still = torch.cat((memory, kept["removed"].nan_to_num(0.0), kept["count"].nan_to_num(1.0)), dim=1)
-        moved = warp(still, flow)
+        memory = moment.memory.float()
+        still, count = torch.cat((memory, kept["removed"].nan_to_num(0.0)), dim=1), kept["count"].nan_to_num(1.0)
+        moved, moved_count = warp(still, flow), warp_bilinear(count, flow)
         x, last_x = context.frame, context.previous_frame
-        if more and x is not None and last_x is not None and x.shape[1] == channels:
+        if more and x is not None and last_x is not None and x.shape[1] == z.shape[1]:
             last = memory, resize(last_x, moment.size)
-            z, more = steady_relation(z, resize(x, moment.size), flow, more, last, moved[:, :channels], self.always)
-        share = standing_share(z, memory, moved[:, :channels])
-        memory, removed, count = torch.lerp(moved, still, share).split((channels, 1, 1), dim=1)
-        squares = energy(r := z - memory)
+            z, more = steady_relation(z, resize(x, moment.size), flow, more, last, moved[:, :-1], self.always)
+        share = standing_share(z, memory, moved[:, :-1])
+        mixed, count = torch.lerp(moved, still, share), torch.lerp(moved_count, count, share)
+        mixed, removed = mixed.split((z.shape[1], 1), dim=1)
+        squares = energy(r := z - mixed)
         noise = noise_level(kept["noise"], cell_mean(squares), span)
         returned, *after = returned_detail(kept["returned"], kept["trend"], removed, r, noise)
         weight = trusted_weight(mismatch(r, squares), noise, returned, count, self.tolerance, self.memory_weight)
         more |= {"count": frames_behind(count, weight), "noise": noise, "returned": after[0], "trend": after[1]}
-        return Evidence(z, moved[:, :channels], still[:, :channels], memory, share, weight, removed, noise, flow, more)
+        return Evidence(z, moved[:, :-1], memory, mixed, share, weight, removed, noise, flow, more)
 
 
 class Motion(MotionCell):

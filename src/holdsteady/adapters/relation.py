@@ -38,11 +38,11 @@ def relation(z: Tensor, x: Tensor, span: Tensor) -> tuple[Tensor, Tensor, Tensor
     Where the input is flat, A is that of the whole image.
 
     Args:
-        z: the output (B, C, H, W).
+        z: the output at half its size (B, C, ⌈H/2⌉, ⌈W/2⌉), which noise in the input misleads less.
         x: the input, likewise.
-        span: its range, (B, 1, 1, 1).
+        span: range of the input, (B, 1, 1, 1).
     """
-    mean_z, mean_x, mean_xx, mean_xz = (cell_mean(value) for value in (z, x, x * x, x * z))
+    mean_z, mean_x, mean_xx, mean_xz = (cell_mean(value, CELL // 2) for value in (z, x, x * x, x * z))
     variance, covariance = mean_xx - mean_x * mean_x, mean_xz - mean_x * mean_z
     ridge = _RIDGE * span**2 + 1e-30
     whole = covariance.mean(dim=(2, 3), keepdim=True) / variance.mean(dim=(2, 3), keepdim=True).clamp_min(1e-30)
@@ -72,14 +72,15 @@ def steady_relation(
         moved: z̃_{t−1} brought to the present.
         always: correct without asking for evidence.
     """
-    channels, size = z.shape[1], (z.shape[2], z.shape[3])
+    channels = z.shape[1]
     lowest, highest = limits(x)
-    slope, offset, mean_z, mean_x = relation(z, x, highest - lowest)
+    half_z, half_x = shrink(z, 2), shrink(x, 2)
+    slope, offset, mean_z, mean_x = relation(half_z, half_x, highest - lowest)
     now, none = torch.cat((slope, offset), dim=1), torch.zeros_like(mean_z)
     age = memory["evidence"][:, :1, None, None]
     is_new, kept = age.isnan(), memory["relation"]
     if not can_look(z) or bool(is_new.any()):  # the first frame had no step of its own
-        first = relation(*last, value_range(last[1]))
+        first = relation(shrink(last[0], 2), shrink(last[1], 2), value_range(last[1]))
         kept = torch.where(is_new, torch.cat((*first[:2], none, first[3]), dim=1), kept)
     old = _moved(kept, flow)
     # After a cut that nobody announced, the average is of another picture.
@@ -88,8 +89,7 @@ def steady_relation(
     old = torch.where(is_cut, torch.cat((now, none, mean_x), dim=1), old)
     age = torch.where(is_cut, 1.0, torch.where(is_new, 2.0, age))
     average = torch.lerp(old[:, : 2 * channels], now, (1 / age).clamp_min(_SLOWEST))
-    difference = enlarge(average - now, size)
-    correction = torch.addcmul(difference[:, channels:], difference[:, :channels], x)
+    difference = average - now
 
     # (15) Is the deviation from the average new in this frame, or as it was in the last one?
     deviation = mean_z - (old[:, :channels] * mean_x + old[:, channels : 2 * channels])
@@ -97,7 +97,7 @@ def steady_relation(
     # Is it of whole regions, or of single cells, as what is left of noise?
     products = [deviation * before, deviation.square(), before.square(), shrink(deviation, _REGION).square()]
     # And does the correction bring the output nearer to the last one?
-    taken, apart = shrink(correction, 2), shrink(moved - z, 2)
+    taken, apart = _line(difference, half_x), shrink(moved, 2) - half_z
     products += [taken * (2 * apart - taken), apart.square()]
     found = torch.cat([_mean(product) for product in products], dim=1)
     evidence = memory["evidence"][:, 1:, None, None]
@@ -117,7 +117,16 @@ def steady_relation(
         "relation": torch.where(is_flat, memory["relation"], torch.cat((average, deviation, mean_x), dim=1)),
         "evidence": torch.where(is_flat[:, :, 0, 0], memory["evidence"], evidence),
     }
-    return hold_within(torch.addcmul(z, engaged, correction), z), after  # no value leaves the range of what was seen
+    if can_look(z) and not bool(engaged.any()):
+        return z, after
+    # No value leaves the range of what was seen.
+    return hold_within(torch.addcmul(z, engaged, _line(difference, x)), z), after
+
+
+def _line(cells: Tensor, x: Tensor) -> Tensor:
+    """A x + b for A and b in cells (B, 2·C, h, w) and x (B, C, H, W)."""
+    slope, offset = enlarge(cells, (x.shape[2], x.shape[3])).chunk(2, dim=1)
+    return torch.addcmul(offset, slope, x)
 
 
 def _between(value: Tensor, none: float, full: float) -> Tensor:
