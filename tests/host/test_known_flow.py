@@ -15,6 +15,7 @@ from holdsteady.flow.dis import DISFlow
 
 FOLLOWING: dict[str, dict[str, Any]] = {
     "motion-fixed": {},
+    "live": {"max_height": 16},
     "motion": {"motion_width": 4},
     "universal": {"universal_width": 4},
     "spatial": {"preset": "light"},

@@ -58,8 +58,8 @@ def save_adapter(adapter: Adapter, folder: str | Path) -> Path:
             Path(partial, CONFIG_NAME).write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
             for name in (WEIGHTS_NAME, CONFIG_NAME):
                 Path(partial, name).replace(folder / name)
-    except OSError as error:
-        raise AdapterError(f"can't write an adapter to '{folder}': {error.strerror or error}") from error
+    except (OSError, SafetensorError) as error:  # the second on a full disk
+        raise AdapterError(f"can't write an adapter to '{folder}': {getattr(error, 'strerror', error)}") from error
     return folder
 
 

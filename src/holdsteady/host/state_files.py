@@ -28,7 +28,10 @@ def save_state(state: StreamState | None, path: Path, notes: dict[str, str] | No
         if state.frame is not None:
             tensors["frame"] = state.frame.contiguous()
     about = {"format": _FORMAT, "places": json.dumps(places), "frame_shape": json.dumps(shape)}
-    save_file(tensors, path, about | {f"note:{name}": text for name, text in (notes or {}).items()})
+    try:
+        save_file(tensors, path, about | {f"note:{name}": text for name, text in (notes or {}).items()})
+    except SafetensorError as error:
+        raise OSError(f"{path} can't be written: {error}") from error
 
 
 def load_state(path: Path) -> tuple[StreamState | None, dict[str, str]]:

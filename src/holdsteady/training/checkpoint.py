@@ -5,16 +5,24 @@ from typing import Any
 
 import torch
 
-from holdsteady.errors import TrainingError
+from holdsteady.errors import TrainingError, in_one_line
 
 NAME = "checkpoint.pt"
 
 
 def save_checkpoint(folder: Path, state: dict[str, Any]) -> None:
-    """Write a checkpoint beside the last one and put it in its place when it is whole."""
+    """Write a checkpoint beside the last one and put it in its place when it is whole.
+
+    Raises:
+        TrainingError: it can't be written; the last one is as it was.
+    """
     part = folder / f"{NAME}.part"
-    torch.save(state, part)
-    part.replace(folder / NAME)
+    try:
+        torch.save(state, part)
+        part.replace(folder / NAME)
+    except (OSError, RuntimeError) as error:  # the second on a full disk
+        part.unlink(missing_ok=True)
+        raise TrainingError(f"can't write a checkpoint to {folder}: {in_one_line(error)}") from error
 
 
 def load_checkpoint(folder: Path, recipe: str) -> dict[str, Any] | None:

@@ -5,9 +5,10 @@ what the container refuses, in its header, in mid-file or in its trailer, is con
 written again. What is carried costs no time to speak of, for nothing but sound is decoded.
 """
 
+import errno
 import io
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -82,7 +83,7 @@ def carry(pictures: Path, target: Path, plans: list[StreamPlan], cargo: Cargo, s
     """
     while True:
         try:
-            _write(pictures, target, plans, cargo, span)
+            _check(target, _write(pictures, target, plans, cargo, span))
             return plans
         except _TrackError as error:
             refused = {error.plan.index: str(reason(cast(Exception, error.__cause__)))}
@@ -96,6 +97,16 @@ def carry(pictures: Path, target: Path, plans: list[StreamPlan], cargo: Cargo, s
         plans = [
             converted(plan, cargo.suffix, refused[plan.index]) if plan.index in refused else plan for plan in plans
         ]
+
+
+def _check(target: Path, written: int) -> None:
+    """Raise OSError where a file holds fewer pictures than were put into it: the disk was full at the end."""
+    there = 0
+    with suppress(FFmpegError, OSError), av.open(str(target)) as container:
+        for packet in container.demux(video=0):
+            there += packet.size > 0 and not packet.is_corrupt
+    if there < written:
+        raise OSError(errno.ENOSPC, f"only {there} of {written} frames could be written")
 
 
 def _fails_alone(pictures: Path, plan: StreamPlan, cargo: Cargo, span: Span) -> bool:
@@ -131,7 +142,8 @@ class _Nowhere(io.RawIOBase):
         return self._position
 
 
-def _write(pictures: Path, target: "Path | _Nowhere", plans: list[StreamPlan], cargo: Cargo, span: Span) -> None:
+def _write(pictures: Path, target: "Path | _Nowhere", plans: list[StreamPlan], cargo: Cargo, span: Span) -> int:
+    """Write a file; returns how many pictures were put into it."""
     with ExitStack() as stack:
         film = stack.enter_context(av.open(str(pictures)))
         file: Any = str(target) if isinstance(target, Path) else target
@@ -159,6 +171,7 @@ def _write(pictures: Path, target: "Path | _Nowhere", plans: list[StreamPlan], c
             beside.write_until(None)
         if written < cargo.frames:
             raise LostPicturesError(f"only {written} of {cargo.frames} frames could be written")
+    return written
 
 
 def _load(

@@ -191,6 +191,8 @@ class VideoWriter(Writer):
         except LostPicturesError as error:
             raise OSError(errno.ENOSPC, str(error)) from error
         except Exception as error:  # whatever it is: it must not cost the pictures
+            if is_full(error) and _count_frames(pictures.path) < self.count:
+                raise
             warnings.warn(f"{self.sink}: left out: all but the pictures: {reason(error)}", stacklevel=4)
         finally:
             if pictures is not whole:
