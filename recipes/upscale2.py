@@ -11,7 +11,6 @@ from fitting import arguments, fit
 from pairs import clean_clip, clean_clips, uniform
 from torch import Tensor
 from torch.nn import functional as F
-from torch.optim.swa_utils import get_ema_avg_fn
 
 from holdsteady.corruptions.compression import Jpeg
 from holdsteady.data.dataset import item_generator
@@ -32,7 +31,7 @@ def degraded(frame: Tensor, random: torch.Generator) -> Tensor:
 
 
 def main() -> None:
-    parser = arguments(__doc__, steps=700, batch=10, rate=2e-3)
+    parser = arguments(__doc__, steps=1600, batch=10, rate=2e-3)
     parser.add_argument("--footage", type=Path, default=Path("footage"))
     args = parser.parse_args()
     torch.manual_seed(args.seed)
@@ -44,7 +43,7 @@ def main() -> None:
         small = [degraded(frame, item_generator(args.seed + 1, n)) for n, frame in zip(numbers, large, strict=True)]
         return torch.cat(small), torch.cat(large)
 
-    fit(Upscaler(), draw, F.l1_loss, args, get_ema_avg_fn(0.998))
+    fit(Upscaler(), draw, F.l1_loss, args)
 
 
 if __name__ == "__main__":

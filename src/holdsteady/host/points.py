@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from holdsteady.adapters.adapter import Point, resolve_layout
 from holdsteady.adapters.config import AdapterConfig, make_config
@@ -33,12 +34,14 @@ class PointInfo:
         share: of the model's floating-point work that is done in it, in [0, 1]; 0 where it was not counted.
         obstacle: why it can't be stabilized; empty if it can.
         is_output: its value is the model's output itself.
+        is_enlarged: the model's output is its value, enlarged bilinearly.
     """
 
     point: Point
     share: float
     obstacle: str = ""
     is_output: bool = False
+    is_enlarged: bool = False
 
     def cells(self) -> tuple[str, ...]:
         """The table row: name, type, shape, layout or obstacle, share of the work."""
@@ -84,6 +87,7 @@ def points(
     calls: Counter[str] = Counter()
     found: dict[str, PointInfo] = {}
     leaves: dict[str, weakref.ref[Tensor]] = {}
+    last: dict[tuple[int, ...], tuple[str, Tensor]] = {}  # of each shape
 
     def describe(name: str, type_name: str, value: Any, parameters: str) -> None:
         calls[name] += 1
@@ -96,6 +100,8 @@ def points(
         point = replace(point, shape=tuple(leaf.shape[1:]))
         if isinstance(get_leaf(value, path), Tensor):
             leaves[name] = weakref.ref(leaf)
+            if leaf.ndim == 4 and name not in ("input", "output"):
+                last[tuple(leaf.shape)] = name, leaf
         if leaf.shape[0] != frame.shape[0]:
             found[name] = PointInfo(point, 0.0, f"first axis is {leaf.shape[0]}, not the batch")
             return
@@ -128,13 +134,14 @@ def points(
 
     total = max(1, counter.total)
     final = leaves["output"]() if "output" in leaves else None
+    coarse = [name for name, small in last.values() if final is not None and _is_enlarged(small, final)]
     table = []
     for name, info in found.items():
         if info.point.type:
             share = sum(work[inner[name]]) / total
             is_output = final is not None and leaves[name]() is final if name in leaves else False
             often = f"called {calls[name]} times per frame" if calls[name] > 1 else info.obstacle
-            info = replace(info, share=share, is_output=is_output, obstacle=often)
+            info = replace(info, share=share, is_output=is_output, is_enlarged=name in coarse[-1:], obstacle=often)
             if calls[name] > 1:
                 info = replace(info, point=replace(info.point, layout=None))
         table.append(info)
@@ -189,20 +196,22 @@ def auto_points(table: PointTable) -> list[PointInfo]:
 
 
 def coarse_points(table: PointTable) -> list[PointInfo]:
-    """The last map with the output's channels at no more than half of its sides, which it is enlarged from; or it.
+    """The map that the output is enlarged from, as scores of classes often are, or else the output."""
+    enlarged = [info for info in table if info.is_enlarged and not info.obstacle]
+    return enlarged or [info for info in table if info.point.name == "output"]
 
-    An output with the channels of the frame is a picture, whose details are made after any such map.
-    """
-    by_name = {info.point.name: info for info in table}
-    output, frame = (by_name[name].point for name in ("output", "input"))
-    if not output.layout or output.layout.kind != "map" or output.channels in (None, 1, frame.channels):
-        return [by_name["output"]]
-    assert output.shape is not None
-    height, width = (side // 2 for side in output.shape[1:])
-    late = [i for i in table if not i.obstacle and i.point.type and i.point.layout and i.point.layout.kind == "map"]
-    fit = [i for i in late if i.point.channels == output.channels and i.point.shape]
-    small = [i for i in fit if i.point.shape and i.point.shape[1] <= height and i.point.shape[2] <= width]
-    return small[-1:] or [by_name["output"]]
+
+def _is_enlarged(small: Tensor, output: Tensor) -> bool:
+    """Whether an output (B, C, H, W) is a map (B, C, h, w) of at most half its sides, enlarged bilinearly."""
+    if (
+        output.ndim != 4
+        or small.shape[:2] != output.shape[:2]
+        or any(2 * side > whole for side, whole in zip(small.shape[2:], output.shape[2:], strict=True))
+    ):
+        return False
+    size, least = output.shape[2:], 1e-3 * (output.max() - output.min())
+    ways = (F.interpolate(small.float(), size=size, mode="bilinear", align_corners=a) for a in (False, True))
+    return any(bool((way - output.float()).abs().max() <= least) for way in ways)
 
 
 def _match(table: Iterable[PointInfo], pattern: str) -> list[PointInfo]:
