@@ -6,8 +6,10 @@ from typing import Any
 
 import pytest
 import yaml
+from hostile import zipped
 
 from holdsteady.errors import ConfigError
+from holdsteady.host.resolve import SHIPPED
 from holdsteady.training.recipe import make_recipe, read_recipe
 
 ROOT = Path(__file__).parents[2]
@@ -35,6 +37,11 @@ def test_all_faults_are_listed_at_once(plain: dict[str, Any]) -> None:
         "not found: no/such/place",
     ):
         assert part in text, f"{part!r} not in {text}"
+
+
+def test_an_adapter_to_train_on_may_be_in_a_zip(plain: dict[str, Any], tmp_path: Path) -> None:
+    path = zipped(SHIPPED["nafnet16-light"], tmp_path / "adapter.zip")
+    assert make_recipe(plain | {"adapter": str(path)}).adapter == str(path)
 
 
 def test_what_is_missing_is_named() -> None:

@@ -55,7 +55,7 @@ def _attach(recipe: Recipe, model: Any, example: torch.Tensor) -> StabilizedMode
     if isinstance(recipe.adapter, dict):
         settings = dict(recipe.adapter)
         steady = stabilize(model, settings.pop("kind", DEFAULT_KIND), example=example, **settings)
-    elif Path(recipe.adapter).is_dir():
+    elif Path(recipe.adapter).exists():
         steady = stabilize(model, load_adapter(recipe.adapter))
     else:
         steady = stabilize(model, recipe.adapter, example=example)

@@ -177,8 +177,8 @@ class Recipe(_Part):
                 make_config(settings.pop("kind", DEFAULT_KIND), **settings)
             elif adapter.partition(":")[0] in KINDS:
                 make_config(adapter)
-            elif _needs_files(info) and not Path(adapter).is_dir():
-                raise ValueError(f"neither a kind{near(adapter, KINDS)} nor a folder")
+            elif _needs_files(info) and not Path(adapter).exists():
+                raise ValueError(f"neither a kind{near(adapter, KINDS)} nor a folder or zip")
         except HoldsteadyError as error:
             raise ValueError(str(error)) from None
         return adapter
