@@ -30,11 +30,17 @@ class Comparison:
         scores: for each video the means of :class:`VideoScores`; with truth, also a row ``truth``.
         frames: how many frames were compared.
         longer: the videos that are longer than what was compared.
+        figure: the one of ``series``: ``flicker_error``, or without truth ``instability_rms``.
+        series: that figure of each video but the truth, frame by frame; NaN where it was not measured.
+        columns: of each video the middle columns (H, 3) of its frames, for a time slice.
     """
 
     scores: dict[str, dict[str, float]]
     frames: int
     longer: tuple[str, ...]
+    figure: str
+    series: dict[str, list[float]]
+    columns: dict[str, list[Picture]]
 
 
 def compare(
@@ -52,12 +58,47 @@ def compare(
     Writes ``side-by-side.mp4``, ``time-slice.png``, ``flicker.png``, ``scores.json`` and ``scores.md``.
 
     Args:
-        videos: frames (1, 3, H, W) in [0, 1] for each label, all of one size.
+        videos, truth, is_new_shot, progress: see :func:`measure`.
         folder: an existing folder to write to.
         info: of the video that the rate and the times are taken from.
+        extra: more columns for the table, as ``{"base": {"ms_per_frame": 12.3}}``.
+
+    Raises:
+        VideoError: the videos differ in size, or have no frames.
+    """
+    times = even_times(info)
+    with ExitStack() as stack:
+        writer: Writer | None = None
+
+        def show(pictures: Mapping[str, Picture]) -> None:
+            nonlocal writer
+            picture = side_by_side(pictures)
+            if writer is None:
+                writer = stack.enter_context(_open_side_by_side(folder, info, picture))
+            writer.write(VideoFrame(picture, next(times), info.time_base))
+
+        found = measure(videos, show, truth=truth, is_new_shot=is_new_shot, progress=progress)
+    scores = {label: {**figures, **(extra or {}).get(label, {})} for label, figures in found.scores.items()}
+    found = replace(found, scores=scores)
+    _save(folder, found)
+    return found
+
+
+def measure(
+    videos: Mapping[str, Iterable[Tensor]],
+    show: Callable[[Mapping[str, Picture]], None],
+    *,
+    truth: Iterable[Tensor] | None = None,
+    is_new_shot: Callable[[int, Picture], bool] = lambda _number, _picture: False,
+    progress: Callable[[int], None] | None = None,
+) -> Comparison:
+    """Measure videos frame by frame, to the end of the shortest.
+
+    Args:
+        videos: frames (1, 3, H, W) in [0, 1] for each label, all of one size.
+        show: gets the pictures of each frame by label, the truth's last.
         truth: the frames as they should be, if they are known.
         is_new_shot: called with the number and the image of each frame of the first video; whether a shot begins there.
-        extra: more columns for the table, as ``{"base": {"ms_per_frame": 12.3}}``.
         progress: called with the number of frames done.
 
     Raises:
@@ -67,39 +108,38 @@ def compare(
     scorers = {label: VideoScores() for label in streams}
     columns: dict[str, list[Picture]] = {label: [] for label in streams}
     iterators = {label: iter(frames) for label, frames in streams.items()}
-    times = even_times(info)
     frames = 0
-    writer: Writer | None = None
-    with ExitStack() as stack:
-        while True:
-            current = {label: next(frames_of, None) for label, frames_of in iterators.items()}
-            if any(frame is None for frame in current.values()):
-                break
-            pictures = {label: frame for label, frame in current.items() if frame is not None}
-            _check_sizes(pictures)
-            shown = {label: to_picture(frame) for label, frame in pictures.items()}
-            new_shot = is_new_shot(frames, next(iter(shown.values())))
-            for label, frame in pictures.items():
-                if new_shot:
-                    scorers[label].cut()
-                scorers[label].update(frame, None if label == "truth" else pictures.get("truth"))
-            if frames < _SLICE_FRAMES:
-                for label, one in shown.items():
-                    columns[label].append(one[:, one.shape[1] // 2])
-            picture = side_by_side(shown)
-            if writer is None:
-                writer = stack.enter_context(_open_side_by_side(folder, info, picture))
-            writer.write(VideoFrame(picture, next(times), info.time_base))
-            frames += 1
-            if progress is not None:
-                progress(frames)
-        if not frames:
-            empty = [label for label, frame in current.items() if frame is None]
-            raise VideoError(f"nothing to compare: {', '.join(empty)} has no frames")
-    scores = {label: {**scorer.compute(), **(extra or {}).get(label, {})} for label, scorer in scorers.items()}
-    _save(folder, scores, scorers, columns)
-    longer = tuple(label for label, frame in current.items() if frame is not None)
-    return Comparison(scores, frames, longer)
+    while True:
+        current = {label: next(frames_of, None) for label, frames_of in iterators.items()}
+        if any(frame is None for frame in current.values()):
+            break
+        pictures = {label: frame for label, frame in current.items() if frame is not None}
+        _check_sizes(pictures)
+        shown = {label: to_picture(frame) for label, frame in pictures.items()}
+        new_shot = is_new_shot(frames, next(iter(shown.values())))
+        for label, frame in pictures.items():
+            if new_shot:
+                scorers[label].cut()
+            scorers[label].update(frame, None if label == "truth" else pictures.get("truth"))
+        if frames < _SLICE_FRAMES:
+            for label, one in shown.items():
+                columns[label].append(one[:, one.shape[1] // 2])
+        show(shown)
+        frames += 1
+        if progress is not None:
+            progress(frames)
+    if not frames:
+        empty = [label for label, frame in current.items() if frame is None]
+        raise VideoError(f"nothing to compare: {', '.join(empty)} has no frames")
+    figure = "flicker_error" if truth is not None else "instability_rms"
+    return Comparison(
+        scores={label: scorer.compute() for label, scorer in scorers.items()},
+        frames=frames,
+        longer=tuple(label for label, frame in current.items() if frame is not None),
+        figure=figure,
+        series={label: one.per_frame().get(figure, []) for label, one in scorers.items() if label != "truth"},
+        columns=columns,
+    )
 
 
 def to_picture(frame: Tensor) -> Picture:
@@ -127,15 +167,8 @@ def _open_side_by_side(folder: Path, info: VideoInfo, picture: Picture) -> Write
     return open_writer(str(folder / "side-by-side.mp4"), plain, RunOptions(overwrite=True), width=width, height=height)
 
 
-def _save(
-    folder: Path,
-    scores: Mapping[str, Mapping[str, float]],
-    scorers: Mapping[str, VideoScores],
-    columns: Mapping[str, list[Picture]],
-) -> None:
-    figure = "flicker_error" if "truth" in scorers else "instability_rms"
-    series = {label: s.per_frame().get(figure, []) for label, s in scorers.items() if label != "truth"}
-    save_flicker_plot(series, figure.replace("_", " "), folder / "flicker.png")
-    save_time_slice(columns, folder / "time-slice.png")
-    (folder / "scores.json").write_text(json.dumps(scores, indent=2) + "\n", encoding="utf-8")
-    (folder / "scores.md").write_text(markdown_table(scores), encoding="utf-8")
+def _save(folder: Path, found: Comparison) -> None:
+    save_flicker_plot(found.series, found.figure.replace("_", " "), folder / "flicker.png")
+    save_time_slice(found.columns, folder / "time-slice.png")
+    (folder / "scores.json").write_text(json.dumps(found.scores, indent=2) + "\n", encoding="utf-8")
+    (folder / "scores.md").write_text(markdown_table(found.scores), encoding="utf-8")
