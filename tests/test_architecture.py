@@ -154,6 +154,8 @@ def test_the_check_sees_imports_of_every_form(tmp_path: Path, monkeypatch: pytes
 
 OPTIONAL = [
     "av",
+    "fastapi",
+    "gradio",
     "huggingface_hub",
     "h5py",
     "lightning_fabric",

@@ -27,6 +27,7 @@ COMMANDS = (
     "fix",
     "batch",
     "live",
+    "ui",
     "check",
     "compare",
     "points",
