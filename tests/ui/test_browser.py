@@ -238,6 +238,7 @@ def test_the_whole_way(
         assert becomes(lambda: not files_of(temporary)), "files go with the page"
 
 
+@pytest.mark.slow
 def test_cancel_cancels_and_the_second_user_waits(
     visit: "Callable[[str], Page]", address: str, temporary: Path, carphone: str
 ) -> None:

@@ -79,6 +79,7 @@ def test_a_job_from_the_upload_to_its_end(desk: Desk, carphone: str) -> None:
     assert desk.published(folder, STEADY) is None and not (desk.root / folder).exists()
 
 
+@pytest.mark.slow
 def test_one_after_the_other(desk: Desk, slow: str, carphone: str) -> None:
     job = Job(carphone, "clip.mp4", slow, "none", seconds=0.2)
     ended: list[str] = []
@@ -147,6 +148,7 @@ def test_who_leaves_midway_leaves_nothing(desk: Desk, slow: str, carphone: str) 
     asyncio.run(act())
 
 
+@pytest.mark.slow
 def test_what_goes_wrong_is_told_in_the_names_of_the_user(desk: Desk, tmp_path: Path, carphone: str) -> None:
     (tmp_path / "tiny.py").write_text(MODELS)
     broken = tmp_path / "broken"
@@ -193,6 +195,7 @@ def test_one_job_for_each_page(desk: Desk, slow: str, carphone: str) -> None:
     asyncio.run(act())
 
 
+@pytest.mark.slow
 def test_another_file_may_be_chosen_while_one_is_worked_on(desk: Desk, carphone: str, slow: str) -> None:
     async def act() -> Update:
         await desk.take("a", upload(desk, carphone), "one.mp4")

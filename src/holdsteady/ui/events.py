@@ -101,7 +101,7 @@ def _work(parts: Parts, desk: Desk, own: Own, device: str) -> None:
         sample = visit.file.parent != desk.root
         return Job(
             source=str(visit.file),
-            shown=str(visit.file) if sample else visit.clip.name,
+            shown=_from_here(visit.file) if sample else visit.clip.name,
             model=model,
             adapter=adapter,
             strength=strength,
@@ -134,6 +134,12 @@ def _work(parts: Parts, desk: Desk, own: Own, device: str) -> None:
     settings = [parts.model, parts.adapter, parts.strength, parts.corruption, parts.severity]
     parts.run.click(start, settings, [parts.progress, parts.result, parts.run, parts.cancel], **_QUIET)
     parts.cancel.click(stop, None, None, queue=False, **_QUIET)
+
+
+def _from_here(file: Path) -> str:
+    """A path for a command that is typed where this one was."""
+    here = Path.cwd()
+    return str(file.relative_to(here) if file.is_relative_to(here) else file)
 
 
 def _who(request: gr.Request) -> str:
