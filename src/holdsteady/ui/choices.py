@@ -15,7 +15,7 @@ NO_CORRUPTION = "none"
 #: Models whose best result is the frame itself, without what a corruption did to it.
 _RESTORING = ("denoise", "denoise-video")
 #: For the output of any model.
-_ANY = ("motion-fixed", "output-fixed:0.6", "output-gaussian:2")
+_ANY = ("motion-fixed", "live", "output-fixed:0.6", "output-gaussian:2")
 
 
 @dataclass(frozen=True)
