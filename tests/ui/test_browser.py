@@ -210,6 +210,11 @@ def test_the_whole_way(
         page.mouse.up()
         assert float(page.evaluate(shares)) == pytest.approx(0.25, abs=0.02)
 
+        # Nothing sticks out on a telephone.
+        page.set_viewport_size({"width": 390, "height": 800})
+        assert page.evaluate("document.documentElement.scrollWidth") == 390
+        page.set_viewport_size({"width": 1280, "height": 900})
+
         # The table knows the truth, for a corruption was added.
         assert "PSNR" in page.locator(".hs-table").inner_text()
         assert len(page.locator(".hs-slice img").all()) == 3
@@ -257,7 +262,12 @@ def test_cancel_cancels_and_the_second_user_waits(
     first.get_by_text("Cancelled. Its files are removed.").wait_for(timeout=10_000)
     second.locator("hs-player[data-frame]").wait_for(timeout=60_000)
     assert second.locator("figcaption").all_inner_texts() == ["Input", "Steady"]
-    first.close()
+    first.locator("#hs-run").click()
+    first.get_by_text("of 20 frames").wait_for(timeout=60_000)
+    first.close()  # in the midst of it
+    second.locator("#hs-run").click()
+    second.locator(".hs-progress").wait_for()
+    second.locator("hs-player[data-frame]").wait_for(timeout=60_000)
     second.close()
     assert becomes(lambda: not files_of(temporary))
 

@@ -24,7 +24,7 @@ _LIMITED = 1  # FFmpeg's number
 def tile_size(width: int, height: int) -> tuple[int, int]:
     """The even size at which a picture is shown: large ones are shrunk, small ones enlarged by a whole number."""
     factor = min(1.0, _LARGEST / max(width, height))
-    if min(width, height) < _SMALLEST:
+    if factor == 1 and min(width, height) < _SMALLEST:
         factor = max(1, min(math.ceil(_SMALLEST / min(width, height)), _LARGEST // max(width, height)))
     return max(2, 2 * round(width * factor / 2)), max(2, 2 * round(height * factor / 2))
 
