@@ -53,7 +53,7 @@ def main() -> None:
     with open_video(str(CLIP)) as reader:
         frames = list(islice(upright_tensors(reader), TIMES[-1] + 1))
     specs = {name: f"{name}:{SEVERITY}" for name in CORRUPTIONS}
-    specs |= {"frame-drop, a dropped frame": "frame-drop:p=1", "rain + jpeg": f"rain:{SEVERITY}+jpeg:{SEVERITY}"}
+    specs["frame-drop, a dropped frame"] = "frame-drop:p=1"
     del specs["frame-drop"]
     # The last frame: weather has moved, frost has grown.
     cells = {"none": frames[-1], **{label: corrupted(spec, frames)[-1] for label, spec in specs.items()}}

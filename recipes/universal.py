@@ -14,28 +14,26 @@ import json
 import math
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Collection
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
-from torch import Tensor
 from torch.nn import functional as F
 from torch.nn.utils import clip_grad_norm_
 
 from holdsteady import zoo
 from holdsteady.adapters.adapter import Adapter, Point
-from holdsteady.adapters.cell import Context, Moment
 from holdsteady.adapters.config import make_config
 from holdsteady.adapters.files import load_adapter, save_adapter
-from holdsteady.adapters.universal import Candidates, Universal, blend, halves, seen
+from holdsteady.adapters.universal import Universal
 from holdsteady.data import Mixture, make_source
 from holdsteady.data.dataset import item_generator
 from holdsteady.data.sample import pick
-from holdsteady.objective.distances import rmse
+from holdsteady.training.records import Record, loss_of, record, windows
 from holdsteady.training.schedule import averaged, make_average, make_scheduler
 from holdsteady.training.synthesis.clips import PICTURES, SEVERAL, SINGLES, Example, make_example
-from holdsteady.training.synthesis.draws import chance, choose
+from holdsteady.training.synthesis.draws import choose
 
 SIDE = 96
 LARGE = ("bikes.mp4", "bigbuckbunny.mp4", "box.mp4", "vtest.avi", "ferris.mp4")
@@ -58,12 +56,19 @@ def clean_clips(footage: Path, length: int, seed: int, size: int) -> Mixture:
     return Mixture(sources, weights, seed=seed, size=size)
 
 
-def make_batch(clips: Mixture, seed: int, number: int, count: int) -> Example:
-    """Batch ``number`` of examples of equal channels, (B, T, C, H, W) each; the same for the same seed."""
+def make_batch(clips: Mixture, seed: int, number: int, count: int, left_out: Collection[str] = ()) -> Example:
+    """Batch ``number`` of examples of equal channels, (B, T, C, H, W) each; the same for the same seed.
+
+    Sorts, operators and disturbances may be left out, by name.
+    """
     random = item_generator(seed + 2**33, number)
-    sorts, channels = choose(
-        random, ((PICTURES, 3), (SINGLES, 1), (SEVERAL, choose(random, (2, 5, 8)))), (0.8, 0.13, 0.07)
-    )
+    several = choose(random, (2, 5, 8))
+    groups = [
+        ({sort: share for sort, share in sorts.items() if sort not in left_out}, channels, weight)
+        for sorts, channels, weight in ((PICTURES, 3, 0.8), (SINGLES, 1, 0.13), (SEVERAL, several, 0.07))
+    ]
+    groups = [group for group in groups if group[0]]
+    sorts, channels, _ = choose(random, groups, [weight for *_, weight in groups])
     denoiser = zoo.load("denoise")
     examples = []
     for item in range(count):
@@ -72,7 +77,7 @@ def make_batch(clips: Mixture, seed: int, number: int, count: int) -> Example:
         sort = choose(random, tuple(sorts), tuple(sorts.values()))
         own = item_generator(seed + 2**34, number * count + item)
         with torch.inference_mode():
-            example = make_example(frames, other, sort, channels, own, denoiser)
+            example = make_example(frames, other, sort, channels, own, denoiser, left_out)
         if example["input"].shape[1] != 3:
             example["input"] = example["input"].expand(-1, 3, -1, -1) if channels != 1 else example["input"]
         examples.append(example)
@@ -82,93 +87,16 @@ def make_batch(clips: Mixture, seed: int, number: int, count: int) -> Example:
     return {key: torch.stack([example[key] for example in examples]) for key in examples[0]}
 
 
-def batch_at(folder: Path, clips: Mixture, seed: int, number: int, count: int) -> Example:
+def batch_at(
+    folder: Path, clips: Mixture, seed: int, number: int, count: int, left_out: Collection[str] = ()
+) -> Example:
     """A batch from the folder, made if it is not there."""
-    file = folder / f"{seed}-{number:05}.pt"
+    file = folder / f"{'-'.join((str(seed), f'{number:05}', *sorted(left_out)))}.pt"
     if not file.is_file():
-        made = {key: value.half() for key, value in make_batch(clips, seed, number, count).items()}
+        made = {key: value.half() for key, value in make_batch(clips, seed, number, count, left_out).items()}
         torch.save(made, file.with_suffix(".part"))
         file.with_suffix(".part").replace(file)
     return {key: value.float() for key, value in torch.load(file, weights_only=True).items()}
-
-
-class Record(NamedTuple):
-    """What an adapter met in a batch: (N, C, H, W) each, in half precision, of N frames of its clips.
-
-    Attributes:
-        present, moved, still, raw: the candidates.
-        weight, share: of the memory by the formulas.
-        seen: what the head sees, at half the size.
-        truth: what should be shown.
-        error: of what was shown in the frame before.
-        unit: (N,) error of the clip, frame by frame.
-    """
-
-    present: Tensor
-    moved: Tensor
-    still: Tensor
-    raw: Tensor
-    weight: Tensor
-    share: Tensor
-    seen: Tensor
-    truth: Tensor
-    error: Tensor
-    unit: Tensor
-
-
-@torch.no_grad()
-def record(cell: Universal, batch: Example, least: float) -> Record:
-    """Run over a batch of clips. ``least`` is the error that counts as none, of the truth's standard deviation."""
-    inputs, outputs, truths = (batch[key].unbind(1) for key in ("input", "output", "truth"))
-    base = (batch["output"] - batch["truth"]).flatten(1).square().mean(dim=1)
-    unit = (base + (least * batch["truth"].flatten(1).std(dim=1).clamp_min(1e-3)) ** 2).sqrt()
-    shown, more, rows = outputs[0], cell.more(outputs[0]), list[list[Tensor]]()
-    for t in range(1, len(inputs)):
-        none = outputs[t].unsqueeze(1)[:, :0]
-        context = Context(inputs[t], inputs[t - 1])
-        found = cell.find(Moment(outputs[t], shown, none, none > 0, more), context)
-        values = Candidates(found.present, found.moved, found.still, outputs[t])
-        looked, error = seen(halves(found, context)), shown - truths[t - 1]
-        shown, _, more = found.settled(blend(values, found.weight, found.share, cell.head(looked)))
-        maps = (*values, found.weight, found.share, looked, truths[t], error)
-        rows.append([value.half() for value in maps])
-    return Record(*(torch.cat(maps) for maps in zip(*rows, strict=True)), unit.repeat(len(inputs) - 1))
-
-
-def windows(pool: Sequence[Record], count: int, side: int, random: torch.Generator) -> Record:
-    """Windows of ``side`` places of what the head sees, of random frames, mirrored and turned at random."""
-
-    def window(record: Record) -> Record:
-        height, width = record.seen.shape[-2:]
-        frame, turns = pick(random, len(record.seen)), [chance(random, 0.5) for _ in range(3)]
-        top, left = pick(random, height - side + 1), pick(random, width - side + 1)
-
-        def cut(value: Tensor) -> Tensor:
-            scale = value.shape[-1] // width
-            rows, columns = (slice(scale * first, scale * (first + side)) for first in (top, left))
-            part = value[frame : frame + 1, :, rows, columns].float()
-            part = part.flip(-1) if turns[0] else part
-            part = part.flip(-2) if turns[1] else part
-            return part.transpose(-1, -2) if turns[2] else part
-
-        return Record(*(cut(value) for value in record[:-1]), record.unit[frame : frame + 1])
-
-    drawn = [window(pool[pick(random, len(pool))]) for _ in range(count)]
-    return Record(*map(torch.cat, zip(*drawn, strict=True)))
-
-
-def loss_of(cell: Universal, record: Record, stability: float) -> Tensor:
-    """Decibels, so that clips with little noise and with much count the same: log(r + 0.3) + λ log(f + 0.3).
-
-    r and f are the error and the flicker error of a window in units of the error frame by frame; a window that is worse
-    than frame by frame costs more. Logits are held near zero, where their softmax can still learn.
-    """
-    unit = record.unit[:, None, None, None]
-    logits = cell.head(record.seen)
-    error = (blend(Candidates(*record[:4]), record.weight, record.share, logits) - record.truth) / unit
-    left, flicker = rmse(error, torch.zeros_like(error)), rmse(error, record.error / unit)
-    cost = (left + 0.3).log() + stability * (flicker + 0.3).log() + 0.2 * (left - 1).relu()
-    return cost.mean() + 1e-3 * logits.square().mean()
 
 
 def main() -> None:
@@ -191,16 +119,19 @@ def main() -> None:
     parser.add_argument("--stability", type=float, default=0.0)
     parser.add_argument("--least", type=float, default=0.08, help="error that counts as none, of the truth's deviation")
     parser.add_argument("--caution", type=float, default=0.5, help="part of the learned logits that is kept in the end")
+    parser.add_argument("--steps", type=int, help="stop after so many; the learning rate falls with them")
+    parser.add_argument("--without", default="", help="sorts, operators and disturbances to leave out: brighten,jpeg")
     parser.add_argument("--only-make", action="store_true", help="make the examples and stop")
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
     torch.manual_seed(args.seed)
     torch.set_num_threads(1)
     args.examples.mkdir(parents=True, exist_ok=True)
+    left_out = frozenset(name for name in args.without.split(",") if name)
     clips = clean_clips(args.footage, args.length, args.seed, 2 * args.batch * args.batches)
     if args.only_make:
         for number in range(args.batches):
-            batch_at(args.examples, clips, args.seed, number, args.batch)
+            batch_at(args.examples, clips, args.seed, number, args.batch, left_out)
             if number % 10 == 0:
                 print(number, flush=True)
         return
@@ -211,14 +142,18 @@ def main() -> None:
     parameters = list(adapter.parameters())
     optimizer = torch.optim.Adam(parameters, lr=args.rate, betas=(0.9, 0.99))
     begun = time.monotonic()
-    scheduler = make_scheduler(optimizer, "cosine", 200, lambda: (time.monotonic() - begun) / 60 / args.minutes)
+    step, number, mean = 0, 0, 0.0
+
+    def spent() -> float:
+        return step / args.steps if args.steps else (time.monotonic() - begun) / 60 / args.minutes
+
+    scheduler = make_scheduler(optimizer, "cosine", 200, spent)
     average = make_average(parameters, 0.995)
     random = item_generator(args.seed + 2**35, 0)
     records: dict[int, deque[Record]] = {}
-    step, number, mean = 0, 0, 0.0
-    while time.monotonic() - begun < 60 * args.minutes:
+    while spent() < 1:
         which = number if number < args.batches else pick(random, args.batches)
-        made = record(cell, batch_at(args.examples, clips, args.seed, which, args.batch), args.least)
+        made, _ = record(cell, batch_at(args.examples, clips, args.seed, which, args.batch, left_out), args.least)
         records.setdefault(made.truth.shape[1], deque(maxlen=args.kept)).append(made)
         number += 1
         for _ in range(args.updates if number >= 8 else 0):

@@ -55,6 +55,7 @@ ALLOWED = {
     "jobs": ("adapters", "device", "errors", "exports.manifest", "host", "loading", "models", "video"),
     "training": (
         "adapters",
+        "check",
         "corruptions",
         "data",
         "errors",

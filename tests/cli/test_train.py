@@ -57,20 +57,26 @@ def test_without_a_recipe_it_says_what_it_picked(
     cli: Cli, model: Callable[[str], str], carphone: str, bunny: str, tmp_path: Path
 ) -> None:
     videos = ["--videos", carphone, "--videos", bunny]
-    few = ["--set", "steps=2", "--set", "data.length=3", "--set", "validation.length=3", "--set", "validation.clips=1"]
+    few = ["--set", "steps=2", "--set", "data.length=3", "--set", "validation.length=3", "--set", "validation.clips=2"]
     done = cli("train", "--model", model("Blur"), *videos, "--out", "mine", *few, "--device", "cpu")
     assert done.code == 0, done.err
     for part in (
-        "spatial (light) at input and output",
-        "gives on the clean frames",
-        "mix2(",
-        "bunny_audio.mp4 kept for validation",
+        "found in 2 of 2 video(s): ",
+        "adds the like: mix(",
+        "begins at universal",
+        "for validation bunny_audio.mp4",
+        "no adapter, motion-fixed, universal, kept",
     ):
         assert part in done.err
+    assert ("nothing was gained" in done.err) != ("no worse than universal in any clip, +" in done.err)
     recipe = yaml.safe_load((tmp_path / "mine" / "recipe.yaml").read_text())
+    assert recipe["adapter"] == "universal"
+    assert recipe["validation"]["hold"] == "universal"
     assert recipe["objective"]["target"] == "self"
     assert recipe["objective"]["distance"] == "rmse"
     assert recipe["data"]["sources"][0]["paths"] == [carphone]
+    run = ["run", carphone, "out.mp4", "--model", model("Blur"), "--duration", "0.2", "--adapter", "mine"]
+    assert cli(*run).code == 0
 
 
 @pytest.mark.slow

@@ -27,6 +27,7 @@ def correlation(a: Tensor, b: Tensor) -> float:
         ("poisson:peak=100", 0.4, 0.4 / 100),
         ("poisson:peak=400", 0.8, 0.8 / 400),
         ("poisson-gaussian:peak=200,sigma=0.03", 0.5, 0.5 / 200 + 0.03**2),
+        ("grain:sigma=0.03,gain=0.002", 0.5, 0.03**2 + 0.001),
     ],
 )
 def test_mean_variance_and_independence(spec: str, value: float, variance: float) -> None:
@@ -37,6 +38,19 @@ def test_mean_variance_and_independence(spec: str, value: float, variance: float
     assert abs(correlation(noisy[0], noisy[1])) < 0.02, "fresh for each frame"
     assert abs(correlation(noisy[:, 0], noisy[:, 1])) < 0.02, "fresh for each channel"
     assert abs(correlation(noisy[..., 1:], noisy[..., :-1])) < 0.02, "fresh for each pixel"
+
+
+@pytest.mark.parametrize("size", [0.4, 1.0, 2.0])
+def test_grain_has_a_size_and_another_one_where_it_is_colour(size: float) -> None:
+    noise = shown(f"grain:sigma=0.05,gain=0,size={size},colour=0.25,colour_size=1.5", 0.5, 6) - 0.5
+    grey = noise.mean(dim=1, keepdim=True)
+    colour = noise - grey
+    assert float(noise.var()) == pytest.approx(0.05**2, rel=0.06)
+    assert float(colour.square().mean() / noise.square().mean()) == pytest.approx(0.25, abs=0.02)
+    beside = {0.4: 0.08, 1.0: math.exp(-1 / 4), 2.0: math.exp(-1 / 16)}[size]
+    assert correlation(grey[..., 1:], grey[..., :-1]) == pytest.approx(beside, abs=0.03)
+    assert correlation(colour[..., 1:, :], colour[..., :-1, :]) == pytest.approx(math.exp(-1 / 9), abs=0.03)
+    assert abs(correlation(noise[0], noise[1])) < 0.03, "fresh for each frame"
 
 
 def test_gaussian_noise_is_clipped() -> None:

@@ -107,3 +107,9 @@ def test_it_has_a_length_and_ends() -> None:
 def test_bad_settings_are_named(sources, weights, seed, message) -> None:
     with pytest.raises(ConfigError, match=message):
         Mixture(sources, weights, seed=seed, size=4)
+
+
+def test_sources_in_turn() -> None:
+    mixture = Mixture([Draws(n) for n in range(3)], [9, 1, 1], seed=2, size=7, in_turn=True)
+    assert [int(mixture[i]["frames"][1]) for i in range(7)] == [0, 1, 2, 0, 1, 2, 0]
+    assert len({float(mixture[i]["frames"][0]) for i in range(7)}) == 7

@@ -140,3 +140,24 @@ def test_a_video_that_is_no_video_or_too_small_is_named(tmp_path: Path, carphone
     (tmp_path / "bad.mp4").write_bytes(b"nothing")
     with pytest.raises(VideoError, match=r"bad\.mp4"):
         make_source("videos", tmp_path / "bad.mp4")
+
+
+def test_a_part_of_each_video_and_smaller_frames(tmp_path: Path) -> None:
+    folder = write_frames(tmp_path / "frames", range(0, 200, 10), size=(40, 60))
+    for part, numbers in (((0.0, 0.5), range(10)), ((0.5, 1.0), range(10, 20))):
+        source = video_source([folder], length=4, crop=16, part=part, flip=False)
+        seen = {round(255 * draw(source, seed)["frames"][t].mean().item()) for seed in range(40) for t in range(4)}
+        assert seen == {10 * number for number in numbers}
+    with pytest.raises(ConfigError, match="its longest shot has 4 frames"):
+        video_source([folder], length=5, part=(0.8, 1.0))
+    rows = np.arange(40)[:, None, None] + np.zeros((40, 60, 3))
+    for number in range(2):
+        cv2.imwrite(str(tmp_path / "frames" / f"{number:04}.png"), (rows + 100 * number).astype(np.uint8))
+    whole = make_source("videos", folder, length=2, part=(0.0, 0.1), flip=False)
+    small = make_source("videos", folder, length=2, part=(0.0, 0.1), shrink=2, flip=False)
+    frames = draw(small)["frames"]
+    assert frames.shape == (2, 3, 20, 30)
+    assert frames.dtype == torch.float32
+    torch.testing.assert_close(frames, torch.nn.functional.avg_pool2d(draw(whole)["frames"], 2))
+    with pytest.raises(ConfigError, match="smaller than the crop"):
+        make_source("videos", folder, length=2, crop=32, shrink=2)

@@ -29,7 +29,9 @@ def test_it_learns_from_what_it_records() -> None:
     noisy = truth + 0.1 * torch.randn(truth.shape, generator=random)
     adapter = Adapter(make_config("universal"), [Point("output")])
     cell: Any = next(iter(adapter.cells.values()))
-    record = universal.record(cell, {"input": noisy, "output": noisy, "truth": truth}, 0.08)
+    record, shown = universal.record(cell, {"input": noisy, "output": noisy, "truth": truth}, 0.08)
+    assert shown.shape == truth.shape
+    assert torch.equal(shown[:, 0], noisy[:, 0])
     assert record.seen.shape[:1] + record.seen.shape[2:] == (8, 16, 16)
     assert record.truth.shape == record.moved.shape == (8, 3, 32, 32)
     assert record.truth.dtype == torch.float16

@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from holdsteady.errors import ConfigError
 from holdsteady.training.synthesis import disturbances, operators
 from holdsteady.training.synthesis.clips import PICTURES, SEVERAL, SINGLES, events, make_example
 from holdsteady.training.synthesis.draws import wander
@@ -102,6 +103,23 @@ def test_disturbances_are_fresh_for_each_frame_and_fixed_by_the_seed(
         assert 0.3 < factor.min() < factor.max() < 3
 
 
+def test_what_is_left_out_takes_no_part() -> None:
+    frames = clip()
+    others = {maker.__name__ for maker in operators.OF_PICTURES} - {"identity"}
+    noises = {maker.__name__ for maker in disturbances.OF_INPUT}
+    for seed in range(6):
+        example = make_example(frames, frames, "noise", 3, seeded(seed), left_out=others)
+        gain = example["truth"].mean() / frames.mean()
+        kept = example["truth"].mean(dim=(2, 3)) / frames.mean(dim=(2, 3))  # of each frame and channel
+        assert (kept.amax(dim=1) - kept.amin(dim=1)).max() < 0.02 * gain, "no operator but fades and lights"
+    with pytest.raises(ConfigError, match="nothing to choose is left"):
+        operators.picture_operator(seeded(0), others | {"identity"})
+    with pytest.raises(ConfigError, match="nothing to choose is left"):
+        disturbances.input_disturbance(seeded(0), noises)
+    given = make_example(frames, frames, "enlarged", 3, seeded(1), left_out={"jpeg"})["input"]
+    assert not torch.equal(given, make_example(frames, frames, "enlarged", 3, seeded(1))["input"])
+
+
 def test_what_wanders_has_the_deviation_that_is_asked_for() -> None:
     for seed in range(4):
         values = wander(seeded(seed), 400, 50)
@@ -133,7 +151,7 @@ def test_examples_are_fixed_by_their_seed(sort: str) -> None:
 def test_the_truth_is_what_the_operator_gives_on_the_clean_frames(sort: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """With every disturbance taken out, output and truth are one."""
     for name in ("input_disturbance", "jpeg", "wide_flicker", "texture", "scale_and_shift"):
-        monkeypatch.setattr(disturbances, name, disturbances.no_disturbance)
+        monkeypatch.setattr(disturbances, name, lambda random, *_: disturbances.no_disturbance(random))
     monkeypatch.setattr("holdsteady.training.synthesis.clips.uniform", lambda _random, _low, _high: 0.0)
     channels = 1 if sort in SINGLES else 5 if sort in SEVERAL else 3
     hard = 0

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from holdsteady.cli import options
 from holdsteady.cli.model_options import ModelOptions, takes_model_options
@@ -15,6 +15,7 @@ from holdsteady.device import pick_device
 from holdsteady.errors import ConfigError, MissingExtraError
 
 if TYPE_CHECKING:
+    from holdsteady.training.hold import Held
     from holdsteady.training.loop import Outcome
     from holdsteady.training.recipe import Recipe
     from holdsteady.training.watch import Figures
@@ -36,8 +37,10 @@ def train(
 ) -> None:
     """Train an adapter. Run the same command again to resume an interrupted training run.
 
-    Without a recipe: self-distillation on the videos, under a mixture of noise, compression and flicker. The folder
-    then holds the adapter, its recipe, the list of data, metrics, log.csv, TensorBoard's log and example frames.
+    Without a recipe: it begins at the adapter that ships as universal, and learns for ten minutes what the model gives
+    on your videos, under more of what they are found to be disturbed by. What is worse than universal in any validation
+    clip does not count: if nothing was gained, the result is universal. The folder holds the adapter, its recipe, the
+    list of data, metrics, log.csv, TensorBoard's log and example frames.
 
     Examples:
 
@@ -46,6 +49,8 @@ def train(
         holdsteady train recipes/nafnet16-noise-motion.yaml --set steps=200 --out trained/quick
 
         holdsteady train --model my_model.py:make --videos footage/ --out my-adapter
+
+        holdsteady train --model my_model.py:make --videos footage/ --out longer --set minutes=30
 
         holdsteady run in.mp4 out.mp4 --model my_model.py:make --adapter my-adapter
 
@@ -66,7 +71,7 @@ def train(
         pick_device(device)
     if number and devices > 1:
         raise ConfigError(f"--device {device} is one device; take --device {name} with --devices {devices}")
-    with _bar(plan, console) as bar:
+    with _bar(console) as bar:
         outcome = run_training(
             plan,
             target,
@@ -109,11 +114,11 @@ def _plan(
 class _bar:  # noqa: N801 – used as a function
     """A progress bar with the loss, PSNR and flicker error of the last step and the last validation."""
 
-    def __init__(self, plan: "Recipe", console: Console) -> None:
-        columns: list[Any] = [TextColumn("training"), BarColumn(), MofNCompleteColumn()]
-        columns += [TimeElapsedColumn(), TimeRemainingColumn(), TextColumn("{task.fields[figures]}")]
+    def __init__(self, console: Console) -> None:
+        columns: list[Any] = [TextColumn("training"), BarColumn(), TaskProgressColumn(), TimeElapsedColumn()]
+        columns += [TimeRemainingColumn(), TextColumn("step {task.fields[step]}: {task.fields[figures]}")]
         self._progress = Progress(*columns, console=console)
-        self._task = self._progress.add_task("", total=plan.steps, figures="")
+        self._task = self._progress.add_task("", total=1.0, figures="", step=0)
         self._console = console
 
     def __enter__(self) -> "_bar":
@@ -123,8 +128,8 @@ class _bar:  # noqa: N801 – used as a function
     def __exit__(self, *_: object) -> None:
         self._progress.stop()
 
-    def move(self, step: int, figures: "Figures", checked: "Figures | None") -> None:
-        self._progress.update(self._task, completed=step, figures=_in_words(figures))
+    def move(self, step: int, share: float, figures: "Figures", checked: "Figures | None") -> None:
+        self._progress.update(self._task, completed=share, figures=_in_words(figures), step=step)
         if checked is not None:
             self._console.print(f"step {step}: validation {_in_words(checked)}")
 
@@ -138,8 +143,28 @@ def _report(outcome: "Outcome", plan: "Recipe", console: Console) -> None:
     console.print(f"after:  {_in_words(outcome.after)}   (flicker error ×100)")
     folder = escape(str(outcome.folder))
     console.print(f"{outcome.steps} steps in {outcome.minutes:.1f} min; ended by {outcome.reason}; in {folder}/")
+    if outcome.held is not None:
+        _report_held(outcome.held, str(plan.validation.hold), console)
     if outcome.reason == "interrupted":
         console.print("give the same command again to resume")
         raise typer.Exit(130)
     if plan.train == "adapter":
         console.print(f"try it: holdsteady run IN OUT --model {escape(plan.model)} --adapter {folder}")
+
+
+def _report_held(held: "Held", start: str, console: Console) -> None:
+    """Clip by clip, and whether anything was gained."""
+    rows = {"no adapter": held.rivals["none"], "motion-fixed": held.rivals["motion-fixed"]}
+    rows |= {escape(start): held.start, "kept": held.best}
+    console.print(f"PSNR dB / flicker error ×100 in each validation clip: {', '.join(rows)}")
+    for number, name in enumerate(held.names):
+        cells = [f"{one.psnr:.2f} / {100 * one.flicker_error:.2f}" for one in (row[number] for row in rows.values())]
+        console.print(f"  {escape(name)}: {', '.join(cells)}")
+    if held.gained:
+        console.print(
+            f"kept: step {held.step}, no worse than {escape(start)} in any clip, {held.gain:+.2f} dB on average"
+        )
+    else:
+        console.print(f"nothing was gained without loss in some clip: the result is {escape(start)} as it was")
+    for rival, names in held.better_rivals().items():
+        console.print(f"--adapter {rival} is better in {', '.join(map(escape, dict.fromkeys(names)))}")

@@ -8,7 +8,7 @@ from holdsteady.corruptions.elastic import Elastic
 from holdsteady.corruptions.fog import Fog
 from holdsteady.corruptions.frost import Frost
 from holdsteady.corruptions.light import ColorJitter, Flicker
-from holdsteady.corruptions.noise import Gaussian, Impulse, Poisson, PoissonGaussian
+from holdsteady.corruptions.noise import Gaussian, Grain, Impulse, Poisson, PoissonGaussian
 from holdsteady.corruptions.rain import Rain
 from holdsteady.corruptions.snow import Snow
 from holdsteady.corruptions.spatter import Spatter
@@ -17,6 +17,7 @@ _CLASSES: tuple[type[Corruption], ...] = (
     Gaussian,
     Poisson,
     PoissonGaussian,
+    Grain,
     Impulse,
     PatchDrop,
     FrameDrop,

@@ -25,6 +25,7 @@ class Mixture(Dataset[Sample]):
         weights: How often each source is drawn from, in proportion; by default equally.
         seed: At least 0.
         size: Number of items.
+        in_turn: Whether item i is of source i modulo their number, whatever the weights.
 
     Raises:
         ConfigError: there is no source; the weights don't match them, or one is not above 0; or the seed or
@@ -32,7 +33,13 @@ class Mixture(Dataset[Sample]):
     """
 
     def __init__(
-        self, sources: Sequence[Source], weights: Sequence[float] | None = None, *, seed: int = 0, size: int
+        self,
+        sources: Sequence[Source],
+        weights: Sequence[float] | None = None,
+        *,
+        seed: int = 0,
+        size: int,
+        in_turn: bool = False,
     ) -> None:
         self._sources = tuple(sources)
         self._weights = tuple(float(weight) for weight in (weights or [1.0] * len(self._sources)))
@@ -44,7 +51,7 @@ class Mixture(Dataset[Sample]):
             raise ConfigError(f"the weights are {list(self._weights)}, each must be above 0 and finite")
         if seed < 0 or size < 0:
             raise ConfigError(f"seed and size can't be negative, got seed {seed} and size {size}")
-        self._seed, self._size = seed, size
+        self._seed, self._size, self._in_turn = seed, size, in_turn
         self.keys = frozenset.intersection(*(source.keys for source in self._sources))
         self._ends = torch.tensor(self._weights, dtype=torch.float64).cumsum(0)
 
@@ -61,7 +68,8 @@ class Mixture(Dataset[Sample]):
             raise IndexError(f"item {index} of a mixture of {self._size}")
         generator = item_generator(self._seed, index)
         place = torch.rand((), generator=generator, dtype=torch.float64) * self._ends[-1]
-        chosen = min(int(torch.searchsorted(self._ends, place, right=True)), len(self._sources) - 1)
+        drawn = min(int(torch.searchsorted(self._ends, place, right=True)), len(self._sources) - 1)
+        chosen = index % len(self._sources) if self._in_turn else drawn
         sample = self._sources[chosen].draw(generator)
         return {key: value for key, value in sample.items() if key in self.keys}
 

@@ -2,14 +2,18 @@
 
 import glob
 from collections.abc import Iterable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
+
+import numpy as np
+import numpy.typing as npt
 
 from holdsteady.errors import ConfigError
 from holdsteady.video.picture import SUFFIXES
 
 from .cache import CachedVideo, FrameCache
-from .clips import ClipSource, Recording
+from .clips import ClipSource, Reader, Recording, Window
 from .public import SETS, open_set
 from .sample import Source
 from .scenes import SceneSource
@@ -30,6 +34,8 @@ def make_source(
     stride: Iterable[int] = (1,),
     flip: bool = True,
     split: str | None = None,
+    part: tuple[float, float] = (0.0, 1.0),
+    shrink: int = 1,
     cache: FrameCache | None = None,
 ) -> Source:
     """A source of clips by its kind.
@@ -43,6 +49,9 @@ def make_source(
         stride: Steps in time, one of which is chosen for each clip.
         flip: Whether half of the clips are mirrored left to right.
         split: The part of a public set; by default its training split.
+        part: Where of each video, as shares of its frames; for `videos`.
+        shrink: How many times smaller frames become, by the mean over squares of that side; for `videos`. The crop is
+            that of the small frames.
         cache: Where decoded videos are kept; by default a ``FrameCache()``.
 
     Raises:
@@ -52,7 +61,7 @@ def make_source(
     settings: dict[str, Any] = {"length": length, "crop": crop, "stride": tuple(stride), "flip": flip}
     places = [paths] if isinstance(paths, str | Path) else list(paths)
     if kind == "videos":
-        return video_source(places, cache=cache, **settings)
+        return video_source(places, cache=cache, part=part, shrink=shrink, **settings)
     if kind == "pairs":
         if len(places) != 2:
             raise ConfigError(f"pairs takes two paths, the input and the truth, got {len(places)}")
@@ -68,12 +77,20 @@ def make_source(
     raise ConfigError(f"unknown kind of source {kind!r}; choose one of {', '.join(KINDS)}")
 
 
-def video_source(paths: Sequence[str | Path], *, cache: FrameCache | None = None, **settings: Any) -> ClipSource:
+def video_source(
+    paths: Sequence[str | Path],
+    *,
+    cache: FrameCache | None = None,
+    part: tuple[float, float] = (0.0, 1.0),
+    shrink: int = 1,
+    **settings: Any,
+) -> ClipSource:
     """Clips from videos, decoded once into the cache; key `frames`.
 
     Args:
         paths: Video files, folders of image frames, globs of either, or folders with any of these inside.
         cache: Where decoded videos are kept; by default a ``FrameCache()``.
+        part, shrink: as in ``make_source``.
         settings: `length`, `crop`, `stride` and `flip` as in ``ClipSource``.
 
     Raises:
@@ -83,8 +100,26 @@ def video_source(paths: Sequence[str | Path], *, cache: FrameCache | None = None
     cache = cache or FrameCache()
     found = {source: None for path in paths for source in find_videos(str(path))}  # a dict keeps the order
     videos = [cache.open(source) for source in found]
-    recordings = [Recording(v.source, _size(v), v.shots(), {"frames": v.read}) for v in videos]
+    recordings = [_recording(video, part, shrink) for video in videos]
     return ClipSource("videos", recordings, **settings)
+
+
+def _recording(video: CachedVideo, part: tuple[float, float], shrink: int) -> Recording:
+    first, end = (round(share * video.index.frames) for share in part)
+    shots = (range(max(shot.start, first), min(shot.stop, end)) for shot in video.shots())
+    height, width = (side // shrink for side in _size(video))
+    reader = video.read if shrink == 1 else partial(_shrunk, video.read, shrink)
+    return Recording(video.source, (height, width), tuple(shot for shot in shots if len(shot)), {"frames": reader})
+
+
+def _shrunk(read: Reader, times: int, numbers: Sequence[int], window: Window) -> npt.NDArray[np.float32]:
+    """Reads smaller frames, in [0, 1] and not rounded: their noise may be less than a step of 8 bits."""
+    rows, columns = (slice(times * side.start, times * side.stop) for side in window)
+    pixels = read(numbers, (rows, columns))
+    count, height, width, channels = pixels.shape
+    squares = pixels.reshape(count, height // times, times, width // times, times, channels)
+    small: npt.NDArray[np.float32] = squares.mean(axis=(2, 4), dtype=np.float32) / np.float32(255)
+    return small
 
 
 def pair_source(

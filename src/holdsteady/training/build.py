@@ -1,6 +1,7 @@
 """From a recipe to its parts: the clips, and the model with its adapter."""
 
 import copy
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -33,13 +34,23 @@ def make_unroll(recipe: Recipe, model: Any, example: torch.Tensor) -> Unroll:
         if side % stride:
             near = stride * max(1, round(side / stride))
             raise ConfigError(f"{name}.crop = {side}: {recipe.model} takes sides divisible by {stride}; use {near}")
-    asked = recipe.objective
-    features = tuple(asked.features.items())
-    objective = Objective(asked.target, asked.distance, asked.stability, asked.motion_compensated, features, asked.fit)
     steady = _attach(recipe, model, example)
     # A base that is trained must not be its own teacher.
     teacher = model if recipe.train == "adapter" else copy.deepcopy(model).requires_grad_(False)
-    return Unroll(steady, objective, teacher, trains_base=recipe.train != "adapter")
+    return Unroll(steady, _objective(recipe), teacher, trains_base=recipe.train != "adapter")
+
+
+def make_rivals(recipe: Recipe, model: Any) -> dict[str, Unroll]:
+    """What the weights are held to, and what anybody has without training: no adapter, and *motion-fixed*."""
+    objective = replace(_objective(recipe), features=())
+    names = ("none", "motion-fixed", str(recipe.validation.hold))
+    return {name: Unroll(stabilize(model, name), objective, model) for name in names}
+
+
+def _objective(recipe: Recipe) -> Objective:
+    asked = recipe.objective
+    features = tuple(asked.features.items())
+    return Objective(asked.target, asked.distance, asked.stability, asked.motion_compensated, features, asked.fit)
 
 
 def _stride(model: Any, example: torch.Tensor) -> int:
@@ -69,14 +80,21 @@ def open_clips(recipe: Recipe) -> CorruptedClips:
     sources = open_sources(data.sources, length=data.length, crop=data.crop, flip=data.flip)
     size = recipe.steps * recipe.batch
     mixture = Mixture(sources, [s.weight for s in data.sources], seed=recipe.seed, size=size)
-    return CorruptedClips(mixture, open_corruption(recipe.corruption), recipe.seed)
+    return CorruptedClips(mixture, open_corruption(recipe.corruption), recipe.seed, data.steadied)
 
 
 def open_watched(recipe: Recipe) -> CorruptedClips:
-    """The clips of the validations."""
+    """The clips of the validations, from their sources in turn."""
     watch = recipe.validation
     recipes = watch.sources or recipe.data.sources
     sources = open_sources(recipes, length=watch.length, crop=watch.crop, flip=False)
     seed = recipe.seed + VALIDATION_SEED
-    mixture = Mixture(sources, [s.weight for s in recipes], seed=seed, size=watch.clips)
-    return CorruptedClips(mixture, open_corruption(recipe.corruption), seed)
+    mixture = Mixture(sources, [s.weight for s in recipes], seed=seed, size=watch.clips, in_turn=True)
+    return CorruptedClips(mixture, open_corruption(recipe.corruption), seed, recipe.data.steadied)
+
+
+def names_of_watched(recipe: Recipe) -> tuple[str, ...]:
+    """What each clip of the validations is called: by its video, where its source is one."""
+    recipes = recipe.validation.sources or recipe.data.sources
+    names = [Path(one.paths[0]).name if len(one.paths) == 1 else one.kind for one in recipes]
+    return tuple(names[number % len(names)] for number in range(recipe.validation.clips))

@@ -12,6 +12,7 @@ from torch.utils.data import DataLoader, Dataset
 from holdsteady.corruptions import Corruption, corrupt_clip
 from holdsteady.data import Mixture, Source, make_source
 from holdsteady.data.dataset import item_generator
+from holdsteady.host.attach import stabilize
 from holdsteady.training.recipe import SourceRecipe
 
 #: Added to a recipe's seed for its validation, which must never see the crops and the noise of the training.
@@ -19,10 +20,17 @@ VALIDATION_SEED = 2**31
 
 
 class CorruptedClips(Dataset[dict[str, Tensor]]):
-    """The items of a mixture with ``corrupted`` beside ``frames``; item i depends on the seed and i alone."""
+    """The items of a mixture with ``corrupted`` beside ``frames``; item i depends on the seed and i alone.
 
-    def __init__(self, clips: Mixture, corruption: Corruption | None, seed: int) -> None:
-        self._clips, self._corruption, self._seed = clips, corruption, seed
+    Args:
+        clips: the clean clips.
+        corruption: what is done to them.
+        seed: of the corruption.
+        is_noisy: the clips are not clean: what :func:`steadied` makes of them is.
+    """
+
+    def __init__(self, clips: Mixture, corruption: Corruption | None, seed: int, is_noisy: bool = False) -> None:
+        self._clips, self._corruption, self._seed, self._is_noisy = clips, corruption, seed, is_noisy
         self.keys = clips.keys | {"corrupted"}
 
     def __len__(self) -> int:
@@ -30,7 +38,8 @@ class CorruptedClips(Dataset[dict[str, Tensor]]):
 
     def __getitem__(self, index: int) -> dict[str, Tensor]:
         sample = self._clips[index]
-        frames = sample["frames"]
+        frames = steadied(sample["frames"]) if self._is_noisy else sample["frames"]
+        sample["frames"] = frames
         if self._corruption is None:
             return {**sample, "corrupted": frames}
         # Another seed than the mixture's, or noise and crop would hang together.
@@ -40,6 +49,19 @@ class CorruptedClips(Dataset[dict[str, Tensor]]):
     def describe(self) -> list[dict[str, object]]:
         """What the sources say of themselves."""
         return self._clips.describe()
+
+
+@torch.no_grad()
+def steadied(frames: Tensor) -> Tensor:
+    """A clip (T, 3, H, W) with less noise: the mean of *motion-fixed* from its beginning and from its end.
+
+    What is left of the noise moves with the picture, as detail does, and neither way's lag is left.
+    """
+    ways = []
+    for way in (frames, frames.flip(0)):
+        steady = stabilize(lambda frame: frame, "motion-fixed", takes="tensors")
+        ways.append(torch.cat([steady(frame) for frame in way.split(1)]))
+    return (ways[0] + ways[1].flip(0)) / 2
 
 
 def open_sources(recipes: Sequence[SourceRecipe], *, length: int, crop: int, flip: bool) -> list[Source]:
@@ -57,6 +79,8 @@ def open_sources(recipes: Sequence[SourceRecipe], *, length: int, crop: int, fli
             stride=recipe.stride,
             flip=flip,
             split=recipe.split,
+            part=recipe.part,
+            shrink=recipe.shrink,
         )
         for recipe in recipes
     ]

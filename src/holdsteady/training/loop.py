@@ -11,24 +11,29 @@ from lightning_fabric import Fabric
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from holdsteady.adapters.files import save_adapter
 from holdsteady.errors import ConfigError, TrainingError
+from holdsteady.host.resolve import load_adapter
 from holdsteady.loading import load
 from holdsteady.models.card import make_card
 from holdsteady.models.weights import save_weights
-from holdsteady.training.build import make_unroll, open_clips, open_watched
+from holdsteady.training.build import make_rivals, make_unroll, names_of_watched, open_clips, open_watched
 from holdsteady.training.checkpoint import NAME as CHECKPOINT_NAME
 from holdsteady.training.checkpoint import load_checkpoint, save_checkpoint
 from holdsteady.training.clips import CorruptedClips, batches
 from holdsteady.training.folder import BASE_NAME, prepare, write_json
+from holdsteady.training.hold import Held
 from holdsteady.training.interrupt import deferred_interrupt
 from holdsteady.training.log import Log
 from holdsteady.training.recipe import Recipe
+from holdsteady.training.records import Recorder
 from holdsteady.training.schedule import assign, averaged, make_average, make_scheduler
 from holdsteady.training.unroll import Batch, Unroll, check_objective
-from holdsteady.training.watch import Figures, measure, validate
+from holdsteady.training.watch import Figures, mean_figures, measure, validate
 
-#: Called after each step with the step, the figures of its batch, and those of a validation if there was one.
-Progress = Callable[[int, Figures, Figures | None], None]
+#: Called after each step with the step, the share of the budget that is spent, the figures of its batch, and those of a
+#: validation if there was one.
+Progress = Callable[[int, float, Figures, Figures | None], None]
 
 
 @dataclass(frozen=True)
@@ -41,6 +46,7 @@ class Outcome:
         minutes: time taken, over all sittings.
         before, after: validation of the untrained and of the trained model.
         reason: why it ended: ``steps``, ``minutes``, ``patience`` or ``interrupted``.
+        held: clip by clip, where the recipe holds the weights to their start; ``after`` is then of those kept.
     """
 
     folder: Path
@@ -49,6 +55,7 @@ class Outcome:
     before: Figures
     after: Figures
     reason: str
+    held: Held | None = None
 
 
 def train(
@@ -115,7 +122,11 @@ def train(
     if failure is not None:
         raise failure
     batches_watched = [{key: value[None] for key, value in watched[i].items()} for i in range(len(watched))]
-    return _Loop(recipe, out, fabric, unroll, batches_watched, progress).run(clips, saved)
+    held = None
+    if recipe.validation.hold is not None:
+        found = {name: validate(one, batches_watched)[0] for name, one in make_rivals(recipe, model).items()}
+        held = Held(names_of_watched(recipe), found.pop(recipe.validation.hold), found)
+    return _Loop(recipe, out, fabric, unroll, batches_watched, progress, held).run(clips, saved)
 
 
 class _Loop:
@@ -129,8 +140,9 @@ class _Loop:
         unroll: Unroll,
         watched: list[Batch],
         progress: Progress | None,
+        held: Held | None,
     ) -> None:
-        self.recipe, self.out, self.fabric, self.progress = recipe, out, fabric, progress
+        self.recipe, self.out, self.fabric, self.progress, self.held = recipe, out, fabric, progress, held
         self.step, self.seconds, self.waited = 0, 0.0, 0
         self.before: Figures | None = None
         self.latest: Figures | None = None
@@ -147,6 +159,9 @@ class _Loop:
         # Validation calls the bare module: rank 0 is alone there.
         self.bare, self.steady = unroll, unroll.steady
         self.unroll, self.optimizer = fabric.setup(unroll, optimizer)
+        self.recorder = Recorder(unroll, recipe.seed) if recipe.recorded else None
+        if self.recorder is not None and fabric.world_size > 1:
+            raise ConfigError("recorded: recordings are learned from on one device; take recorded = 0 for several")
         # After the parameters have gone to their device.
         self.average = make_average(self.parameters, rates.ema) if rates.ema else None
         self.watched = [{key: fabric.to_device(value) for key, value in batch.items()} for batch in watched]
@@ -186,7 +201,7 @@ class _Loop:
                 if log is not None:
                     log.row(self.step, {"minutes": self.seconds / 60, **values, **_validation_values(checked)})
                     if self.progress is not None:
-                        self.progress(self.step, figures, checked)
+                        self.progress(self.step, self._spent_share(), figures, checked)
                 if self.step % recipe.checkpoint_every == 0:
                     self._save_checkpoint()
                 if fabric.broadcast(interrupted()) and self.step < recipe.steps:
@@ -201,11 +216,23 @@ class _Loop:
     def _train_step(self, batch: Batch) -> tuple[Figures, dict[str, float]]:
         """One step of the optimizer, the figures of its batch, and what the log says of it."""
         rate = self.optimizer.param_groups[0]["lr"]
-        unrolled = self.unroll(batch)
+        if self.recorder is None:
+            unrolled = self.unroll(batch)
+            norm = self._update(unrolled.terms.total, batch)
+        else:
+            unrolled = self.recorder.meet(batch, self.step)
+            norm = max(self._update(self.recorder.loss(), batch) for _ in range(self.recipe.recorded))
         figures = measure(unrolled)
-        self._check_finite("loss", unrolled.terms.total.detach(), batch)
+        values = {name: value for name, value in asdict(figures).items() if name != "instability_rms"}
+        return figures, {"learning_rate": rate, "gradient_norm": norm, **values}
+
+    def _update(self, loss: Tensor, batch: Batch) -> float:
+        """One step of the optimizer; the norm of the gradient."""
+        self._check_finite("loss", loss.detach(), batch)
+        if not loss.requires_grad:
+            raise TrainingError("nothing of the adapter is used for these outputs, so there is nothing to learn")
         self.optimizer.zero_grad()
-        self.fabric.backward(unrolled.terms.total)
+        self.fabric.backward(loss)
         limit = self.recipe.optimizer.clip
         norm = self.fabric.clip_gradients(self.unroll, self.optimizer, max_norm=limit, error_if_nonfinite=False)
         assert norm is not None
@@ -213,8 +240,7 @@ class _Loop:
         self.optimizer.step()
         if self.average is not None:
             self.average.update_parameters(nn.ParameterList(self.parameters))
-        values = {name: value for name, value in asdict(figures).items() if name != "instability_rms"}
-        return figures, {"learning_rate": rate, "gradient_norm": float(norm), **values}
+        return float(norm)
 
     def _spent_share(self) -> float:
         """Share of the budget that is spent."""
@@ -234,15 +260,18 @@ class _Loop:
 
     def _validate(self, log: Log | None) -> Figures:
         """Figures on the watched clips, with averaged weights if there are any; the same on every rank."""
-        figures = None
+        found = None
         with averaged(self.parameters, self.average):
             if self.fabric.global_rank == 0:
                 with self.fabric.autocast():
-                    figures, pictures = validate(self.bare, self.watched)
+                    found, pictures = validate(self.bare, self.watched)
                 if log is not None:
                     log.example(self.step, pictures)
-            figures = self.fabric.broadcast(figures)
-            assert figures is not None
+            found = self.fabric.broadcast(found)
+            assert found is not None
+            if self.held is not None:
+                self.held.offer(self.step, found, self.parameters)
+            figures = mean_figures(found)
             better = figures.loss < self.best
             if better and self.recipe.validation.patience is not None:
                 self.best_parameters = [p.detach().clone() for p in self.parameters]
@@ -272,6 +301,8 @@ class _Loop:
             state |= {"before": asdict(self.before), "latest": asdict(self.latest)}
             state |= {name: part.state_dict() for name, part in self._parts().items()}
             state |= {"recipe": self.recipe.to_yaml(), "parameters": [p.detach() for p in self.parameters]}
+            if self.held is not None:
+                state["held"] = asdict(self.held)
             save_checkpoint(self.out, state)
         self.fabric.barrier()
 
@@ -280,6 +311,8 @@ class _Loop:
             setattr(self, name, saved[name])
         self.before, self.latest = Figures(**saved["before"]), Figures(**saved["latest"])
         self.best_parameters = [self.fabric.to_device(value) for value in saved["best_parameters"]]
+        if self.held is not None:
+            self.held = Held.restored(saved["held"], self.fabric.device)
         assign(self.parameters, saved["parameters"])
         for name, part in self._parts().items():
             part.load_state_dict(saved[name])
@@ -297,8 +330,12 @@ class _Loop:
             self.average = None
         if reason == "patience" or self.validated_at != self.step:
             self._validate(log)
+        if self.held is not None:
+            self.average, self.latest = None, mean_figures(self.held.best)
+            if self.held.gained:
+                assign(self.parameters, self.held.parameters)
         assert self.before is not None and self.latest is not None
-        outcome = Outcome(self.out, self.step, self.seconds / 60, self.before, self.latest, reason)
+        outcome = Outcome(self.out, self.step, self.seconds / 60, self.before, self.latest, reason, self.held)
         if self.fabric.global_rank == 0:
             with averaged(self.parameters, self.average):
                 self._write(outcome)
@@ -310,17 +347,22 @@ class _Loop:
     def _write(self, outcome: Outcome) -> None:
         recipe = self.recipe
         if recipe.train != "base":
-            adapter = self.steady.adapter(0)
-            origin = {"model": recipe.model, "corruption": recipe.corruption}
-            adapter.provenance = {**origin, "steps": str(outcome.steps), "seed": str(recipe.seed)}
-            self.steady.save(self.out)
+            steps = outcome.steps if outcome.held is None else outcome.held.step
+            if outcome.held is not None and not outcome.held.gained:
+                assert recipe.validation.hold is not None
+                save_adapter(load_adapter(recipe.validation.hold), self.out)
+            else:
+                origin = {"model": recipe.model, "corruption": recipe.corruption}
+                self.steady.adapter(0).provenance = {**origin, "steps": str(steps), "seed": str(recipe.seed)}
+                self.steady.save(self.out)
         if recipe.train != "adapter":
             part = self.out / f"{BASE_NAME}.part"
             save_weights(self.steady.base, part)
             part.replace(self.out / BASE_NAME)
         facts = {"steps": outcome.steps, "minutes": round(outcome.minutes, 2), "ended": outcome.reason}
         ends = {"before": asdict(outcome.before), "after": asdict(outcome.after)}
-        write_json(self.out / "metrics.json", {**facts, **ends})
+        clips = {} if outcome.held is None else {"kept step": outcome.held.step, "clips": outcome.held.clips()}
+        write_json(self.out / "metrics.json", {**facts, **ends, **clips})
 
 
 def _validation_values(figures: Figures | None) -> dict[str, float]:

@@ -15,6 +15,7 @@ from holdsteady.adapters.presets import DEFAULT_KIND
 from holdsteady.corruptions import open_corruption
 from holdsteady.data import KINDS as SOURCE_KINDS
 from holdsteady.errors import ConfigError, HoldsteadyError, near
+from holdsteady.host.resolve import SHIPPED
 from holdsteady.models.card import make_card
 from holdsteady.objective.distances import DISTANCES
 
@@ -32,6 +33,8 @@ class SourceRecipe(_Part):
     split: str | None = Field(None, description="for a public set: the part to take, if not its training part")
     weight: float = Field(1.0, gt=0, description="how often it is drawn, relative to the others")
     stride: tuple[int, ...] = Field((1,), min_length=1, description="steps between frames to choose from")
+    shrink: int = Field(1, ge=1, le=8, description="frames this many times smaller, so that their noise is less")
+    part: tuple[float, float] = Field((0.0, 1.0), description="of each video, as shares of its length; for videos")
 
     @field_validator("paths", "truth", mode="before")
     @classmethod
@@ -46,6 +49,19 @@ class SourceRecipe(_Part):
                 f"unknown kind of source{near(kind, SOURCE_KINDS)}; choose one of {', '.join(SOURCE_KINDS)}"
             )
         return kind
+
+    @field_validator("part")
+    @classmethod
+    def _in_order(cls, part: tuple[float, float]) -> tuple[float, float]:
+        if not 0 <= part[0] < part[1] <= 1:
+            raise ValueError("write two shares of a video, the first below the second, as in [0.0, 0.8]")
+        return part
+
+    @model_validator(mode="after")
+    def _settings_fit_kind(self) -> "SourceRecipe":
+        if self.kind != "videos" and (self.shrink > 1 or self.part != (0.0, 1.0)):
+            raise ValueError(f"shrink and part are for videos, not for {self.kind}")
+        return self
 
     @field_validator("paths", "truth")
     @classmethod
@@ -63,6 +79,7 @@ class DataRecipe(_Part):
     length: int = Field(8, ge=1, description="T, frames of a clip")
     crop: int = Field(96, ge=16, description="side of the random crop, in pixels")
     flip: bool = Field(True, description="mirror half of the clips")
+    steadied: bool = Field(False, description="hold the frames steady first, both ways: their own noise is no truth")
     workers: int = Field(1, ge=0, description="processes that prepare clips; 0: the training's own")
 
 
@@ -120,6 +137,9 @@ class ValidationRecipe(_Part):
     crop: int = Field(192, ge=16, description="side of the crop, in pixels")
     every: int = Field(200, ge=1, description="steps between validations")
     patience: int | None = Field(None, ge=1, description="stop after so many validations without a better loss")
+    hold: str | None = Field(
+        None, description="an adapter: weights count only if they are worse in no clip, or else it is the result"
+    )
 
 
 class Recipe(_Part):
@@ -134,6 +154,7 @@ class Recipe(_Part):
         {"kind": DEFAULT_KIND}, description="a kind's name, its settings, or the folder of an adapter to train on"
     )
     train: Literal["adapter", "base", "both"] = Field("adapter", description="whose weights move")
+    recorded: int = Field(0, ge=0, description="steps for each batch, from recordings; for universal; 0: as usual")
     corruption: str = Field("none", description="what is done to the frames: gaussian:sigma=0.2, jpeg:3+flicker, …")
     objective: ObjectiveRecipe = ObjectiveRecipe.model_validate({})
     data: DataRecipe
@@ -146,6 +167,14 @@ class Recipe(_Part):
     precision: Literal["32-true", "bf16-mixed"] = Field("32-true", description="as Fabric names it")
     checkpoint_every: int = Field(200, ge=1, description="steps between checkpoints to resume from")
     seed: int = Field(0, ge=0, description="of weights, clips and corruption")
+
+    @field_validator("validation")
+    @classmethod
+    def _hold_valid(cls, validation: ValidationRecipe, info: ValidationInfo) -> ValidationRecipe:
+        name = validation.hold
+        if name is not None and name not in SHIPPED and _needs_files(info) and not Path(name).exists():
+            raise ValueError(f"hold = {name}: neither an adapter that ships here{near(name, SHIPPED)} nor a folder or zip")
+        return validation
 
     @model_validator(mode="after")
     def _has_a_second_frame(self) -> "Recipe":
@@ -177,7 +206,7 @@ class Recipe(_Part):
                 make_config(settings.pop("kind", DEFAULT_KIND), **settings)
             elif adapter.partition(":")[0] in KINDS:
                 make_config(adapter)
-            elif _needs_files(info) and not Path(adapter).exists():
+            elif adapter not in SHIPPED and _needs_files(info) and not Path(adapter).exists():
                 raise ValueError(f"neither a kind{near(adapter, KINDS)} nor a folder or zip")
         except HoldsteadyError as error:
             raise ValueError(str(error)) from None

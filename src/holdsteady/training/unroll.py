@@ -84,7 +84,7 @@ class Unroll(nn.Module):
         """``frames`` (B, T, 3, H, W), the clean clip, and ``corrupted``, the one that the model sees."""
         frames, corrupted = batch["frames"], batch["corrupted"]
         with torch.no_grad(), self._teacher_features as clean_features:
-            targets = self._targets(batch, corrupted.shape[1])
+            targets = self.targets(batch)
         outputs, state = [], None
         with self._student_features as features:
             for t in range(corrupted.shape[1]):
@@ -111,14 +111,18 @@ class Unroll(nn.Module):
             self._teach._apply(fn, recurse)
         return self
 
-    def _targets(self, batch: Batch, length: int) -> Tensor:
-        taught = []
-        if self.objective.target == "self" or self.objective.features:
-            # Frame by frame, as the model itself: what folds windows into the batch keeps its order.
-            taught = [image_of(self._teach(batch["frames"][:, t])) for t in range(length)]
+    def base_outputs(self, frames: Tensor) -> Tensor:
+        """What the teacher gives on frames (B, T, C, H, W), frame by frame as the model itself: what folds windows into
+        the batch keeps its order.
+        """
+        return torch.stack([image_of(self._teach(frame)) for frame in frames.unbind(1)], dim=1)
+
+    def targets(self, batch: Batch) -> Tensor:
+        """y of a batch; the teacher also runs where its features are wanted."""
+        taught = self.objective.target == "self" or self.objective.features
+        target = self.base_outputs(batch["frames"]) if taught else batch["frames"]
         if self.objective.target != "self":
             return batch[self.objective.target]
-        target = torch.stack(taught, dim=1)
         return torch.softmax(target.float(), dim=2) if self.objective.distance == "cross-entropy" else target
 
     def _flows(self, batch: Batch, frames: Tensor) -> tuple[Tensor | None, Tensor | None]:

@@ -14,7 +14,7 @@ from holdsteady.training.unroll import Batch, Unroll, Unrolled
 
 @dataclass(frozen=True)
 class Figures:
-    """What a validation found, means over its clips.
+    """What a validation found of a clip, or means over its clips.
 
     Attributes:
         loss: the objective.
@@ -50,8 +50,8 @@ def measure(unrolled: Unrolled) -> Figures:
 
 
 @torch.no_grad()
-def validate(unroll: Unroll, clips: Sequence[Batch]) -> tuple[Figures, list[Tensor]]:
-    """Mean figures over clips, and images of the first one's last frame: what the model sees, gives and should."""
+def validate(unroll: Unroll, clips: Sequence[Batch]) -> tuple[list[Figures], list[Tensor]]:
+    """Figures of each clip, and images of the first one's last frame: what the model sees, gives and should."""
     found: list[Figures] = []
     images: list[Tensor] = []
     for batch in clips:
@@ -61,5 +61,9 @@ def validate(unroll: Unroll, clips: Sequence[Batch]) -> tuple[Figures, list[Tens
             shown = [batch["corrupted"], unrolled.outputs, unrolled.targets]
             # Class numbers have no channels, and no image here.
             images = [as_picture(clip[:1, -1])[0] for clip in shown if clip.ndim == 5]
-    means = [sum(getattr(f, name) for f in found) / len(found) for name in Figures.__dataclass_fields__]
-    return Figures(*means), images
+    return found, images
+
+
+def mean_figures(found: Sequence[Figures]) -> Figures:
+    """The means over clips."""
+    return Figures(*(sum(getattr(f, name) for f in found) / len(found) for name in Figures.__dataclass_fields__))

@@ -1,6 +1,6 @@
 """Whole examples: what a model saw, what it gave, and what it should have given."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 import torch
 from torch import Tensor
@@ -45,7 +45,13 @@ def events(clip: Tensor, other: Tensor, random: torch.Generator) -> Tensor:
 
 
 def make_example(
-    frames: Tensor, other: Tensor, sort: str, channels: int, random: torch.Generator, denoiser: Denoiser | None = None
+    frames: Tensor,
+    other: Tensor,
+    sort: str,
+    channels: int,
+    random: torch.Generator,
+    denoiser: Denoiser | None = None,
+    left_out: Collection[str] = (),
 ) -> Example:
     """An example of one sort from two clean clips.
 
@@ -55,32 +61,34 @@ def make_example(
         channels: of the classes.
         random: of this example alone.
         denoiser: for the sort ``denoised``; noisy frames (T, 3, H, W) → clean ones.
+        left_out: names of operators and disturbances that must not take part, as those of their makers; ``brighten``
+            stands for all that is dark.
     """
     clean = events(frames, other, random)
     if sort == "denoised" and denoiser is not None:
         noisy = clean + uniform(random, 0.04, 0.2) * torch.randn(clean.shape, generator=random)
         return _example((noisy := noisy.clamp(0, 1)), denoiser(noisy), clean)
     if sort == "clean":
-        operator = operate.identity(random) if chance(random, 0.6) else operate.picture_operator(random)
+        operator = operate.identity(random) if chance(random, 0.6) else operate.picture_operator(random, left_out)
         return _example(clean, operator(clean), operator(clean))
     if sort in ("mask", "depth", "classes", "logits"):
-        return _numbers(clean, sort, channels, random)
+        return _numbers(clean, sort, channels, random, left_out)
     if sort == "enlarged":
         small, operator = F.avg_pool2d(clean, 2), operate.enlarge(random)
-        seen = disturb.jpeg(random)(small)
+        seen = (disturb.white_noise if "jpeg" in left_out else disturb.jpeg)(random)(small)
         return _example(F.interpolate(seen, scale_factor=2, mode="bilinear"), operator(seen), operator(small))
-    if chance(random, 0.45):
+    if chance(random, 0.45) and "brighten" not in left_out:
         dark = log_uniform(random, 0.1, 0.6)
         clean, lift = (
             dark * clean,
-            operate.chain([lambda v: (v / dark).clamp(0, 1) ** 0.9, operate.picture_operator(random)]),
+            operate.chain([lambda v: (v / dark).clamp(0, 1) ** 0.9, operate.picture_operator(random, left_out)]),
         )
         operator = operate.brighten(random) if chance(random, 0.5) else lift
     else:
-        operator = operate.picture_operator(random)
+        operator = operate.picture_operator(random, left_out)
     seen, truth = clean, operator(clean)
     if sort in ("noise", "denoised", "grey") or chance(random, 0.3 if sort != "mixed" else 1.0):
-        seen = disturb.input_disturbance(random)(clean)
+        seen = disturb.input_disturbance(random, left_out)(clean)
     given = operator(seen)
     if sort in ("wide", "mixed"):
         given = disturb.wide_flicker(random)(given).clamp(0, 1)
@@ -93,7 +101,9 @@ def make_example(
     return _example(given if chance(random, 0.12) else seen, given, truth)
 
 
-def _numbers(clean: Tensor, sort: str, channels: int, random: torch.Generator) -> Example:
+def _numbers(
+    clean: Tensor, sort: str, channels: int, random: torch.Generator, left_out: Collection[str] = ()
+) -> Example:
     """Masks, depth, classes: what hangs on the picture and is none."""
     if sort == "mask":
         operator = operate.mask(random)
@@ -102,10 +112,11 @@ def _numbers(clean: Tensor, sort: str, channels: int, random: torch.Generator) -
         operator, hard = operate.depth(random), False
     else:
         operator, hard = operate.classes(random, channels, logits=sort == "logits"), False
-    noise = choose(random, (disturb.input_disturbance, disturb.no_disturbance), (0.75, 0.25))(random)
+    is_noisy = choose(random, (True, False), (0.75, 0.25))
+    noise = disturb.input_disturbance(random, left_out) if is_noisy else disturb.no_disturbance(random)
     seen, truth = noise(clean), operator(clean)
     given = operator(seen)
-    if sort == "depth":
+    if sort == "depth" and "scale_and_shift" not in left_out:
         given = disturb.scale_and_shift(random)(given)
     if sort == "depth" or chance(random, 0.4):
         shaken = disturb.texture(random)(given)

@@ -5,14 +5,14 @@ generator afresh for each frame.
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from holdsteady.corruptions import corrupt_clip, make_corruption
-from holdsteady.training.synthesis.draws import choose, log_uniform, uniform, wander
+from holdsteady.training.synthesis.draws import choose, choose_maker, log_uniform, uniform, wander
 from holdsteady.training.synthesis.operators import blur, random_network
 
 Disturbance = Callable[[Tensor], Tensor]
@@ -72,10 +72,13 @@ def jpeg(random: torch.Generator) -> Disturbance:
     return lambda clip: corrupt_clip(corruption, (clip + sigma * _normal(clip, random)).clamp(0, 1), random)
 
 
-def input_disturbance(random: torch.Generator) -> Disturbance:
-    """One of those of the input."""
-    makers = (white_noise, sensor_noise, correlated_noise, half_colour_noise, jpeg)
-    return choose(random, makers, (3.0, 2.0, 2.0, 1.0, 1.5))(random)
+#: Makers of disturbances of the input.
+OF_INPUT = (white_noise, sensor_noise, correlated_noise, half_colour_noise, jpeg)
+
+
+def input_disturbance(random: torch.Generator, left_out: Collection[str] = ()) -> Disturbance:
+    """One of ``OF_INPUT``, of which some may be left out, by name."""
+    return choose_maker(random, OF_INPUT, left_out, (3.0, 2.0, 2.0, 1.0, 1.5))(random)
 
 
 # --- Of the output, of any range ---

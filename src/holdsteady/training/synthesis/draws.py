@@ -1,11 +1,13 @@
 """Random numbers that the generators share; a torch.Generator on the CPU is their only source."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import TypeVar
 
 import torch
 from torch import Tensor
+
+from holdsteady.errors import ConfigError
 
 T = TypeVar("T")
 
@@ -29,6 +31,16 @@ def choose(random: torch.Generator, options: Sequence[T], weights: Sequence[floa
     """One of several, all as likely or by weight."""
     weighed = torch.ones(len(options)) if weights is None else torch.tensor(weights)
     return options[int(torch.multinomial(weighed, 1, generator=random))]
+
+
+def choose_maker(
+    random: torch.Generator, makers: Sequence[T], left_out: Collection[str], weights: Sequence[float] | None = None
+) -> T:
+    """One of several functions, but of those whose names are left out."""
+    kept = [place for place, maker in enumerate(makers) if getattr(maker, "__name__", "") not in left_out]
+    if not kept:
+        raise ConfigError(f"nothing to choose is left without {', '.join(sorted(left_out))}")
+    return makers[choose(random, kept, None if weights is None else [weights[place] for place in kept])]
 
 
 def wander(random: torch.Generator, length: int, *shape: int) -> Tensor:

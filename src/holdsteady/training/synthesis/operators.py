@@ -5,7 +5,7 @@ and without randomness, so that what it gives on clean frames is the truth.
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 import numpy as np
 import torch
@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from holdsteady.errors import extra
-from holdsteady.training.synthesis.draws import chance, choose, log_uniform, uniform
+from holdsteady.training.synthesis.draws import chance, choose, choose_maker, log_uniform, uniform
 
 Operator = Callable[[Tensor], Tensor]
 
@@ -128,10 +128,9 @@ def random_network(random: torch.Generator, channels: int = 3) -> Operator:
     return operate
 
 
-def picture_operator(random: torch.Generator) -> Operator:
-    """One of those that give pictures, or two in a row."""
-    makers = (identity, tone_curve, colours, sharpen, local_contrast, brighten, dehaze, resample, posterize, smooth)
-    chosen = [choose(random, (*makers, random_network)) for _ in range(1 + chance(random, 0.4))]
+def picture_operator(random: torch.Generator, left_out: Collection[str] = ()) -> Operator:
+    """One of ``OF_PICTURES``, or two in a row; of which some may be left out, by name."""
+    chosen = [choose_maker(random, OF_PICTURES, left_out) for _ in range(1 + chance(random, 0.4))]
     return chain([maker(random) for maker in chosen])
 
 
@@ -180,6 +179,13 @@ def chain(operators: list[Operator]) -> Operator:
         return frames
 
     return operate
+
+
+#: Makers of operators that give pictures.
+OF_PICTURES = (
+    *(identity, tone_curve, colours, sharpen, local_contrast, brighten, dehaze, resample, posterize, smooth),
+    random_network,
+)
 
 
 def blur(value: Tensor, sigma: float) -> Tensor:
