@@ -13,7 +13,7 @@ from safetensors.torch import load_file
 import holdsteady as hs
 from holdsteady.errors import ConfigError
 from holdsteady.host.resolve import SHIPPED
-from holdsteady.training.hold import LESS_DB, MORE_FLICKER, Held
+from holdsteady.training.hold import LESS_DB, LITTLE_FLICKER, MORE_FLICKER, Held
 from holdsteady.training.loop import train
 from holdsteady.training.recipe import make_recipe
 from holdsteady.training.watch import Figures
@@ -35,7 +35,7 @@ def held(**rivals: list[Figures]) -> Held:
     [
         ((31, 0.018), (36, 0.009), 5),
         ((33, 0.015), (34.9, 0.01), 0),  # less accurate in one
-        ((33, 0.015), (35, 0.0103), 0),  # less steady in one
+        ((33, 0.015), (35, 0.0108), 0),  # less steady in one
         ((33, 0.0203), (34.96, 0.0101), 5),  # within what is allowed
         ((30.01, 0.02), (35.01, 0.01), 0),  # not worth it
         ((math.nan, 0.01), (35, 0.01), 5),  # class numbers are judged by their loss
@@ -50,9 +50,16 @@ def test_weights_count_if_they_are_worse_in_no_clip(a: tuple[float, float], b: t
     one.offer(5, found, ONE)
     assert one.step == step
     assert one.gained == (step > 0)
+    assert bool(one.worse) == (step == 0 and b != (35.01, 0.01))
     assert len(one.parameters) == (step > 0)
     one.offer(9, [figures(29, 0.03), figures(35, 0.01)], [torch.zeros(2)])
     assert one.step == step
+
+
+def test_it_says_where_and_how_much_worse() -> None:
+    one = held()
+    one.offer(5, [figures(31, 0.01), figures(34.5, 0.012)], ONE)
+    assert one.worse == ("b (-0.50 dB, flicker +20.0 %)",)
 
 
 def test_the_best_of_what_counts_is_kept() -> None:
@@ -116,7 +123,7 @@ def test_a_training_never_ends_below_its_start(begun: dict[str, Any], tmp_path: 
     assert len(found.start) == len(found.best) == 3
     for start, kept in zip(found.start, found.best, strict=True):
         assert kept.psnr >= start.psnr - LESS_DB - 1e-9
-        assert kept.flicker_error <= (1 + MORE_FLICKER) * start.flicker_error + 1e-9
+        assert kept.flicker_error <= (1 + MORE_FLICKER) * start.flicker_error + LITTLE_FLICKER
     rows = json.loads((tmp_path / "out" / "metrics.json").read_text())["clips"]
     assert [row["clip"] for row in rows] == ["carphone.mp4"] * 3
     assert rows[0]["kept"]["psnr"] == pytest.approx(found.best[0].psnr)

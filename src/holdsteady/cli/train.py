@@ -128,10 +128,13 @@ class _bar:  # noqa: N801 – used as a function
     def __exit__(self, *_: object) -> None:
         self._progress.stop()
 
-    def move(self, step: int, share: float, figures: "Figures", checked: "Figures | None") -> None:
+    def move(
+        self, step: int, share: float, figures: "Figures", checked: "Figures | None", worse: tuple[str, ...]
+    ) -> None:
         self._progress.update(self._task, completed=share, figures=_in_words(figures), step=step)
         if checked is not None:
-            self._console.print(f"step {step}: validation {_in_words(checked)}")
+            places = f"; worse than it may be in {', '.join(worse)}" if worse else ""
+            self._console.print(f"step {step}: validation {_in_words(checked)}{escape(places)}")
 
 
 def _in_words(figures: "Figures") -> str:

@@ -119,7 +119,7 @@ def default_recipe(
             "clips": max(4, 2 * len(watch_on)),
             "length": _WATCHED_LENGTH if all(one.holds(_WATCHED_LENGTH, crop) for one in watch_on) else _LENGTH,
             "crop": crop,
-            "every": 50,
+            "every": 25,
             "hold": START,
         },
         "optimizer": optimizer,

@@ -10,9 +10,10 @@ from torch import Tensor
 
 from holdsteady.training.watch import Figures
 
-LESS_DB, MORE_FLICKER = 0.05, 0.02  # what still counts as no worse: dB of accuracy, and a share of the flicker error
+#: What still counts as no worse: dB of accuracy; a share of the flicker error, and this much of it, 0.08 of 255.
+LESS_DB, MORE_FLICKER, LITTLE_FLICKER = 0.05, 0.02, 3e-4
 GAIN = 0.05  # dB, the least mean gain that is worth new weights
-_BEST, _LEAST = 50.0, 1e-3  # dB of accuracy and flicker error beyond which nobody sees a difference
+_BEST, _LEAST = 50.0, 1e-3  # dB of accuracy, and flicker error, that nothing better is told from
 
 
 @dataclass
@@ -27,6 +28,7 @@ class Held:
         parameters: the best weights; none while nothing was better than the start.
         gain: of the best weights over the start, dB.
         step: theirs; 0 for the start.
+        worse: the clips in which the weights offered last were worse than they may be, and by how much.
     """
 
     names: tuple[str, ...]
@@ -36,6 +38,7 @@ class Held:
     parameters: list[Tensor] = field(default_factory=list)
     gain: float = GAIN
     step: int = 0
+    worse: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         self.best = self.best or self.start
@@ -61,25 +64,29 @@ class Held:
             for number, name in enumerate(self.names)
         ]
 
-    def offer(self, step: int, found: list[Figures], parameters: Sequence[Tensor]) -> None:
-        """Figures of each clip with the weights after a step, which are kept if they are the best."""
-        gain = self.gain_of(found)
-        if step and gain > self.gain:
-            self.best, self.step, self.gain = found, step, gain
-            self.parameters = [p.detach().clone() for p in parameters]
+    def offer(self, step: int, found: list[Figures], parameters: Sequence[Tensor]) -> bool:
+        """Figures of each clip with the weights after a step, which are kept if they are the best; whether they are."""
+        judged = (self._worse(number, now) for number, now in enumerate(found))
+        self.worse = tuple(words for words in judged if words)
+        gains = [
+            level(now) - level(start)
+            for start, now in zip(self.start, found, strict=True)
+            for level in (_accuracy, _steadiness)
+        ]
+        gain = sum(gains) / len(gains)
+        if not step or self.worse or gain <= self.gain:
+            return False
+        self.best, self.step, self.gain = found, step, gain
+        self.parameters = [p.detach().clone() for p in parameters]
+        return True
 
-    def gain_of(self, found: list[Figures]) -> float:
-        """Mean gain of accuracy and of flicker, dB; minus infinity if it is worse in any clip."""
-        gains = list[float]()
-        for number, now in enumerate(found):
-            least = self.least(number)
-            too_wrong = _accuracy(now) < min(_accuracy(least), _BEST) - LESS_DB
-            too_unsteady = now.flicker_error > (1 + MORE_FLICKER) * max(least.flicker_error, _LEAST)
-            if too_wrong or too_unsteady:
-                return -math.inf
-            start = self.start[number]
-            gains += [_accuracy(now) - _accuracy(start), _steadiness(now) - _steadiness(start)]
-        return sum(gains) / len(gains)
+    def _worse(self, clip: int, now: Figures) -> str:
+        """In which clip, and by how much; nothing if it is not worse there."""
+        least = self.least(clip)
+        if _accuracy(now) >= min(_accuracy(least), _BEST) - LESS_DB and _is_as_steady(now, least):
+            return ""
+        flicker = 100 * (now.flicker_error / max(least.flicker_error, 1e-9) - 1)
+        return f"{self.names[clip]} ({_accuracy(now) - _accuracy(least):+.2f} dB, flicker {flicker:+.1f} %)"
 
     def least(self, clip: int) -> Figures:
         """What weights have to reach in a clip: the start, or a rival that is better in both accuracy and flicker."""
@@ -110,4 +117,4 @@ def _steadiness(figures: Figures) -> float:
 
 
 def _is_as_steady(one: Figures, other: Figures) -> bool:
-    return not one.flicker_error > (1 + MORE_FLICKER) * max(other.flicker_error, _LEAST)
+    return not one.flicker_error > (1 + MORE_FLICKER) * other.flicker_error + LITTLE_FLICKER

@@ -31,9 +31,9 @@ from holdsteady.training.schedule import assign, averaged, make_average, make_sc
 from holdsteady.training.unroll import Batch, Unroll, check_objective
 from holdsteady.training.watch import Figures, mean_figures, measure, validate
 
-#: Called after each step with the step, the share of the budget that is spent, the figures of its batch, and those of a
-#: validation if there was one.
-Progress = Callable[[int, float, Figures, Figures | None], None]
+#: Called after each step with the step, the share of the budget that is spent, the figures of its batch, those of a
+#: validation if there was one, and the clips in which that was worse than what the weights are held to.
+Progress = Callable[[int, float, Figures, Figures | None, tuple[str, ...]], None]
 
 
 @dataclass(frozen=True)
@@ -163,6 +163,7 @@ class _Loop:
         if self.recorder is not None and fabric.world_size > 1:
             raise ConfigError("recorded: recordings are learned from on one device; take recorded = 0 for several")
         # After the parameters have gone to their device.
+        self.begun_with = [p.detach().clone() for p in self.parameters] if held is not None else []
         self.average = make_average(self.parameters, rates.ema) if rates.ema else None
         self.watched = [{key: fabric.to_device(value) for key, value in batch.items()} for batch in watched]
 
@@ -201,7 +202,8 @@ class _Loop:
                 if log is not None:
                     log.row(self.step, {"minutes": self.seconds / 60, **values, **_validation_values(checked)})
                     if self.progress is not None:
-                        self.progress(self.step, self._spent_share(), figures, checked)
+                        worse = () if self.held is None else self.held.worse
+                        self.progress(self.step, self._spent_share(), figures, checked, worse)
                 if self.step % recipe.checkpoint_every == 0:
                     self._save_checkpoint()
                 if fabric.broadcast(interrupted()) and self.step < recipe.steps:
@@ -269,8 +271,8 @@ class _Loop:
                     log.example(self.step, pictures)
             found = self.fabric.broadcast(found)
             assert found is not None
-            if self.held is not None:
-                self.held.offer(self.step, found, self.parameters)
+            if self.held is not None and not self.held.offer(self.step, found, self.parameters) and self.step:
+                self._offer_half()
             figures = mean_figures(found)
             better = figures.loss < self.best
             if better and self.recipe.validation.patience is not None:
@@ -279,6 +281,17 @@ class _Loop:
         self.best = min(self.best, figures.loss)
         self.latest, self.validated_at = figures, self.step
         return figures
+
+    def _offer_half(self) -> None:
+        """Where all of the way is too far in some clip, half of it may not be."""
+        assert self.held is not None
+        present = [p.detach().clone() for p in self.parameters]
+        worse = self.held.worse
+        assign(self.parameters, (torch.lerp(a, b, 0.5) for a, b in zip(self.begun_with, present, strict=True)))
+        found = validate(self.bare, self.watched)[0] if self.fabric.global_rank == 0 else list[Figures]()
+        self.held.offer(self.step, self.fabric.broadcast(found), self.parameters)
+        self.held.worse = worse
+        assign(self.parameters, present)
 
     def _check_finite(self, what: str, value: Tensor, batch: Batch) -> None:
         """Stop on all ranks, with the batch saved, if a value is NaN or infinite on any of them."""

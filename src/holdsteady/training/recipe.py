@@ -173,7 +173,9 @@ class Recipe(_Part):
     def _hold_valid(cls, validation: ValidationRecipe, info: ValidationInfo) -> ValidationRecipe:
         name = validation.hold
         if name is not None and name not in SHIPPED and _needs_files(info) and not Path(name).exists():
-            raise ValueError(f"hold = {name}: neither an adapter that ships here{near(name, SHIPPED)} nor a folder or zip")
+            raise ValueError(
+                f"hold = {name}: neither an adapter that ships here{near(name, SHIPPED)} nor a folder or zip"
+            )
         return validation
 
     @model_validator(mode="after")
