@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 import torch
@@ -92,3 +93,21 @@ def test_batch_is_what_the_command_does(carphone: str, tmp_path: Path) -> None:
         hs.batch([source], tmp_path / "out", blur, duration=1)
     with pytest.raises(ConfigError, match="an export, which holdsteady run takes, a file at a time"):
         hs.batch([source], tmp_path / "out", str(make_export(tmp_path / "export")))
+
+
+def test_a_size_that_changes_in_mid_stream_is_told_and_what_was_before_is_kept(tmp_path: Path) -> None:
+    """Two recordings of a camera that was set anew, one behind the other, as transport streams allow."""
+    source = tmp_path / "a.ts"
+    for width, height in ((64, 48), (96, 64)):
+        with av.open(str(tmp_path / "part.ts"), "w") as container:
+            stream = container.add_stream("libx264", rate=25)
+            stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
+            for number in range(6):
+                picture = np.full((height, width, 3), 40 + number, np.uint8)
+                container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+            container.mux(stream.encode(None))
+        with source.open("ab") as file:
+            file.write((tmp_path / "part.ts").read_bytes())
+    with pytest.raises(VideoError, match=r"the size changes from 64x48 to 96x64 after 6 frames; split the file there"):
+        hs.run(source, tmp_path / "out.mkv", nn.Identity(), "none")
+    assert pixels(tmp_path / "out.mkv").shape == (6, 48, 64, 3)
