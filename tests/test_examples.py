@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from exports.made import make_export
 
 from holdsteady.video import open_video
@@ -22,6 +23,7 @@ ARGUMENTS = {
     "camera_loop.py": ["--frames", "4"],
     "train_an_adapter.py": ["--steps", "2"],
     "shots.py": ["--frames", "3"],
+    "espnet.py": ["weights.pth", str(CARPHONE), "classes.mp4"],
     "onnx_numpy.py": ["out", str(CARPHONE), "steady.mp4"],
 }
 
@@ -72,6 +74,15 @@ def test_train_an_adapter(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> No
 def test_shots(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run("shots.py", monkeypatch, tmp_path)
     assert capsys.readouterr().out.count("ndarray (144, 176, 3) uint8") == 2
+
+
+def test_espnet(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """With random weights: its own are not here."""
+    network = runpy.run_path(str(EXAMPLES / "espnet.py"))["ESPNet"]
+    torch.save(network().state_dict(), tmp_path / "weights.pth")
+    run("espnet.py", monkeypatch, tmp_path)
+    with open_video(str(tmp_path / "classes.mp4")) as reader:
+        assert sum(1 for _ in reader) == 20
 
 
 def test_onnx_numpy(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

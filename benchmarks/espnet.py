@@ -1,0 +1,126 @@
+"""Classes of street scenes on real footage: ESPNet, a network of other authors, alone and held steady.
+
+    python benchmarks/espnet.py --weights espnet_p_2_q_8.pth --footage footage --json benchmarks/results/espnet.json
+    python benchmarks/espnet.py --json benchmarks/results/espnet.json --docs docs/results.md     the table again
+
+The network and where its weights are: examples/espnet.py. 24 frames of vtest, halved, and of bikes, clean, with noise
+of σ = 5/255 and with JPEG (seed 0). Nobody knows the true classes: the network's own on the clean clip stand in, which
+are as unsteady as it is. Mean IoU is over the classes that these have; flips are changes of class along the clean
+clip's motion.
+"""
+
+import argparse
+import json
+import sys
+from dataclasses import dataclass, replace
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+import torch
+from measuring import BASE, Recorded
+from outcome import facts, write_into, write_json
+from scenarios import Clip
+from torch import Tensor
+from torchmetrics.functional.segmentation import mean_iou
+
+import holdsteady as hs
+from holdsteady.corruptions import make_corruption
+from holdsteady.evaluation.scoring import both_flows
+from holdsteady.metrics import class_flips
+from holdsteady.report.table import markdown
+
+CLIPS = {"vtest": Clip(Path("vtest.avi"), 0, 24, half=True), "bikes": Clip(Path("bikes.mp4"), 31, 24)}
+CORRUPTIONS = {"clean": "", "noise": f"gaussian:sigma={5 / 255:.5f}", "JPEG": "jpeg"}
+ADAPTERS = ("motion-fixed", "universal")
+
+
+@dataclass(frozen=True)
+class Known:
+    """What all rows of a clip share.
+
+    Attributes:
+        frames: the clean ones.
+        classes: the network's on them, (1, H, W) each.
+        flows: the motion from each frame but the first to the last one, and back.
+    """
+
+    frames: list[Tensor]
+    classes: list[Tensor]
+    flows: list[tuple[Tensor, Tensor]]
+
+
+def known(model: torch.nn.Module, clip: Clip) -> Known:
+    frames = list(clip.frames())
+    with torch.inference_mode():
+        classes = [model(frame).argmax(dim=1) for frame in frames]
+    return Known(frames, classes, [both_flows(*pair) for pair in zip(frames[1:], frames, strict=False)])
+
+
+def measure(adapter: str, seen: list[Tensor], outputs: list[Tensor], clip: Known) -> dict[str, float]:
+    """Mean IoU with the classes on the clean frames, and flips, both in %, of the network's outputs, held steady."""
+    recorded = Recorded()
+    steady = recorded if adapter == BASE else hs.stabilize(recorded, adapter)
+    hits, flips, before = [], [], None
+    for number, (frame, output, truth) in enumerate(zip(seen, outputs, clip.classes, strict=True)):
+        recorded.output = output
+        with torch.inference_mode():
+            scores = steady(frame)
+        each = mean_iou(scores.argmax(dim=1), truth, scores.shape[1], per_class=True, input_format="index")[0]
+        hits.append(each[truth.flatten().unique()].mean().item())
+        if before is not None:
+            flips.append(class_flips(scores, before, *clip.flows[number - 1]).item())
+        before = scores
+    return {"miou": 100 * fmean(hits), "flips": 100 * fmean(flips)}
+
+
+def table(results: dict[str, Any]) -> str:
+    """Rows of methods, columns of clips and corruptions: mean IoU / flips."""
+    columns = [(clip, name) for clip in CLIPS for name in CORRUPTIONS]
+    rows = []
+    for method in (BASE, *ADAPTERS):
+        cells = [results["clips"][clip][name][method] for clip, name in columns]
+        rows.append([method, *(f"{cell['miou']:.1f} / {cell['flips']:.2f}" for cell in cells)])
+    return markdown(["", *(f"{clip}, {name}" for clip, name in columns)], rows)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--weights", type=Path)
+    parser.add_argument("--footage", type=Path)
+    parser.add_argument("--json", type=Path, help="every figure; written, or read where there are no --weights")
+    parser.add_argument("--docs", type=Path, help="a page to write the table into")
+    parser.add_argument("--threads", type=int, default=2)
+    args = parser.parse_args()
+    if args.weights is None:
+        if args.json is None:
+            parser.error("--weights and --footage, or --json of an earlier run")
+        results = json.loads(args.json.read_text(encoding="utf-8"))
+    else:
+        sys.path.insert(0, str(Path(__file__).parents[1] / "examples"))
+        from espnet import build
+
+        torch.set_num_threads(args.threads)
+        model = build(args.weights)
+        results = {**facts(args.threads), "clips": {}}
+        for name, part in CLIPS.items():
+            clip = known(model, replace(part, path=args.footage / part.path))
+            for corruption, spec in CORRUPTIONS.items():
+                seen = clip.frames
+                if spec:
+                    stream = make_corruption(spec).start(torch.Generator().manual_seed(0))
+                    seen = [stream(frame) for frame in seen]
+                with torch.inference_mode():
+                    outputs = [model(frame) for frame in seen]
+                cells = {adapter: measure(adapter, seen, outputs, clip) for adapter in (BASE, *ADAPTERS)}
+                results["clips"].setdefault(name, {})[corruption] = cells
+                print(name, corruption, cells, flush=True)
+        if args.json:
+            write_json(args.json, results)
+    print(table(results))
+    if args.docs:
+        write_into(args.docs, "espnet.py", table(results))
+
+
+if __name__ == "__main__":
+    main()
