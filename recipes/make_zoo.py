@@ -18,7 +18,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 BUILD = Path("build/zoo")
-TASKS = ("denoise", "denoise-video", "enhance", "depth", "segment")
+TASKS = ("denoise", "denoise-video", "enhance", "upscale2", "depth", "segment")
 ADAPTERS = (
     "nafnet16-light",
     "nafnet16-noise-motion",

@@ -57,7 +57,7 @@ def test_options_exist() -> None:
 @pytest.mark.parametrize("model", [*zoo.MODELS, FIX])
 def test_adapters_that_are_offered_are_ready_to_run(model: str) -> None:
     offered = choices.adapters(model, Own())
-    assert offered[0] == ("motion-fixed" if model in (FIX, "upscale2") else f"{model}-clean")
+    assert offered[0] == ("motion-fixed" if model == FIX else f"{model}-clean")
     assert len(offered) == len(set(offered))
     for name in offered:
         resolve_ready(name)

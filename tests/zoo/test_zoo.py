@@ -62,7 +62,7 @@ def test_models_do_their_task_on_a_clip_that_none_was_trained_on(tmp_path: Path)
         small = torch.nn.functional.avg_pool2d(clean, 2)
         plain = torch.nn.functional.interpolate(small, scale_factor=2, mode="bicubic")
         restored = zoo.load("upscale2")(small)
-    assert psnr(restored, clean) > psnr(plain, clean) + 0.2
+    assert psnr(restored, clean) > psnr(plain, clean) + 1.5
     filtered = enhance_details(clean)
     with torch.inference_mode():
         assert psnr(zoo.load("enhance")(clean), filtered) > psnr(clean, filtered) + 3
