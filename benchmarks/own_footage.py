@@ -72,8 +72,8 @@ def _dark_and_noisy() -> Callable[[Tensor], Tensor]:
 
 
 TRIALS = {
-    "SCI, dark with noise": Trial(f"{HERE / 'sci.py'}:build", 150, _dark_and_noisy, video.RunOptions(), "/", 0.38),
-    "enhance, H.264": Trial("enhance", 60, lambda: lambda frame: frame, video.RunOptions(crf=30), ".mp4"),
+    "SCI, dark with noise": Trial(f"{HERE / 'sci.py'}:build", 120, _dark_and_noisy, video.RunOptions(), "/", 0.38),
+    "enhance, H.264": Trial("enhance", 40, lambda: lambda frame: frame, video.RunOptions(crf=30), ".mp4"),
 }
 
 

@@ -5,7 +5,10 @@ from pathlib import Path
 from types import ModuleType
 
 import compressed
+import leave_one_out
+import numpy as np
 import outcome
+import own_footage
 import pytest
 import robustness
 import strides
@@ -13,6 +16,7 @@ import torch
 from conftest import CLIPS
 from scenarios import Clip, Moment
 
+from holdsteady import video
 from holdsteady.evaluation.footage import Footage
 from holdsteady.evaluation.footage import Moment as Shown
 
@@ -21,7 +25,12 @@ ROOT = Path(__file__).parents[1]
 
 @pytest.mark.parametrize(
     ("module", "table"),
-    [(compressed, compressed.table), (robustness, robustness.tables), (strides, strides.table)],
+    [
+        (compressed, compressed.table),
+        (own_footage, own_footage.table),
+        (robustness, robustness.tables),
+        (strides, strides.table),
+    ],
 )
 def test_the_page_shows_the_results(module: ModuleType, table: object) -> None:
     assert callable(table)
@@ -53,3 +62,37 @@ def test_clips_are_slowed_down(monkeypatch: pytest.MonkeyPatch) -> None:
     first = strides.slowed(Path(), 4)[0]
     shown = [round(255 * moment.clean.mean().item()) for moment in first.play()]
     assert shown == list(range(0, 120, 4)) == [round(255 * moment.clean.mean().item()) for moment in first.play()]
+
+
+def test_what_is_left_out_of_a_training_is_what_its_row_tests() -> None:
+    """Each row tests sorts, operators and disturbances that its training has not met."""
+    for name, one in leave_one_out.ROWS.items():
+        tested = leave_one_out.SORTS - one.left_out_of_tests
+        assert tested == one.sorts, name
+        assert one.names & (one.sorts | one.operators | one.disturbances | {"scale_and_shift"}), name
+    row = leave_one_out.ROWS["JPEG"]
+    assert "white_noise" in row.left_out_of_tests
+    assert "jpeg" not in row.left_out_of_tests
+
+
+def test_errors_after_the_first_frame_count() -> None:
+    truth = torch.zeros(2, 3, 1, 4, 4)
+    outputs = truth.clone()
+    outputs[0, 0] = 1.0  # the first frame, which no adapter can change
+    outputs[1, 1:] = torch.tensor((0.1, -0.1))[:, None, None, None]
+    (wrong, unsteady), other = leave_one_out._errors(outputs, truth)
+    assert wrong == pytest.approx(0, abs=1e-5)
+    assert unsteady == pytest.approx(0, abs=1e-5)
+    assert other == pytest.approx((0.1, 0.2), abs=1e-5)
+
+
+def test_footage_is_made_as_a_user_has_it(tmp_path: Path) -> None:
+    trial = own_footage.TRIALS["SCI, dark with noise"]
+    folder = own_footage.spoil(trial, CLIPS / "carphone.mp4", tmp_path / f"carphone{trial.ending}", 4)
+    with video.open_video(str(folder)) as reader:
+        dark = [frame.pixels.astype(float) for frame in reader]
+    with video.open_video(str(CLIPS / "carphone.mp4")) as reader:
+        bright = [frame.pixels.astype(float) for frame in reader][: len(dark)]
+    assert len(dark) == 4
+    noise = np.stack([d - 0.38 * b for d, b in zip(dark, bright, strict=True)])[:, 20:-20, 20:-20]
+    assert noise.std() == pytest.approx(4, rel=0.1)

@@ -96,7 +96,7 @@ def default_recipe(
     kind = card_of(loaded).kind
     logits = kind in ("classes", "labels") or output.shape[1] > 3
     # Of classes and masks universal fuses probabilities by formulas, in which there is nothing to learn.
-    learns = kind not in ("classes", "labels", "mask") and set(read(output, output, "auto")) == {"values"}
+    learns = not logits and kind != "mask" and set(read(output, output, "auto")) == {"values"}
     adapter = START if learns else DEFAULT_KIND if can_mirror(loaded) else "motion"
     optimizer = {"learning_rate": 3e-3, "warmup": 5, "ema": 0.99} if learns else {}
     recipe = {

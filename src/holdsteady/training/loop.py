@@ -161,7 +161,7 @@ class _Loop:
         self.unroll, self.optimizer = fabric.setup(unroll, optimizer)
         self.recorder = Recorder(unroll, recipe.seed) if recipe.recorded else None
         if self.recorder is not None and fabric.world_size > 1:
-            raise ConfigError("recorded: recordings are learned from on one device; take recorded = 0 for several")
+            raise ConfigError("recordings are learned from on one device; for several, take --set recorded=0")
         # After the parameters have gone to their device.
         self.begun_with = [p.detach().clone() for p in self.parameters] if held is not None else []
         self.average = make_average(self.parameters, rates.ema) if rates.ema else None

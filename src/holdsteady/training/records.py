@@ -25,6 +25,7 @@ from holdsteady.training.unroll import Batch, Unroll, Unrolled
 
 _KEPT = 24  # recordings that are learned from
 _WINDOWS, _SIDE = 12, 32  # of a step, and their side in pixels of half the size
+_STABILITY = 0.1  # weight of the flicker error, in which weights must not be worse either
 _LEAST = 0.04  # error that counts as none, of the truth's standard deviation
 
 
@@ -91,7 +92,7 @@ class Recorder:
     def loss(self) -> Tensor:
         """Of new windows, to be differentiated."""
         side = min(_SIDE, *self._records[-1].seen.shape[-2:])
-        return loss_of(self._cell, windows(self._records, _WINDOWS, side, self._random), 0.0)
+        return loss_of(self._cell, windows(self._records, _WINDOWS, side, self._random), _STABILITY)
 
 
 @torch.no_grad()
