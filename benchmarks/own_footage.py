@@ -4,9 +4,9 @@
     python benchmarks/own_footage.py --json benchmarks/results/own_footage.json --docs docs/results.md   the table again
 
 For each network the very command runs, `holdsteady train --model … --videos …`, on clips made from --footage (as
-recipes/get_footage.py fills it). The budget is in steps, so as not to hang on what else the machine does: so many
-as a busy core did in ten minutes for SCI, and in four for enhance; the results say what CPU time they took. Tested are
-carphone and cup, which nothing is trained on, against the network's output on the clean clip.
+recipes/get_footage.py fills it). The budget is in steps, so as not to hang on what else the machine does; the results
+say what CPU time they took, less than the ten minutes that the command takes by itself. Tested are carphone and cup,
+which nothing is trained on, against the network's output on the clean clip.
 
 * SCI, a network for low light by other authors: clips made dark (× 0.38) with noise of 4/255, seed 0, as PNG. Left out
   without --sci, the file of its weights.
