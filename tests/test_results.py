@@ -27,6 +27,7 @@ ROOT = Path(__file__).parents[1]
     ("module", "table"),
     [
         (compressed, compressed.table),
+        (leave_one_out, leave_one_out.table),
         (own_footage, own_footage.table),
         (robustness, robustness.tables),
         (strides, strides.table),
