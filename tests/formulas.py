@@ -194,7 +194,7 @@ class MotionFixed:
             return z
         half_slope, half_offset = (enlarge(part, half_z) for part in self.average - now)
         taken, apart = half_slope * half_x + half_offset, half_memory - half_z
-        regions = torch.nn.functional.avg_pool2d(self.deviation, 4, ceil_mode=True, count_include_pad=False)
+        regions = box_mean(self.deviation)
         products = [self.deviation * last, self.deviation**2, last**2, regions**2]
         products += [taken * (2 * apart - taken), apart**2]
         found = torch.stack([product.mean() for product in products])

@@ -181,7 +181,7 @@ def test_adapters_that_can_not_be_had(cli: Cli, model: Model, carphone: str) -> 
         "spatail": "(did you mean spatial",
         "no/such/folder": "'no/such/folder' is neither a kind, nor an adapter that ships here, nor the folder of one",
         "spatial": "'spatial' has to be trained first: give the folder of a trained adapter",
-        "motion": "(output-fixed, output-gaussian, simple-fixed, motion-fixed, statistics-fixed)",
+        "motion": "(output-fixed, output-gaussian, simple-fixed, motion-fixed, live, statistics-fixed)",
         "output-fixed:abc": "'abc' is not a number; it sets beta of output-fixed",
         "output-fixed:1.5": "beta = 1.5: Input should be less than or equal to 1",
         "empty": "'empty' is not an adapter: it lacks adapter.json",

@@ -10,14 +10,14 @@ import torch
 from torch import Tensor
 
 from holdsteady.adapters.cell import Memory
-from holdsteady.adapters.means import CELL, cell_mean, enlarge, limits, shrink, value_range
+from holdsteady.adapters.means import CELL, box_mean, cell_mean, enlarge, limits, shrink, value_range
 from holdsteady.eager import can_look
 from holdsteady.flow.warp import hold_within, warp_bilinear
 
 _RIDGE = 1e-2  # of the squared range of the input
 _SLOWEST = 0.05  # the least weight of the present in the average
 _FULL, _NONE = 0.75, 0.95  # correlation of one frame's deviation with the last one's: all is corrected, nothing is
-_REGION = 4  # side, in cells, of what wide flicker changes as one
+_REGION = 5  # side, in cells, of what wide flicker changes as one
 _LOCAL, _WIDE = 0.6, 0.8  # share of a deviation that its means over regions have: nothing is corrected, all is
 _FLAT = 1e-2  # range of an input, over its largest value, that says nothing
 _EVIDENCE = 0.15  # weight of the present in the averages of evidence
@@ -95,7 +95,7 @@ def steady_relation(
     deviation = mean_z - (old[:, :channels] * mean_x + old[:, channels : 2 * channels])
     before = old[:, 2 * channels : 3 * channels]
     # Is it of whole regions, or of single cells, as what is left of noise?
-    products = [deviation * before, deviation.square(), before.square(), shrink(deviation, _REGION).square()]
+    products = [deviation * before, deviation.square(), before.square(), box_mean(deviation, _REGION).square()]
     # And does the correction bring the output nearer to the last one?
     taken, apart = _line(difference, half_x), shrink(moved, 2) - half_z
     products += [taken * (2 * apart - taken), apart.square()]
