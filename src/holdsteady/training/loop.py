@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from holdsteady.adapters.files import save_adapter
 from holdsteady.errors import ConfigError, TrainingError
+from holdsteady.host.identity import base_of
 from holdsteady.host.resolve import load_adapter
 from holdsteady.loading import load
 from holdsteady.models.card import make_card
@@ -361,12 +362,17 @@ class _Loop:
         recipe = self.recipe
         if recipe.train != "base":
             steps = outcome.steps if outcome.held is None else outcome.held.step
+            # What was said of the model holds for it, whatever the adapter that training began at was made for.
+            said = {name: text for name, text in base_of(self.steady.base).items() if name == "card"}
             if outcome.held is not None and not outcome.held.gained:
                 assert recipe.validation.hold is not None
-                save_adapter(load_adapter(recipe.validation.hold), self.out)
+                start = load_adapter(recipe.validation.hold)
+                start.base |= said
+                save_adapter(start, self.out)
             else:
-                origin = {"model": recipe.model, "corruption": recipe.corruption}
-                self.steady.adapter(0).provenance = {**origin, "steps": str(steps), "seed": str(recipe.seed)}
+                origin, trained = {"model": recipe.model, "corruption": recipe.corruption}, self.steady.adapter(0)
+                trained.provenance = {**origin, "steps": str(steps), "seed": str(recipe.seed)}
+                trained.base |= said
                 self.steady.save(self.out)
         if recipe.train != "adapter":
             part = self.out / f"{BASE_NAME}.part"
