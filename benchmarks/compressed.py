@@ -9,8 +9,6 @@ Of each filter all settings run, and for each clip that one is kept for which PS
 again.
 """
 
-import argparse
-import json
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
@@ -20,7 +18,7 @@ from typing import Any
 
 import torch
 from measuring import Figures, PictureScore
-from outcome import facts, write_into, write_json
+from outcome import arguments, begun, facts, show, write_json
 from peer_tools import ffmpeg, no_filter
 from scenarios import Clip, Moment
 from torch import Tensor
@@ -103,16 +101,11 @@ def _cell(figures: dict[str, Any]) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--footage", type=Path, help="as recipes/get_footage.py fills it")
-    parser.add_argument("--json", type=Path, required=True, help="the results, which are added to")
-    parser.add_argument("--docs", type=Path, help="a page that the table is written into")
+    parser = arguments(__doc__)
     parser.add_argument("--threads", type=int, default=1)
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
-    results: dict[str, Any] = {**facts(args.threads), "rows": {}}
-    if args.json.is_file():
-        results = json.loads(args.json.read_text(encoding="utf-8"))
+    results = begun(args.json, {**facts(args.threads), "rows": {}})
     if args.footage:
         clips = {name: replace(clip, path=args.footage / clip.path) for name, clip in CLIPS.items()}
         with tempfile.TemporaryDirectory() as folder:
@@ -123,10 +116,7 @@ def main() -> None:
             results["rows"][label] = {name: best(settings, frames) for name, frames in played.items()}
             print(label, *(f"{_cell(one)}" for one in results["rows"][label].values()), sep="  ", flush=True)
             write_json(args.json, results)
-    if args.docs:
-        write_into(args.docs, "compressed.py", table(results))
-    else:
-        print(table(results))
+    show(table(results), "compressed.py", args.docs)
 
 
 if __name__ == "__main__":

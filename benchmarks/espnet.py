@@ -6,11 +6,9 @@
 The network and where its weights are: examples/espnet.py. 24 frames of vtest, halved, and of bikes, clean, with noise
 of σ = 5/255 and with JPEG (seed 0). Nobody knows the true classes: the network's own on the clean clip stand in, which
 are as unsteady as it is. Mean IoU is over the classes that these have; flips are changes of class along the clean
-clip's motion.
+clip's motion. What --json holds already is not measured again.
 """
 
-import argparse
-import json
 import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,7 +17,7 @@ from typing import Any
 
 import torch
 from measuring import BASE, Recorded
-from outcome import facts, write_into, write_json
+from outcome import arguments, begun, facts, show, write_json
 from scenarios import Clip
 from torch import Tensor
 from torchmetrics.functional.segmentation import mean_iou
@@ -85,41 +83,33 @@ def table(results: dict[str, Any]) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = arguments(__doc__)
     parser.add_argument("--weights", type=Path)
-    parser.add_argument("--footage", type=Path)
-    parser.add_argument("--json", type=Path, help="every figure; written, or read where there are no --weights")
-    parser.add_argument("--docs", type=Path, help="a page to write the table into")
     parser.add_argument("--threads", type=int, default=2)
     args = parser.parse_args()
-    if args.weights is None:
-        if args.json is None:
-            parser.error("--weights and --footage, or --json of an earlier run")
-        results = json.loads(args.json.read_text(encoding="utf-8"))
-    else:
+    torch.set_num_threads(args.threads)
+    results = begun(args.json, {**facts(args.threads), "clips": {}})
+    if args.weights:
         sys.path.insert(0, str(Path(__file__).parents[1] / "examples"))
         from espnet import build
 
-        torch.set_num_threads(args.threads)
         model = build(args.weights)
-        results = {**facts(args.threads), "clips": {}}
         for name, part in CLIPS.items():
             clip = known(model, replace(part, path=args.footage / part.path))
+            done = results["clips"].setdefault(name, {})
             for corruption, spec in CORRUPTIONS.items():
+                if corruption in done:
+                    continue
                 seen = clip.frames
                 if spec:
                     stream = make_corruption(spec).start(torch.Generator().manual_seed(0))
                     seen = [stream(frame) for frame in seen]
                 with torch.inference_mode():
                     outputs = [model(frame) for frame in seen]
-                cells = {adapter: measure(adapter, seen, outputs, clip) for adapter in (BASE, *ADAPTERS)}
-                results["clips"].setdefault(name, {})[corruption] = cells
-                print(name, corruption, cells, flush=True)
-        if args.json:
-            write_json(args.json, results)
-    print(table(results))
-    if args.docs:
-        write_into(args.docs, "espnet.py", table(results))
+                done[corruption] = {adapter: measure(adapter, seen, outputs, clip) for adapter in (BASE, *ADAPTERS)}
+                print(name, corruption, done[corruption], flush=True)
+                write_json(args.json, results)
+    show(table(results), "espnet.py", args.docs)
 
 
 if __name__ == "__main__":

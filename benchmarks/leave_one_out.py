@@ -10,9 +10,7 @@ frame by frame, means over the examples; flicker is a ratio, the geometric mean.
 universal fuses them by formulas. What --json holds already is not trained again.
 """
 
-import argparse
 import importlib.util
-import json
 import math
 import statistics
 import subprocess
@@ -25,7 +23,7 @@ from typing import Any
 
 import torch
 from measuring import Recorded
-from outcome import facts, write_into, write_json
+from outcome import arguments, begun, facts, show, write_json
 from torch import Tensor
 
 from holdsteady import stabilize
@@ -159,19 +157,14 @@ def table(results: dict[str, Any]) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--footage", type=Path, help="as recipes/get_footage.py fills it")
+    parser = arguments(__doc__)
     parser.add_argument("--work", type=Path, default=Path("runs/leave-one-out"), help="folder of examples and adapters")
     parser.add_argument("--steps", type=int, default=600)
     parser.add_argument("--batches", type=int, default=28, help="batches of six examples to train on")
     parser.add_argument("--tests", type=int, default=8, help="batches of six examples to test on")
-    parser.add_argument("--json", type=Path, required=True, help="the results, which are added to")
-    parser.add_argument("--docs", type=Path, help="a page that the table is written into")
     args = parser.parse_args()
     torch.set_num_threads(1)
-    results: dict[str, Any] = {**facts(1), "steps": args.steps, "rows": {}}
-    if args.json.is_file():
-        results = json.loads(args.json.read_text(encoding="utf-8"))
+    results = begun(args.json, {**facts(1), "steps": args.steps, "rows": {}})
     if args.footage:
         args.work.mkdir(parents=True, exist_ok=True)
         on_all = train(args.footage, args.work, (), args.steps, args.batches)
@@ -183,10 +176,7 @@ def main() -> None:
             results["rows"][name] = test(args.footage, one, adapters, args.tests)
             print(name, results["rows"][name], flush=True)
             write_json(args.json, results)
-    if args.docs:
-        write_into(args.docs, "leave_one_out.py", table(results))
-    else:
-        print(table(results))
+    show(table(results), "leave_one_out.py", args.docs)
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
-"""Where the tables of bars.py and peers.py go: files of results, and pages that show them."""
+"""Where the tables of the benchmarks go: files of results that are added to, and pages that show them."""
 
+import argparse
 import json
 import os
 import platform
@@ -19,6 +20,28 @@ def facts(threads: int) -> dict[str, Any]:
         "torch": torch.__version__,
         "opencv": cv2.__version__,
     }
+
+
+def arguments(description: str | None) -> argparse.ArgumentParser:
+    """A parser with what all programs take whose results are added to."""
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--footage", type=Path, help="as recipes/get_footage.py fills it")
+    parser.add_argument("--json", type=Path, required=True, help="the results, which are added to")
+    parser.add_argument("--docs", type=Path, help="a page that the table is written into")
+    return parser
+
+
+def begun(path: Path, fresh: dict[str, Any]) -> dict[str, Any]:
+    """The results of an earlier run, or, where there are none, fresh ones to add to."""
+    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else fresh
+
+
+def show(text: str, program: str, docs: Path | None) -> None:
+    """Put a program's tables into a page if there is one, or print them."""
+    if docs:
+        write_into(docs, program, text)
+    else:
+        print(text)
 
 
 def write_json(path: Path, results: dict[str, Any]) -> None:

@@ -15,7 +15,6 @@ which nothing is trained on, against the network's output on the clean clip.
 What --json holds already is not trained again.
 """
 
-import argparse
 import json
 import os
 import resource
@@ -28,7 +27,7 @@ from typing import Any
 
 import torch
 from measuring import BASE, PictureScore, against
-from outcome import facts, write_into, write_json
+from outcome import arguments, begun, facts, show, write_json
 from scenarios import Clip, Moment
 from torch import Tensor
 
@@ -146,17 +145,12 @@ def _kept(trial: dict[str, Any]) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--footage", type=Path, help="as recipes/get_footage.py fills it")
+    parser = arguments(__doc__)
     parser.add_argument("--sci", type=Path, help="sci-medium.pt")
     parser.add_argument("--work", type=Path, default=Path("runs/own-footage"), help="folder of files and adapters")
-    parser.add_argument("--json", type=Path, required=True, help="the results, which are added to")
-    parser.add_argument("--docs", type=Path, help="a page that the table is written into")
     args = parser.parse_args()
     torch.set_num_threads(1)
-    results: dict[str, Any] = {**facts(1), "trials": {}}
-    if args.json.is_file():
-        results = json.loads(args.json.read_text(encoding="utf-8"))
+    results = begun(args.json, {**facts(1), "trials": {}})
     if args.sci:
         os.environ["SCI_WEIGHTS"] = str(args.sci)
     for name, trial in TRIALS.items() if args.footage else ():
@@ -174,10 +168,7 @@ def main() -> None:
         training = json.loads((out / "metrics.json").read_text(encoding="utf-8"))
         results["trials"][name] = {"CPU minutes": round(minutes, 1), "training": training, "tests": tests}
         write_json(args.json, results)
-    if args.docs:
-        write_into(args.docs, "own_footage.py", table(results))
-    else:
-        print(table(results))
+    show(table(results), "own_footage.py", args.docs)
 
 
 if __name__ == "__main__":

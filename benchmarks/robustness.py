@@ -8,8 +8,6 @@ Denoising (after noise of σ = 0.1) and enhancement run on carphone and cup, dep
 seeds that no adapter was trained on. What --json holds already is not measured again.
 """
 
-import argparse
-import json
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -18,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from outcome import facts, write_into, write_json
+from outcome import arguments, begun, facts, show, write_json
 
 from holdsteady import zoo
 from holdsteady.data import Mixture, make_source
@@ -144,19 +142,14 @@ def _cell(task: Task, row: dict[str, Any] | None) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--footage", type=Path, help="as recipes/get_footage.py fills it")
-    parser.add_argument("--json", type=Path, required=True, help="the results, which are added to")
-    parser.add_argument("--docs", type=Path, help="a page that the tables are written into")
+    parser = arguments(__doc__)
     parser.add_argument("--tasks", default=",".join(TASKS))
     parser.add_argument("--minutes", type=float, help="begin nothing new after so many")
     parser.add_argument("--threads", type=int, default=1)
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     began = time.monotonic()
-    results: dict[str, Any] = {**facts(args.threads), "seed": 2026, "tasks": {}}
-    if args.json.is_file():
-        results = json.loads(args.json.read_text(encoding="utf-8"))
+    results = begun(args.json, {**facts(args.threads), "seed": 2026, "tasks": {}})
     for name in args.tasks.split(",") if args.footage else []:
         for corruption in CORRUPTIONS:
             late = args.minutes is not None and time.monotonic() - began > 60 * args.minutes
@@ -167,10 +160,7 @@ def main() -> None:
             write_json(args.json, results)
             for row in done[corruption]:
                 print(name, corruption, row["label"], _cell(TASKS[name], row), sep="  ", flush=True)
-    if args.docs:
-        write_into(args.docs, "robustness.py", tables(results))
-    else:
-        print(tables(results))
+    show(tables(results), "robustness.py", args.docs)
 
 
 if __name__ == "__main__":

@@ -7,15 +7,13 @@ The model denoise on carphone and cup with Gaussian noise of σ = 0.1, with its 
 paper's smoothing of outputs. What --json holds already is not measured again.
 """
 
-import argparse
-import json
 from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import torch
-from outcome import facts, write_into, write_json
+from outcome import arguments, begun, facts, show, write_json
 
 from holdsteady import zoo
 from holdsteady.evaluation.contenders import BASE, trained
@@ -64,24 +62,16 @@ def _cell(figures: dict[str, Any]) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--footage", type=Path, help="as recipes/get_footage.py fills it")
-    parser.add_argument("--json", type=Path, required=True, help="the results, which are added to")
-    parser.add_argument("--docs", type=Path, help="a page that the table is written into")
+    parser = arguments(__doc__)
     parser.add_argument("--threads", type=int, default=1)
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
-    results: dict[str, Any] = {**facts(args.threads), "seed": 2026, "strides": {}}
-    if args.json.is_file():
-        results = json.loads(args.json.read_text(encoding="utf-8"))
+    results = begun(args.json, {**facts(args.threads), "seed": 2026, "strides": {}})
     for stride in STRIDES if args.footage else ():
         if str(stride) not in results["strides"]:
             results["strides"][str(stride)] = measure(args.footage, stride)
             write_json(args.json, results)
-    if args.docs:
-        write_into(args.docs, "strides.py", table(results))
-    else:
-        print(table(results))
+    show(table(results), "strides.py", args.docs)
 
 
 if __name__ == "__main__":

@@ -9,22 +9,27 @@ _MOST_ENTRIES, _MOST_RATIO, _SMALL = 1000, 20, 64 << 20
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 
 
-def read(folder: Path, name: str) -> bytes:
+def read(folder: Path, name: str, most: int = -1) -> bytes:
     """The content of a file beside others, in a folder or a zip.
 
-    In a zip the files lie at the top, or all of them in one folder.
+    Args:
+        folder: or a zip, in which the files lie at the top, or all of them in one folder.
+        name: of the file.
+        most: bytes after which no more are read; below zero for all.
 
     Raises:
         OSError: it is not there or can't be read, or the zip is damaged or not to be trusted; says what is wrong.
     """
     if folder.is_dir() or not folder.exists():
-        return (folder / name).read_bytes()
+        with (folder / name).open("rb") as file:
+            return file.read(most)
     try:
         with zipfile.ZipFile(folder) as archive:
             entry = _checked(archive).get(name)
             if entry is None:
                 raise FileNotFoundError(f"the zip holds no {name}")
-            return archive.read(entry)
+            with archive.open(entry) as file:
+                return file.read(most)
     except OSError:
         raise
     except Exception as error:  # zipfile's and zlib's have no common base, and damage brings up many more

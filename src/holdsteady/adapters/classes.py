@@ -18,8 +18,8 @@ from torch.nn import functional as F
 
 from holdsteady.adapters.cell import Context, Fused, Moment
 from holdsteady.adapters.config import AdapterConfig
-from holdsteady.adapters.means import cell_mean, energy, enlarge, value_range
-from holdsteady.adapters.method import MotionFixed, mismatch
+from holdsteady.adapters.means import cell_mean, energy, value_range
+from holdsteady.adapters.method import MotionFixed, likeness, mismatch
 from holdsteady.adapters.trust import noise_level
 from holdsteady.flow.dis import FLOWS
 from holdsteady.flow.warp import resize, resize_flow, warp_bilinear, warp_nearest
@@ -141,8 +141,7 @@ def unchanged(frame: Tensor, before: Tensor, flow: Tensor, noise: Tensor, tolera
     difference = frame - warp_bilinear(before, flow)
     squares = energy(difference)
     noise = noise_level(noise, cell_mean(squares), value_range(frame).clamp_min(1e-15))
-    size = (frame.shape[2], frame.shape[3])
-    return (1 - mismatch(difference, squares) / (6 * tolerance**2 * enlarge(noise, size))).clamp_min(0) ** 2, noise
+    return likeness(mismatch(difference, squares), noise, tolerance), noise
 
 
 # --- The cell ---

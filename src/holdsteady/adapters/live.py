@@ -51,11 +51,7 @@ class Live(MotionFixedOutput):
         z, memory = moment.present.float(), moment.memory.float()
         kept = {name: value.float() for name, value in moment.more.items()}
         present, still = shrink(z, scale), shrink(memory, scale)
-        size = (present.shape[2], present.shape[3])
-        if context.known_flow is None and self.follows_output(z, context.frame):
-            flow = self.flow(present, still)
-        else:
-            flow = resize_flow(self.motion(moment, context), size)
+        flow = self.motion(replace(moment, present=present, memory=still), context)
         count = kept["count"].nan_to_num(1.0)
         moved = warp_bilinear(torch.cat((still, count), dim=1), flow)
         # One memory is moved at the full size, so it lies still or it moves.

@@ -112,20 +112,31 @@ def mismatch(r: Tensor, squares: Tensor) -> Tensor:
     return energy(box_mean(r)) + ROUGH * box_mean(squares)
 
 
-def trusted_weight(
-    mismatched: Tensor, noise: Tensor, returned: Tensor, count: Tensor, tolerance: float, most: float
-) -> Tensor:
-    """The memory's weight in *motion fixed*, min(a, n/(n+1)) (1 − D/(6 c² N))₊² (1 − Q), (B, 1, H, W).
+def likeness(mismatched: Tensor, noise: Tensor, tolerance: float) -> Tensor:
+    """(1 − D/(6 c² N))₊², (B, 1, H, W): 1 where two maps differ by nothing, 0 where by more than noise.
 
     Args:
         mismatched: D, (B, 1, H, W).
-        noise, returned: N and Q, (B, 1, h, w) in cells.
-        count: n, (B, 1, H, W).
-        tolerance, most: c and a.
+        noise: N, (B, 1, h, w) in cells.
+        tolerance: c.
     """
     size = (mismatched.shape[2], mismatched.shape[3])
-    unlike = mismatched / (6 * tolerance**2 * enlarge(noise, size))
-    weight = (1 - unlike).clamp_min(0) ** 2 * enlarge(1 - returned, size)
+    return (1 - mismatched / (6 * tolerance**2 * enlarge(noise, size))).clamp_min(0) ** 2
+
+
+def trusted_weight(
+    mismatched: Tensor, noise: Tensor, returned: Tensor, count: Tensor, tolerance: float, most: float
+) -> Tensor:
+    """The memory's weight in *motion fixed*, min(a, n/(n+1)) times :func:`likeness` times 1 − Q, (B, 1, H, W).
+
+    Args:
+        mismatched, noise, tolerance: as of :func:`likeness`.
+        returned: Q, (B, 1, h, w) in cells.
+        count: n, (B, 1, H, W).
+        most: a.
+    """
+    size = (mismatched.shape[2], mismatched.shape[3])
+    weight = likeness(mismatched, noise, tolerance) * enlarge(1 - returned, size)
     return weight * (count / (count + 1)).clamp_max(most)
 
 

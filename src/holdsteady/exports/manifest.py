@@ -180,7 +180,7 @@ def read_manifest(folder: str | Path) -> Manifest:
     """
     path = Path(folder) / MANIFEST
     try:
-        content = archive.read(Path(folder), MANIFEST)
+        content = archive.read(Path(folder), MANIFEST, _MOST_BYTES + 1)
         if len(content) > _MOST_BYTES:
             raise ExportError(f"{path} has more than {_MOST_BYTES} bytes: it is not a manifest of holdsteady")
         text = content.decode()

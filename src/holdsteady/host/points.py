@@ -34,7 +34,8 @@ class PointInfo:
         share: of the model's floating-point work that is done in it, in [0, 1]; 0 where it was not counted.
         obstacle: why it can't be stabilized; empty if it can.
         is_output: its value is the model's output itself.
-        is_enlarged: the model's output is its value, enlarged bilinearly.
+        is_enlarged: the model's output is its value, enlarged bilinearly; only looked for where the config asks for
+            the point ``coarse``, as values have to be kept for it.
     """
 
     point: Point
@@ -100,7 +101,7 @@ def points(
         point = replace(point, shape=tuple(leaf.shape[1:]))
         if isinstance(get_leaf(value, path), Tensor):
             leaves[name] = weakref.ref(leaf)
-            if leaf.ndim == 4 and name not in ("input", "output"):
+            if leaf.ndim == 4 and "coarse" in config.points and name not in ("input", "output"):
                 last[tuple(leaf.shape)] = name, leaf
         if leaf.shape[0] != frame.shape[0]:
             found[name] = PointInfo(point, 0.0, f"first axis is {leaf.shape[0]}, not the batch")
