@@ -4,6 +4,7 @@ from pathlib import Path
 from zlib import crc32
 
 import pytest
+import torch
 
 CLIPS = Path(__file__).parent / "clips"
 # `--slow sample` runs one in this many of the slow tests, always the same ones.
@@ -28,6 +29,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if left_out:
         config.hook.pytest_deselected(items=left_out)
         items[:] = [item for item in items if is_chosen(item)]
+
+
+@pytest.fixture(autouse=True)
+def seeded() -> None:
+    """The same weights in every run: layers that a test makes without a seed are drawn from PyTorch's global generator."""
+    torch.manual_seed(0)
 
 
 @pytest.fixture

@@ -88,13 +88,16 @@ def test_streams_of_a_batch_do_not_leak(height: int, width: int, channels: int, 
 def test_scores_are_held_before_they_are_enlarged() -> None:
     model = Scores().eval()
     frames = noisy(panning(6, 64, 96))
+    with torch.inference_mode():  # every class somewhere: one that is ahead everywhere never flips
+        model.head.bias -= model.head(model.body(frames).relu()).mean(dim=(0, 2, 3))
     steady = hs.stabilize(model, "live", example=frames[:1])
     assert [point.name for point in steady.adapter(0).points] == ["head"]
     with torch.inference_mode():
         alone = torch.cat([model(frame[None]) for frame in frames]).argmax(1)
         out = torch.cat([steady(frame[None]) for frame in frames]).argmax(1)
     flips: Callable[[Tensor], float] = lambda labels: float((labels[1:] != labels[:-1]).float().mean())  # noqa: E731
-    assert flips(out) < flips(alone)
+    assert flips(alone) > 0.01
+    assert flips(out) < 0.8 * flips(alone)
 
 
 def test_pictures_are_held_at_the_output() -> None:
