@@ -187,12 +187,27 @@ class RelativeHead(nn.Module):
         # Nothing is changed at the start.
         nn.init.zeros_(self.logits.weight)
 
+    @property
+    def reach(self) -> int:
+        """How many pixels around it a logit depends on."""
+        return sum(isinstance(layer, nn.Conv2d) and layer.kernel_size == (3, 3) for layer in _leaves(self.layers))
+
     def forward(self, seen: Tensor) -> Tensor:
+        return through(self, seen)
+
+    def all_layers(self, seen: Tensor) -> Tensor:
+        """One layer after the other."""
         value = seen
         for layer in (*_leaves(self.layers), self.logits):
             is_pointwise = isinstance(layer, nn.Conv2d) and layer.kernel_size == (1, 1)
             value = pointwise(value, layer) if is_pointwise else layer(value)
         return value
+
+
+@tunable
+def through(head: RelativeHead, seen: Tensor) -> Tensor:
+    """What a head makes of what it sees."""
+    return head.all_layers(seen)
 
 
 @tunable

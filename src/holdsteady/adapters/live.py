@@ -48,7 +48,8 @@ class Live(MotionFixedOutput):
         scale = shrinking(moment.size[0], self.max_height)
         if scale == 1:
             return super().fuse(moment, context)
-        z, memory = moment.present.float(), moment.memory.float()
+        # Planes are shrunk, moved and compared one by one, whatever order the network left its channels in.
+        z, memory = moment.present.float().contiguous(), moment.memory.float()
         kept = {name: value.float() for name, value in moment.more.items()}
         present, still = shrink(z, scale), shrink(memory, scale)
         flow = self.motion(replace(moment, present=present, memory=still), context)
@@ -58,8 +59,7 @@ class Live(MotionFixedOutput):
         stands = standing_share(present, still, moved[:, :-1]) > 0.5
         count = torch.where(stands, count, moved[:, -1:])
         flow = resize_flow(torch.where(stands, 0.0, flow), moment.size)
-        moved = warp(torch.cat((memory, kept["removed"].nan_to_num(0.0)), dim=1), flow)
-        memory, removed = moved.split((z.shape[1], 1), dim=1)
+        memory, removed = warp(memory, flow), warp_bilinear(kept["removed"].nan_to_num(0.0), flow)
 
         r = z - memory
         squares = shrink(energy(r), scale)
@@ -68,9 +68,10 @@ class Live(MotionFixedOutput):
         # A place of the shrunk map is a mean over four pixels or more in each direction, of eight at a scale of two.
         signed = energy(box_mean(shrink(r, scale), 3 if scale == 2 else 1))
         weight = trusted_weight(signed + ROUGH * squares, noise, returned, count, self.tolerance, self.memory_weight)
-        value = torch.lerp(z, memory, enlarge(weight, moment.size))
+        shown = enlarge(weight, moment.size)
         more = {"count": frames_behind(count, weight), "noise": noise, "returned": after[0], "trend": after[1]}
-        return Fused(value, memory, more | {"removed": channel_mean(z - value)})
+        more["removed"] = channel_mean(r).mul_(shown)  # of what is shown, z − shown · r
+        return Fused(torch.lerp(z, memory, shown), memory, more)
 
 
 def _cell(scale: int) -> int:

@@ -46,7 +46,7 @@ def returned_detail(
         Q, and the new averages.
     """
     r = channel_mean(difference)
-    ur, uu, u, r = cell_mean(torch.cat((removed * r, removed.square(), removed, r), dim=1), side).split(1, dim=1)
+    ur, uu, u, r = (cell_mean(value, side) for value in (removed * r, removed.square(), removed, r))
     now = torch.cat((ur - u * r, uu - u * u, u * r, u * u), dim=1)
     after = torch.where(before.isnan(), now, torch.lerp(before, now, REMEMBERS))
     wide, u_energy, r_energy = ((x * y).mean((2, 3), keepdim=True) for x, y in ((u, r), (u, u), (r, r)))

@@ -63,6 +63,13 @@ def spatial_by(head: LayeredHead, values: list[Tensor], present: Tensor, memory:
     return in_bands(fused, present, widest, max(head.reach, around))
 
 
+def through(head: Any, seen: Tensor) -> Tensor:
+    """As ``controller.through``, a band of rows at a time where a frame is large."""
+    return in_bands(
+        lambda rows: head.all_layers(seen[:, :, rows]), seen, max(seen.shape[1], head.logits.in_channels), head.reach
+    )
+
+
 def pointwise(value: Tensor, layer: nn.Conv2d) -> Tensor:
     """As ``controller.pointwise``: torch multiplies matrices faster, and takes them transposed."""
     batch, channels, height, width = value.shape
@@ -87,6 +94,7 @@ PLAIN: Forms = {
     "channel_mean": planes.channel_mean,
     "energy": planes.energy,
     "pointwise": pointwise,
+    "through": through,
 }
 if find_spec("cv2") is None:
     PLAIN = {}
