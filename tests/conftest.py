@@ -33,7 +33,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 @pytest.fixture(autouse=True)
 def seeded() -> None:
-    """The same weights in every run: layers that a test makes without a seed are drawn from PyTorch's global generator."""
+    """The same weights in every run, of layers that a test makes without a seed of its own."""
     torch.manual_seed(0)
 
 
