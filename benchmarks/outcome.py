@@ -1,9 +1,12 @@
-"""Where the tables of the benchmarks go: files of results that are added to, and pages that show them."""
+"""What comes out of benchmarks: adapters, files of results that are added to, and pages that show them."""
 
 import argparse
 import json
 import os
 import platform
+import subprocess
+import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +32,16 @@ def arguments(description: str | None) -> argparse.ArgumentParser:
     parser.add_argument("--json", type=Path, required=True, help="the results, which are added to")
     parser.add_argument("--docs", type=Path, help="a page that the table is written into")
     return parser
+
+
+def trained_by(recipe: str, folder: Path, changes: Mapping[str, Any]) -> Path:
+    """The folder of what a recipe of this project trains, with changes; made where it is not there yet."""
+    if not (folder / "metrics.json").exists():
+        command = [sys.executable, "-m", "holdsteady", "train", f"recipes/{recipe}.yaml", "--out", str(folder)]
+        for name, value in changes.items():
+            command += ["--set", f"{name}={value}"]
+        subprocess.run([*command, "--device", "cpu"], check=True)
+    return folder
 
 
 def begun(path: Path, fresh: dict[str, Any]) -> dict[str, Any]:

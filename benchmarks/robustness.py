@@ -9,7 +9,7 @@ seeds that no adapter was trained on. What --json holds already is not measured 
 """
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -17,6 +17,7 @@ from typing import Any
 
 import torch
 from outcome import arguments, begun, facts, show, write_json
+from torch.nn import functional as F
 
 from holdsteady import zoo
 from holdsteady.data import Mixture, make_source
@@ -34,12 +35,19 @@ FRAMES = {"carphone_pristine": 24, "cup": 8}
 
 @dataclass(frozen=True)
 class Task:
-    """A task: its model, what it runs on, and the figures that are shown, each with a factor and digits."""
+    """A task: its model, what it runs on, and the figures that are shown, each with a factor and digits.
+
+    Attributes:
+        before: what comes before every corruption.
+        composed: the second of two adapters that were trained apart; the first fills in dropped patches of frames. That
+            for the clean task if empty.
+    """
 
     model: str
     clips: Callable[[Path], list[Footage]]
     figures: tuple[tuple[str, float, int], ...]
     before: str = ""
+    composed: str = ""
 
 
 def real(footage: Path) -> list[Footage]:
@@ -52,6 +60,18 @@ def enhanced(footage: Path) -> list[Footage]:
     def play(clip: Footage) -> Iterator[Moment]:
         for moment in clip.play():
             yield moment._replace(truth=enhance_details(moment.clean))
+
+    return [Footage(clip.name, partial(play, clip)) for clip in real(footage)]
+
+
+def halved(footage: Path) -> list[Footage]:
+    """The same at half the size, with what they were before as the truth."""
+
+    def play(clip: Footage) -> Iterator[Moment]:
+        for moment in clip.play():
+            size = [side // 2 for side in moment.clean.shape[2:]]
+            small = F.interpolate(moment.clean, size=size, mode="bicubic", antialias=True).clamp(0, 1)
+            yield moment._replace(clean=small, truth=moment.clean)
 
     return [Footage(clip.name, partial(play, clip)) for clip in real(footage)]
 
@@ -70,13 +90,16 @@ def scenes(key: str, footage: Path) -> list[Footage]:
 
 _PICTURES = (("psnr", 1.0, 2), ("flicker_error", 100.0, 2))
 TASKS = {
-    "denoise": Task("denoise", real, _PICTURES, "gaussian:sigma=0.1+"),
+    "denoise": Task(
+        "denoise", real, _PICTURES, "gaussian:sigma=0.1+", "nafnet16-noise-motion"
+    ),
     "enhance": Task("enhance", enhanced, _PICTURES),
     "depth": Task(
         "depth", partial(scenes, "depth"), (("clip_abs_rel", 1.0, 3), ("clip_delta_accuracy", 1.0, 3),
         ("scale_drift", 1.0, 3), ("shift_drift", 1.0, 3)),
     ),
     "segment": Task("segment", partial(scenes, "classes"), (("miou", 100.0, 1), ("class_flips", 100.0, 2))),
+    "upscale2": Task("upscale2", halved, _PICTURES),
 }  # fmt: skip
 SHOWN = {
     "psnr": "PSNR, dB",
@@ -91,18 +114,20 @@ SHOWN = {
 
 
 def contenders(task: Task) -> list[Contender]:
-    """The base, what needs no training, and the model's own two."""
+    """The base, what needs no training for it, the model's own two, and two that are composed."""
     own = [f"{task.model}-{kind}" for kind in ("clean", "robust")]
-    return [BASE, *trained(["motion-fixed", "universal", *own])]
+    composed = f"nafnet16-patchdrop-input+{task.composed or own[0]}"
+    return [BASE, *trained(["motion-fixed", "universal", *own, composed])]
 
 
-def measure(task: Task, corruption: str, footage: Path) -> list[dict[str, Any]]:
-    """Means over the clips with 95 % intervals, and the figures of each clip, of every contender."""
+def measure(task: Task, corruption: str, footage: Path, without: Collection[str]) -> list[dict[str, Any]]:
+    """Means over the clips with 95 % intervals, and the figures of each clip, of every contender but some."""
     spec = f"{task.before}{corruption}" if corruption != "none" else task.before.rstrip("+") or "none"
     target = "frames" if task.model == "denoise" else "self"
-    rows = evaluate(
-        zoo.load(task.model), contenders(task), task.clips(footage), corruptions=[spec], target=target, seed=2026
-    )
+    wanted = [BASE, *(one for one in contenders(task)[1:] if one.label not in without)]
+    if len(wanted) == 1 and BASE.label in without:
+        return []
+    rows = evaluate(zoo.load(task.model), wanted, task.clips(footage), corruptions=[spec], target=target, seed=2026)
     names = [name for name, _, _ in task.figures]
     found = []
     for summary in summarise(rows):
@@ -125,7 +150,7 @@ def tables(results: dict[str, Any]) -> str:
         measured = results["tasks"].get(name, {})
         if not measured:
             continue
-        labels = [row["label"] for row in next(iter(measured.values()))]
+        labels = list(dict.fromkeys(row["label"] for of in measured.values() for row in of))
         body = []
         for label in labels:
             rows = {corruption: row for corruption, of in measured.items() for row in of if row["label"] == label}
@@ -154,11 +179,15 @@ def main() -> None:
         for corruption in CORRUPTIONS:
             late = args.minutes is not None and time.monotonic() - began > 60 * args.minutes
             done = results["tasks"].setdefault(name, {})
-            if corruption in done or late:
+            if late:
                 continue
-            done[corruption] = measure(TASKS[name], corruption, args.footage)
+            before = done.get(corruption, [])
+            new = measure(TASKS[name], corruption, args.footage, {row["label"] for row in before})
+            by_label = {row["label"]: row for row in [*new, *before]}
+            order = [one.label for one in contenders(TASKS[name])]
+            done[corruption] = [by_label[label] for label in order if label in by_label]
             write_json(args.json, results)
-            for row in done[corruption]:
+            for row in new:
                 print(name, corruption, row["label"], _cell(TASKS[name], row), sep="  ", flush=True)
     show(tables(results), "robustness.py", args.docs)
 

@@ -1,7 +1,8 @@
 """What MkDocs does to pages before it renders them: it takes text from where it is kept once.
 
 * ``index.md`` is the README, ``zoo.md`` the cards of the zoo, with links that hold on the site;
-* ``{{ help COMMAND }}`` becomes what ``holdsteady COMMAND --help`` says, as Markdown.
+* ``{{ help COMMAND }}`` becomes what ``holdsteady COMMAND --help`` says, as Markdown;
+* links of the class ``video`` become players.
 """
 
 import inspect
@@ -28,6 +29,12 @@ def on_page_markdown(markdown: str, *, page: Any, **_: Any) -> str:
     source = SOURCES.get(page.file.src_uri)
     text = for_the_site((ROOT / source).read_text()) if source else markdown
     return re.sub(r"\{\{ help (\S+) \}\}", lambda found: help_text(found[1]), text)
+
+
+def on_page_content(html: str, **_: Any) -> str:
+    """The page as HTML; called by MkDocs."""
+    player = r'<video controls loop muted playsinline preload="metadata" aria-label="\2" src="\1"></video>'
+    return re.sub(r'<a class="video" href="([^"]+)">([^<]*)</a>', player, html)
 
 
 def for_the_site(text: str) -> str:

@@ -28,7 +28,7 @@ def save_results(rows: Sequence[Row], folder: Path, facts: dict[str, Any]) -> No
     _save_json(rows, summary, folder, facts)
     _save_csv(rows, folder)
     (folder / "results.md").write_text(markdown(rows, summary, facts), encoding="utf-8")
-    save_accuracy_stability(rows, summary, folder / "accuracy-stability.png")
+    save_accuracy_stability(summary, folder / "accuracy-stability.png")
     save_over_time(rows, folder / "over-time.png")
 
 
@@ -95,12 +95,18 @@ def _save_csv(rows: Sequence[Row], folder: Path) -> None:
             writer.writerow([*who, *(row.figures.get(name, "") for name in figures)])
 
 
-def save_accuracy_stability(rows: Sequence[Row], summary: Sequence[dict[str, Any]], path: Path) -> None:
-    """Quality over instability, a curve for each family over β, σ or λ; the target's own instability as a line."""
+def save_accuracy_stability(summary: Sequence[dict[str, Any]], path: Path, steadiness: str | None = None) -> None:
+    """Quality over instability, a curve for each family over β, σ or λ; the target's own instability as a line.
+
+    Args:
+        summary: of an evaluation.
+        path: its ending says what kind of picture it is.
+        steadiness: the figure that stands for instability; None for the one of the kind of output.
+    """
     axes = _axes_of(summary)
     if axes is None:
         return
-    quality, steadiness = axes
+    quality, steadiness = axes[0], steadiness or axes[1]
     corruptions = list(dict.fromkeys(entry["corruption"] for entry in summary))
     figure = Figure(figsize=(7.5, 5.2 * len(corruptions)), layout="constrained")
     for axis, corruption in zip(figure.subplots(len(corruptions), 1, squeeze=False)[:, 0], corruptions, strict=True):
@@ -112,9 +118,9 @@ def save_accuracy_stability(rows: Sequence[Row], summary: Sequence[dict[str, Any
             axis.plot(x, y, marker="*" if "trained" in family else "o", markersize=9, linewidth=1.3, label=family)
             if len(mine) > 1:
                 for entry, place in zip(mine, zip(x, y, strict=True), strict=True):
-                    name = f"{entry['setting']:g}"
-                    axis.annotate(name, place, xytext=(4, 4), textcoords="offset points", fontsize=7)
-        target = [r.figures["target_instability_rms"] for r in rows if "target_instability_rms" in r.figures]
+                    axis.annotate(f"{entry['setting']:g}", place, xytext=(4, 4), textcoords="offset points", fontsize=7)
+        name = "target_instability_rms"
+        target = [entry["means"][name] for entry in entries if name in entry["means"]]
         if target and steadiness == "instability_rms":
             axis.axvline(
                 100 * float(np.mean(target)), color="black", linestyle="--", linewidth=1, label="the target's own"

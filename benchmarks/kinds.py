@@ -1,0 +1,117 @@
+"""The paper's figure: accuracy over stability for every kind, over β, σ or λ.
+
+    python benchmarks/kinds.py --footage footage --json benchmarks/results/kinds.json [--work runs/kinds]
+    python benchmarks/kinds.py --json benchmarks/results/kinds.json --docs docs/results.md --figures docs/pictures
+
+Averages with a fixed weight are swept as in the paper. Kinds that learn are trained for --steps steps from nothing at
+each λ, by the recipe of the task's clean adapter; that is brief, and the same for all. Denoising is under noise of
+σ = 0.1 and 0.2, enhancement on clean frames; on carphone and cup, which nothing is trained on. What lies in --work or
+--json already is not made again.
+"""
+
+import math
+from pathlib import Path
+from typing import Any
+
+import torch
+from outcome import arguments, begun, facts, show, trained_by, write_json
+from robustness import TASKS
+
+from holdsteady import zoo
+from holdsteady.evaluation.contenders import baselines, trained
+from holdsteady.evaluation.evaluate import evaluate, summarise
+from holdsteady.report.evaluation import save_accuracy_stability
+from holdsteady.report.table import markdown
+
+LEARNED = {
+    "simple-learned": "simple-learned",
+    "controlled": "{kind: controlled, preset: light}",
+    "spatial": "{kind: spatial, preset: light}",
+}
+LAMBDAS = (0.1, 0.2, 0.4, 0.8)
+CORRUPTIONS = {"denoise": ("gaussian:sigma=0.1", "gaussian:sigma=0.2"), "enhance": ("none",)}
+KEPT = ("psnr", "flicker_error", "instability_rms", "target_instability_rms")
+UNTRAINED = ("live", "universal")
+
+
+def train(task: str, kind: str, weight: float, steps: int, work: Path) -> Path:
+    """The folder of an adapter of this kind at this λ."""
+    changes = {"adapter": LEARNED[kind], "objective.stability": weight, "steps": steps, "validation.clips": 1}
+    return trained_by(f"{task}-clean", work / task / f"{kind}-{weight:g}", changes)
+
+
+def measure(task: str, footage: Path, folders: list[Path]) -> list[dict[str, Any]]:
+    """Means over the clips, with 95 % intervals, of every contender under every corruption."""
+    contenders = [*baselines(), *trained([*UNTRAINED, *map(str, folders)])]
+    target = "frames" if task == "denoise" else "self"
+    rows = evaluate(
+        zoo.load(task),
+        contenders,
+        TASKS[task].clips(footage),
+        corruptions=CORRUPTIONS[task],
+        target=target,
+        seed=2026,
+    )
+    found = summarise(rows)
+    for entry in found:
+        entry["setting"] = None if math.isnan(entry["setting"]) else entry["setting"]
+        for part in ("means", "intervals"):
+            entry[part] = {name: value for name, value in entry[part].items() if name in KEPT}
+    return found
+
+
+def tables(results: dict[str, Any]) -> str:
+    """The best setting of each family, by PSNR, in Markdown."""
+    parts = []
+    for task, found in results["tasks"].items():
+        for corruption in CORRUPTIONS[task]:
+            entries = [entry for entry in found if entry["corruption"] == corruption]
+            body = []
+            for family in dict.fromkeys(entry["family"] for entry in entries):
+                mine = [entry for entry in entries if entry["family"] == family]
+                body.append([family, *map(_cell, (best(mine, "psnr", 1), best(mine, "flicker_error", -1)))])
+            heads = ["", "its best PSNR: at, dB, flicker error ×100", "its least flicker: at, dB, flicker error ×100"]
+            parts.append(f"**{task}, {corruption}**\n\n{markdown(heads, body)}")
+    return "\n\n".join(parts)
+
+
+def best(entries: list[dict[str, Any]], figure: str, sign: int) -> dict[str, Any]:
+    """The entry whose figure is the largest, or with a sign of −1 the least."""
+    return max(entries, key=lambda entry: sign * entry["means"][figure])
+
+
+def _cell(entry: dict[str, Any]) -> str:
+    means, at = entry["means"], "" if entry["setting"] is None else f"{entry['setting']:g}: "
+    return f"{at}{means['psnr']:.2f} / {100 * means['flicker_error']:.2f}"
+
+
+def draw(results: dict[str, Any], folder: Path) -> None:
+    """The figure of each task, as PNG and SVG."""
+    for task, found in results["tasks"].items():
+        entries = [{**one, "setting": math.nan if one["setting"] is None else one["setting"]} for one in found]
+        for ending in ("png", "svg"):
+            save_accuracy_stability(entries, folder / f"kinds-{task}.{ending}", "flicker_error")
+
+
+def main() -> None:
+    parser = arguments(__doc__)
+    parser.add_argument("--tasks", default=",".join(CORRUPTIONS))
+    parser.add_argument("--steps", type=int, default=120)
+    parser.add_argument("--work", type=Path, default=Path("runs/kinds"))
+    parser.add_argument("--figures", type=Path, help="folder for the figures")
+    parser.add_argument("--threads", type=int, default=1)
+    args = parser.parse_args()
+    torch.set_num_threads(args.threads)
+    results = begun(args.json, {**facts(args.threads), "seed": 2026, "steps": args.steps, "tasks": {}})
+    for task in args.tasks.split(",") if args.footage else ():
+        if task not in results["tasks"]:
+            folders = [train(task, kind, weight, args.steps, args.work) for kind in LEARNED for weight in LAMBDAS]
+            results["tasks"][task] = measure(task, args.footage, folders)
+            write_json(args.json, results)
+    show(tables(results), "kinds.py", args.docs)
+    if args.figures:
+        draw(results, args.figures)
+
+
+if __name__ == "__main__":
+    main()
