@@ -39,10 +39,11 @@ zoo: $(VENV)/.installed-dev
 	$(BIN)/python recipes/make_zoo.py $(if $(MINUTES),--minutes $(MINUTES))
 
 # The tables of docs/results.md that are written by programs, from what benchmarks/results holds; what is missing there is
-# measured, which takes about an hour on two cores.
-RESULTS := compressed robustness strides
+# measured, which takes hours on two cores.
+RESULTS := compressed kinds leave_one_out robustness strides weather
 results: $(VENV)/.installed-dev
 	$(BIN)/python recipes/get_footage.py
+	test -d build/detail || $(BIN)/python recipes/pairs.py detail --out build/detail --clips 200 --length 8
 	for name in $(RESULTS); do \
 		$(BIN)/python benchmarks/$$name.py --footage footage --json benchmarks/results/$$name.json --docs docs/results.md \
 			|| exit 1; done

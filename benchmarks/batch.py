@@ -1,6 +1,6 @@
 """Throughput of a batch whose files go through the model several at a time, over one at a time.
 
-    python benchmarks/batch.py [--model nafnet16-denoise] [--size 96x64] [--frames 120] [--streams 2] [--rounds 3]
+    python benchmarks/batch.py [--model denoise] [--size 96x64] [--frames 120] [--streams 2] [--rounds 3]
 
 As many noisy made-up files as streams, of one size; both ways have their turns, round after round, and the median of
 the ratios within a round counts. Reading, writing and keeping results for a resumption are in it.
@@ -41,7 +41,7 @@ def write_noise(path: Path, seed: int, size: tuple[int, int], frames: int) -> No
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model", default="nafnet16-denoise")
+    parser.add_argument("--model", default="denoise")
     parser.add_argument("--adapter", default="motion-fixed")
     parser.add_argument("--size", default="96x64", help="WIDTHxHEIGHT")
     parser.add_argument("--frames", type=positive, default=120, help="of a file")

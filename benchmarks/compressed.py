@@ -110,12 +110,13 @@ def main() -> None:
         clips = {name: replace(clip, path=args.footage / clip.path) for name, clip in CLIPS.items()}
         with tempfile.TemporaryDirectory() as folder:
             played = {name: moments(clip, Path(folder)) for name, clip in clips.items()}
+        before, results["rows"] = results["rows"], {}
         for label, settings in methods():
-            if label in results["rows"]:
-                continue
-            results["rows"][label] = {name: best(settings, frames) for name, frames in played.items()}
-            print(label, *(f"{_cell(one)}" for one in results["rows"][label].values()), sep="  ", flush=True)
-            write_json(args.json, results)
+            row = before.pop(label, None) or {name: best(settings, frames) for name, frames in played.items()}
+            results["rows"][label] = row
+            print(label, *map(_cell, row.values()), sep="  ", flush=True)
+            write_json(args.json, {**results, "rows": results["rows"] | before})
+        results["rows"] |= before  # of filters that this machine lacks
     show(table(results), "compressed.py", args.docs)
 
 

@@ -165,7 +165,7 @@ def main() -> None:
     args = parser.parse_args()
     torch.set_num_threads(1)
     results = begun(args.json, {**facts(1), "steps": args.steps, "rows": {}})
-    if args.footage:
+    if args.footage and ROWS.keys() - results["rows"].keys():
         args.work.mkdir(parents=True, exist_ok=True)
         on_all = train(args.footage, args.work, (), args.steps, args.batches)
         for name, one in ROWS.items():

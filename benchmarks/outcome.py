@@ -35,12 +35,22 @@ def arguments(description: str | None) -> argparse.ArgumentParser:
 
 
 def trained_by(recipe: str, folder: Path, changes: Mapping[str, Any]) -> Path:
-    """The folder of what a recipe of this project trains, with changes; made where it is not there yet."""
-    if not (folder / "metrics.json").exists():
-        command = [sys.executable, "-m", "holdsteady", "train", f"recipes/{recipe}.yaml", "--out", str(folder)]
-        for name, value in changes.items():
-            command += ["--set", f"{name}={value}"]
-        subprocess.run([*command, "--device", "cpu"], check=True)
+    """The folder of what a recipe of this project trains, with changes; made where it is not there yet.
+
+    Raises:
+        SystemExit: what is there was trained for another number of steps.
+    """
+    done = folder / "metrics.json"
+    known = json.loads(done.read_text(encoding="utf-8")) if done.exists() else {"ended": "interrupted"}
+    if known["ended"] != "interrupted":
+        if known["steps"] != changes["steps"]:
+            sys.exit(f"{folder} was trained for {known['steps']} steps, not {changes['steps']}: take another --work")
+        return folder
+    command = [sys.executable, "-m", "holdsteady", "train", f"recipes/{recipe}.yaml", "--out", str(folder.resolve())]
+    for name, value in changes.items():
+        command += ["--set", f"{name}={value}"]
+    # The paths in recipes are those of a clone.
+    subprocess.run([*command, "--device", "cpu"], check=True, cwd=Path(__file__).parents[1])
     return folder
 
 

@@ -318,6 +318,7 @@ def main() -> None:
     parser.add_argument("--only", help="peers, with commas between them")
     parser.add_argument("--temporalfix", type=Path, help="folder with temporalfix_arch.py and its weights")
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--times", action="store_true", help="measure the times of all rows again")
     parser.add_argument("--quick", action="store_true", help="six frames of each clip: a smoke test, not a result")
     args = parser.parse_args()
     results: dict[str, Any] = {"command": "benchmarks/peers.py", "quick": args.quick, **facts(args.threads)}
@@ -351,12 +352,12 @@ def run(chosen: dict[str, Peer], args: argparse.Namespace, results: dict[str, An
     rows = results.setdefault("peers", {})
     notes = {judge.without} - {""}
     for name, peer in chosen.items():
-        if name in rows:
+        if name in rows and (peer.missing or not args.times):
             continue
         if peer.missing:
             notes.add(f"{name} is left out: {peer.missing}")
             continue
-        row = measure(peer, chosen_on, reported_on, judge)
+        row = rows[name] if name in rows else measure(peer, chosen_on, reported_on, judge)
         # Of the setting for noise: few change the time.
         row["time"] = time_of(peer, row["settings"]["noise"], large, ours("motion-fixed"))
         rows[name] = row

@@ -39,8 +39,7 @@ class Task:
 
     Attributes:
         before: what comes before every corruption.
-        composed: the second of two adapters that were trained apart; the first fills in dropped patches of frames. That
-            for the clean task if empty.
+        composed: the adapter behind one that fills in dropped patches of frames; empty for the model's own *clean*.
     """
 
     model: str
@@ -114,14 +113,18 @@ SHOWN = {
 
 
 def contenders(task: Task) -> list[Contender]:
-    """The base, what needs no training for it, the model's own two, and two that are composed."""
+    """The base, two that serve any model, its own two, and a chain of two that were trained apart."""
     own = [f"{task.model}-{kind}" for kind in ("clean", "robust")]
     composed = f"nafnet16-patchdrop-input+{task.composed or own[0]}"
     return [BASE, *trained(["motion-fixed", "universal", *own, composed])]
 
 
 def measure(task: Task, corruption: str, footage: Path, without: Collection[str]) -> list[dict[str, Any]]:
-    """Means over the clips with 95 % intervals, and the figures of each clip, of every contender but some."""
+    """Means over the clips with 95 % intervals, and the figures of each clip, of every contender.
+
+    Args:
+        without: labels of those that are left out; the base runs whenever another one does.
+    """
     spec = f"{task.before}{corruption}" if corruption != "none" else task.before.rstrip("+") or "none"
     target = "frames" if task.model == "denoise" else "self"
     wanted = [BASE, *(one for one in contenders(task)[1:] if one.label not in without)]

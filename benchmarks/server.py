@@ -2,9 +2,9 @@
 
     python benchmarks/server.py [--minutes 60] [--clients 3]
 
-Chromium opens a page for each client, and all drop a clip and run it at the same time; one of them cancels. They play
-what they got, then close their pages and come anew. Memory is that of the server and of its worker, by the minute.
-Needs the extra ui, playwright, and Chromium. Linux.
+Chromium opens a page for each client, and all drop a clip and run it at the same time; in every third round one of them
+cancels. Each waits until its result is shown, then closes its page and comes anew. Memory is that of the server and of
+its worker, every --every minutes. Needs the extra ui, playwright, and Chromium. Linux.
 """
 
 import argparse
@@ -25,7 +25,7 @@ from playwright.sync_api import Browser, sync_playwright
 from holdsteady import zoo
 
 PAUSE = 5.0  # seconds between two rounds
-LIMIT = 300_000  # ms that a result may take
+LIMIT = 300_000  # ms that anything may take
 
 
 @contextmanager
@@ -33,11 +33,13 @@ def served(folder: Path) -> Iterator[tuple[str, int]]:
     """The page, its files in a folder: its address and its process."""
     environment = {**os.environ, "TMPDIR": str(folder), "OMP_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1"}
     command = [sys.executable, "-m", "holdsteady", "ui", "--port", "0", "--max-seconds", "1"]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment) as server:
-        assert server.stderr is not None
-        address = re.search(r"http://\S+", server.stderr.readline())
-        assert address is not None, "the page did not start"
+    log = folder / "log.txt"
+    with log.open("w") as said, subprocess.Popen(command, stderr=said, env=environment) as server:
         try:
+            while (address := re.search(r"http://\S+", log.read_text(encoding="utf-8"))) is None:
+                if server.poll() is not None:
+                    sys.exit(f"the page did not start: {log.read_text(encoding='utf-8')}")
+                time.sleep(0.1)
             yield address[0], server.pid
         finally:
             server.terminate()
@@ -48,6 +50,7 @@ def visits(browser: Browser, address: str, clients: int, number: int) -> int:
     contexts = [browser.new_context() for _ in range(clients)]
     pages = [context.new_page() for context in contexts]
     for page in pages:
+        page.set_default_timeout(LIMIT)
         page.goto(address)
         page.locator("#hs-run").wait_for()
         page.locator("#hs-upload input[type=file]").set_input_files(zoo.DEMO_CLIP)
@@ -59,7 +62,7 @@ def visits(browser: Browser, address: str, clients: int, number: int) -> int:
         cancel.wait_for()
         cancel.click()
     for page in pages:
-        page.locator("hs-player[data-frame]").wait_for(timeout=LIMIT)
+        page.locator("hs-player[data-frame]").wait_for()
     for context in contexts:
         context.close()
     return len(pages)
@@ -80,7 +83,7 @@ def memory(pid: int) -> float:
 def state(pid: int, folder: Path) -> dict[str, Any]:
     """What the server has at this moment."""
     server, *others = family(pid)
-    files = [path for path in folder.rglob("*") if path.is_file()]
+    files = [path for path in folder.glob("holdsteady-ui-*/**/*") if path.is_file()]
     return {
         "server, MB": f"{memory(server):.0f}",
         "worker, MB": f"{sum(map(memory, others)):.0f}",
@@ -99,8 +102,11 @@ def main() -> None:
     chromium = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
     if chromium is None:
         parser.error("no Chromium is installed")
-    folder = Path(tempfile.mkdtemp(prefix="holdsteady-benchmark-"))
-    with served(folder) as (address, pid), sync_playwright() as driver:
+    with (
+        tempfile.TemporaryDirectory(prefix="holdsteady-benchmark-") as name,
+        served(folder := Path(name)) as (address, pid),
+        sync_playwright() as driver,
+    ):
         browser = driver.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
         begun, told, rounds, results = time.monotonic(), 0, 0, 0
         while True:
@@ -118,7 +124,6 @@ def main() -> None:
             rounds += 1
             time.sleep(PAUSE)
         browser.close()
-    shutil.rmtree(folder)
 
 
 if __name__ == "__main__":

@@ -58,7 +58,7 @@ def table(results: dict[str, Any]) -> str:
     for label in dict.fromkeys(entry["label"] for entry in found):
         mine = {entry["corruption"]: entry["means"] for entry in found if entry["label"] == label}
         body.append([label, *(_cell(mine[spec]) for spec in WEATHER.values())])
-    return markdown(["PSNR, dB / flicker error ×100 / RMS ×100", *WEATHER], body)
+    return markdown(["PSNR, dB / flicker error ×100 / instability RMS ×100", *WEATHER], body)
 
 
 def _cell(means: dict[str, float]) -> str:

@@ -1,8 +1,8 @@
 """Makes what ``docs/gallery.md`` shows: ``python docs/make_gallery.py`` (needs footage, see recipes/get_footage.py).
 
 For each task a short video of the model's input, its results frame by frame, and the same held steady, side by side;
-and of the three a column of pixels over time. Carphone and cup are test clips, and the scenes are of photographs and
-seeds that no adapter was trained on. Everything random is drawn from seed 0.
+and of the three a column of pixels over time. No adapter was trained on carphone or cup, or on the scenes' photographs,
+which the network of depth and classes knows. Everything random is drawn from seed 0.
 """
 
 import argparse

@@ -5,6 +5,7 @@ from pathlib import Path
 from types import ModuleType
 
 import compressed
+import kinds
 import leave_one_out
 import numpy as np
 import outcome
@@ -13,6 +14,7 @@ import pytest
 import robustness
 import strides
 import torch
+import weather
 from conftest import CLIPS
 from scenarios import Clip, Moment
 
@@ -27,10 +29,12 @@ ROOT = Path(__file__).parents[1]
     ("module", "table"),
     [
         (compressed, compressed.table),
+        (kinds, kinds.tables),
         (leave_one_out, leave_one_out.table),
         (own_footage, own_footage.table),
         (robustness, robustness.tables),
         (strides, strides.table),
+        (weather, weather.table),
     ],
 )
 def test_the_page_shows_the_results(module: ModuleType, table: object) -> None:

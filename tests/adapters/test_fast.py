@@ -270,11 +270,19 @@ def test_a_pointwise_layer_is_the_plain_one(batch: int, order: torch.memory_form
         torch.testing.assert_close(one, other, rtol=1e-5, atol=1e-5)
 
 
-@pytest.mark.parametrize("size", [(16, 12), (300, 210)])
-def test_a_head_in_bands_is_the_whole_head(size: tuple[int, int]) -> None:
-    """The second in several bands; to the bit, for what a place depends on is in its band."""
+@pytest.mark.parametrize(("size", "bands"), [((16, 12), 1), ((700, 210), 3)])
+def test_a_head_in_bands_is_the_whole_head(size: tuple[int, int], bands: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """To the bit, for what a place depends on is in its band."""
     head = controller.RelativeHead(23, 32, (0.0,) * 4)
     torch.nn.init.normal_(head.logits.weight)
     (seen,) = maps(0, 1, (1, 23, *size))
+    layers, calls = head.all_layers, []
+
+    def counted(rows: Tensor) -> Tensor:
+        calls.append(rows.shape[2])
+        return layers(rows)
+
+    monkeypatch.setattr(head, "all_layers", counted)
     with torch.inference_mode():
-        assert torch.equal(head(seen), head.all_layers(seen))
+        assert torch.equal(head(seen), layers(seen))
+    assert len(calls) == bands

@@ -18,6 +18,7 @@ from typer.core import TyperGroup
 from holdsteady.allocator import keep_freed_memory
 from holdsteady.cli.signals import stop_signals
 from holdsteady.errors import HoldsteadyError, extra, in_one_line
+from holdsteady.threads import wait_asleep
 
 _CTRL_C = 130  # what Typer exits with after a KeyboardInterrupt
 
@@ -112,6 +113,7 @@ def main() -> None:
 
     warnings.showwarning = show_warning
     keep_freed_memory()
+    wait_asleep()
     arguments, debug = _without_debug(sys.argv[1:])
     with stop_signals() as stop:
         try:

@@ -61,11 +61,11 @@ def batch(
 
     Examples:
 
-        holdsteady batch archive/ --out steady/ --model nafnet16-denoise
+        holdsteady batch archive/ --out steady/ --model denoise
 
-        holdsteady batch 'tapes/*.mov' more.mp4 --out steady/ --model nafnet16-denoise --suffix .mkv --crf 16
+        holdsteady batch 'tapes/*.mov' more.mp4 --out steady/ --model denoise --suffix .mkv --crf 16
 
-        holdsteady batch small/ --out steady/ --model nafnet16-denoise --streams 4
+        holdsteady batch small/ --out steady/ --model denoise --streams 4
 
         holdsteady batch archive/ --out steady/ --model my_model.py:build --engine ray --workers 8
     """

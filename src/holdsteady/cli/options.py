@@ -47,7 +47,9 @@ Codec = Annotated[str | None, typer.Option(help="FFmpeg encoder; default by file
 Crf = Annotated[int | None, typer.Option(help="Constant rate factor; lower is better.", show_default=False)]
 SideBySide = Annotated[bool, typer.Option("--side-by-side", help="Write input and result beside each other.")]
 Cuts = Annotated[str, typer.Option(help="Where shots begin: auto, off, or a file with a frame number a line.")]
-Strength = Annotated[float, typer.Option(min=0.0, max=1.0, help="0 is the model alone, 1 the whole adapter.")]
+Strength = Annotated[
+    float, typer.Option(min=0.0, max=1.0, help="0 is what there was before the adapter, 1 the whole adapter.")
+]
 BothWays = Annotated[
     bool, typer.Option("--both-ways", help="Average with a second pass from the end of each shot; not for live use.")
 ]
