@@ -1,9 +1,10 @@
 """Throughput of a batch whose files go through the model several at a time, over one at a time.
 
-    python benchmarks/batch.py [--model denoise] [--size 96x64] [--frames 120] [--streams 2] [--rounds 3]
+    OMP_WAIT_POLICY=PASSIVE python benchmarks/batch.py [--model denoise] [--size 96x64] [--frames 120] [--streams 2] [--rounds 3]
 
 As many noisy made-up files as streams, of one size; both ways have their turns, round after round, and the median of
-the ratios within a round counts. Reading, writing and keeping results for a resumption are in it.
+the ratios within a round counts. Reading, writing and keeping results for a resumption are in it. Threads wait as in
+`holdsteady batch` with that environment; without it they spin.
 """
 
 import argparse

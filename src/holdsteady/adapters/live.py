@@ -59,7 +59,8 @@ class Live(MotionFixedOutput):
         stands = standing_share(present, still, moved[:, :-1]) > 0.5
         count = torch.where(stands, count, moved[:, -1:])
         flow = resize_flow(torch.where(stands, 0.0, flow), moment.size)
-        memory, removed = warp(memory, flow), warp_bilinear(kept["removed"].nan_to_num(0.0), flow)
+        moved = warp(torch.cat((memory, kept["removed"].nan_to_num(0.0)), dim=1), flow)
+        memory, removed = moved.split((z.shape[1], 1), dim=1)
 
         r = z - memory
         squares = shrink(energy(r), scale)
