@@ -1,6 +1,6 @@
 """Throughput of a batch whose files go through the model several at a time, over one at a time.
 
-    OMP_WAIT_POLICY=PASSIVE python benchmarks/batch.py [--model denoise] [--size 96x64] [--frames 120] [--streams 2] [--rounds 3]
+    OMP_WAIT_POLICY=PASSIVE python benchmarks/batch.py [--size 96x64] [--frames 120] [--streams 2] [--rounds 3]
 
 As many noisy made-up files as streams, of one size; both ways have their turns, round after round, and the median of
 the ratios within a round counts. Reading, writing and keeping results for a resumption are in it. Threads wait as in
