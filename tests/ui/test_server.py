@@ -9,8 +9,10 @@ import pytest
 pytest.importorskip("gradio", reason="the page takes the extra ui")
 
 from fastapi.testclient import TestClient
+from gradio.state_holder import StateHolder
 
 from holdsteady.ui.choices import Own
+from holdsteady.ui.events import make_page
 from holdsteady.ui.limits import Limits
 from holdsteady.ui.server import is_loopback, page_for
 
@@ -79,3 +81,13 @@ def test_beyond_this_machine_a_token_is_asked_for() -> None:
         assert (moved.status_code, moved.headers["location"]) == (303, "/")
         assert "HttpOnly" in moved.headers["set-cookie"] and "SameSite=strict" in moved.headers["set-cookie"]
         assert client.get("/").status_code == 200, "the cookie is enough"
+
+
+def test_what_is_remembered_of_pages_is_bounded() -> None:
+    with page_for("127.0.0.1", LIMITS, Own()) as (_, _, desk):
+        page = make_page(desk, Own(), "cpu")
+        holder = StateHolder()
+        holder.set_blocks(page)
+        for number in range(150):
+            assert holder[str(number)] is holder[str(number)]
+        assert len(holder.session_data) <= 100

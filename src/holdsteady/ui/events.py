@@ -15,6 +15,9 @@ from holdsteady.ui.layout import Parts, place
 from holdsteady.ui.look import Clip
 from holdsteady.ui.work import Outcome, Progress
 
+#: Pages whose lists of choices are remembered, the last ones used.
+_REMEMBERED = 100
+
 
 def make_page(desk: Desk, own: Own, device: str) -> gr.Blocks:
     """The page.
@@ -33,6 +36,8 @@ def make_page(desk: Desk, own: Own, device: str) -> gr.Blocks:
             desk.leave(_who(request))
 
         page.unload(leave)
+    # Gradio remembers 100 kB of each page that was ever opened, up to so many.
+    page.state_session_capacity = _REMEMBERED
     # The desk keeps the order, of jobs alone: nothing else has to wait.
     page.queue(default_concurrency_limit=None)
     return page
