@@ -134,20 +134,25 @@ def test_one_file_fails_and_the_others_are_finished(clips: Path, model: str, tmp
     ("name", "adapter"), [("build", "motion-fixed"), ("build", "simple-fixed:0.5"), ("depth", "output-fixed:0.5")]
 )
 def test_a_killed_run_resumes_inside_a_file(clips: Path, model: str, tmp_path: Path, name: str, adapter: str) -> None:
-    """With points inside, across a cut, with depth whose shown range follows: the same bytes as undisturbed."""
-    order = Order(model.replace("build", name), adapter)
+    """With points inside, across a cut, with depth whose shown range follows: the same bytes as undisturbed.
+
+    Each run is a process of its own, as it is for users: the number of threads and the kernels of this one have a past.
+    """
     write_clip(clips / "a.mp4", 0, frames=40)
-    undisturbed = batch([clips / "a.mp4"], tmp_path / "whole", order)
-    assert undisturbed.done == ("a.mp4",)
     script = (
         "import sys\nfrom pathlib import Path\nfrom holdsteady.jobs.batch import batch\n"
         "from holdsteady.jobs.work import Order\n"
-        "batch([sys.argv[1]], sys.argv[2], Order(sys.argv[3], sys.argv[4], every=0))"
+        "assert batch([sys.argv[1]], sys.argv[2], Order(sys.argv[3], sys.argv[4], every=0)).done == ('a.mp4',)"
     )
+
+    def command(out: Path) -> list[str]:
+        return list(
+            map(str, (sys.executable, "-c", script, clips / "a.mp4", out, model.replace("build", name), adapter))
+        )
+
     out = tmp_path / "out"
-    arguments = [sys.executable, "-c", script, clips / "a.mp4", out, order.model, adapter]
-    slowly = os.environ | {"SLOW": "0.05"}
-    process = subprocess.Popen(list(map(str, arguments)), env=slowly)
+    subprocess.run(command(tmp_path / "whole"), check=True)
+    process = subprocess.Popen(command(out), env=os.environ | {"SLOW": "0.05"})
     try:
         deadline = time.monotonic() + 120
         while not any(out.glob(f"{UNFINISHED}/*/000015.rgb.png")) and time.monotonic() < deadline:
@@ -157,8 +162,7 @@ def test_a_killed_run_resumes_inside_a_file(clips: Path, model: str, tmp_path: P
         process.send_signal(signal.SIGKILL)
         process.wait()
     assert not (out / "a.mp4").exists()
-    report = batch([clips / "a.mp4"], out, order)
-    assert report.done == ("a.mp4",)
+    subprocess.run(command(out), check=True)
     assert 15 <= read_entries(out)["a.mp4"].resumed < 40
     assert (out / "a.mp4").read_bytes() == (tmp_path / "whole" / "a.mp4").read_bytes()
     assert sorted(path.name for path in out.iterdir()) == [".lock", "a.mp4", "manifest.json"]
