@@ -10,6 +10,7 @@ time for a frame; the bar is 1.5 where the model is slower than the source.
 import argparse
 import statistics
 import tempfile
+from fractions import Fraction
 from pathlib import Path
 
 import av
@@ -40,7 +41,7 @@ def played(folder: Path, size: str, rate: int, seconds: float) -> str:
         for number in range(round(seconds * rate)):
             place = number % (2 * len(frames) - 2)
             frame = frames[min(place, 2 * len(frames) - 2 - place)]
-            frame.pts, frame.time_base = number, stream.codec_context.time_base
+            frame.pts, frame.time_base = number, Fraction(1, rate)
             container.mux(stream.encode(frame))
         container.mux(stream.encode())
     return path
