@@ -8,7 +8,7 @@ def wait_asleep() -> None:
 
     A network is hundreds of short pieces of work, shared out among the threads. Those that spin take the processor from
     whoever has the missing piece, be it a decoder, an encoder, or another program: beside two busy programs on two
-    cores a run takes ten times as long (``benchmarks/busy.py``). On an idle machine it is as fast either way, but for
-    the smallest frames. The commands of ``holdsteady`` begin with this; OMP_WAIT_POLICY=ACTIVE undoes it.
+    cores a run takes half as long again (``benchmarks/busy.py``). On an idle machine it is as fast either way. The
+    commands of ``holdsteady`` begin with this; OMP_WAIT_POLICY=ACTIVE undoes it.
     """
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")

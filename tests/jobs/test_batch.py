@@ -136,7 +136,7 @@ def test_one_file_fails_and_the_others_are_finished(clips: Path, model: str, tmp
 def test_a_killed_run_resumes_inside_a_file(clips: Path, model: str, tmp_path: Path, name: str, adapter: str) -> None:
     """With points inside, across a cut, with depth whose shown range follows: the same bytes as undisturbed.
 
-    Each run is a process of its own, as it is for users: the number of threads and the kernels of this one have a past.
+    Each run is a process of its own, as it is for users.
     """
     write_clip(clips / "a.mp4", 0, frames=40)
     script = (

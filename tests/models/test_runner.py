@@ -83,7 +83,7 @@ def test_a_model_that_fails_on_whole_frames_says_so_before_it_is_compiled() -> N
 
 def with_warnings(runner: FrameRunner, frame: Tensor) -> tuple[Tensor, list[str]]:
     with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always", UserWarning)
+        warnings.simplefilter("always")
         shown = runner.step(frame)
     return shown, [str(one.message) for one in caught]
 

@@ -18,7 +18,7 @@ from holdsteady.video.tracks import open_track
 def ident(source, sink, **options):
     """A run of the identity; gives its warnings."""
     with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always", UserWarning)
+        warnings.simplefilter("always")
         run(str(source), str(sink), lambda frame: frame, RunOptions(cuts="off", **options), on_cut=lambda: None)
     return [str(item.message) for item in caught]
 

@@ -17,7 +17,7 @@ CLIPS = Path(__file__).parent.parent / "clips"
 def read(source, **options):
     """Times, pixels and the reader's two counts."""
     with warnings.catch_warnings(record=True) as caught, open_video(str(source), **options) as reader:
-        warnings.simplefilter("always", UserWarning)
+        warnings.simplefilter("always")
         frames = list(reader)
     return frames, (reader.skipped, reader.concealed), [str(warning.message) for warning in caught]
 

@@ -18,7 +18,7 @@ from holdsteady.video.matroska import display_size
 def ident(source, sink, step=lambda frame: frame, **options):
     """A run of the identity; gives its warnings."""
     with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always", UserWarning)
+        warnings.simplefilter("always")
         run(str(source), str(sink), step, RunOptions(cuts="off", **options), on_cut=lambda: None)
     return [str(item.message) for item in caught]
 

@@ -36,7 +36,7 @@ def make_page(desk: Desk, own: Own, device: str) -> gr.Blocks:
             desk.leave(_who(request))
 
         page.unload(leave)
-    # Gradio remembers 100 kB of each page that was ever opened, up to so many.
+    # Gradio remembers something of each page that was ever opened, up to 10000 of them unless told otherwise.
     page.state_session_capacity = _REMEMBERED
     # The desk keeps the order, of jobs alone: nothing else has to wait.
     page.queue(default_concurrency_limit=None)
