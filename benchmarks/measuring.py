@@ -15,7 +15,7 @@ from torchmetrics.functional.image import peak_signal_noise_ratio
 from holdsteady import StabilizedModel, stabilize
 from holdsteady.errors import HoldsteadyError
 from holdsteady.evaluation.scoring import both_flows
-from holdsteady.host.resolve import resolve_ready
+from holdsteady.host.resolve import resolve_ready, without_input
 from holdsteady.metrics import class_flips, flicker_error
 
 BASE = "frame by frame"
@@ -117,16 +117,19 @@ class Recorded:
 
 @dataclass
 class Runner:
-    """An adapter over recorded outputs."""
+    """An adapter over recorded outputs; where the first one is blind, as ``holdsteady fix`` runs it."""
 
     adapter: str
+    steady: StabilizedModel | None = None
 
     def __post_init__(self) -> None:
-        self.model = Recorded()
-        self.steady: StabilizedModel = stabilize(self.model, resolve_ready(self.adapter))
+        self.model, self.adapters = Recorded(), resolve_ready(self.adapter)
 
     def step(self, moment: Moment) -> Tensor:
         """The stabilized output."""
+        if self.steady is None:
+            adapters = without_input(self.adapters) if moment.is_blind else self.adapters
+            self.steady = stabilize(self.model, adapters)
         self.model.output = moment.output
         with torch.inference_mode():
             output: Tensor = self.steady(moment.frame)

@@ -28,11 +28,13 @@ class Moment(NamedTuple):
         frame: what the network sees, (1, 3, H, W) in [0, 1].
         output: what it gives frame by frame, (1, C, h, w).
         truth: what it should give, likewise; or classes (1, H, W); None if that is not known.
+        is_blind: nothing is known of what it saw: ``frame`` is the output again.
     """
 
     frame: Tensor
     output: Tensor
     truth: Tensor | None
+    is_blind: bool = False
 
 
 @dataclass(frozen=True)
@@ -44,7 +46,7 @@ class Scenario:
 
     def blind(self) -> "Scenario":
         """The same where nothing is known of the input: the outputs are all there is, as in a processed video."""
-        return Scenario(f"{self.name}, blind", lambda: (Moment(m.output, m.output, m.truth) for m in self.play()))
+        return Scenario(f"{self.name}, blind", lambda: (Moment(m.output, m.output, m.truth, True) for m in self.play()))
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from holdsteady.adapters.config import LATE_KINDS, OUTPUT_KINDS, AdapterConfig
 from holdsteady.device import pick_device
 from holdsteady.errors import ConfigError, VideoError
 from holdsteady.host.attach import stabilize
-from holdsteady.host.resolve import AdapterLike, deflickering, resolve_ready
+from holdsteady.host.resolve import AdapterLike, deflickering, resolve_ready, without_input
 from holdsteady.video.orientation import upright
 from holdsteady.video.tensors import to_tensor
 
@@ -63,7 +63,9 @@ def fix(
         chosen = deflickering(chosen)
     with ExitStack() as stack:
         follow = None
-        if original is not None:
+        if original is None:
+            chosen = without_input(chosen)
+        else:
             chosen = _following_input(chosen)
             reader = video.open_video(original, start=how.start, duration=how.duration, deinterlace=how.deinterlace)
             follow = _Original(stack.enter_context(reader), how.device)

@@ -7,6 +7,7 @@ from typing import NamedTuple, Protocol
 from torch import Tensor, nn
 
 from holdsteady.adapters.means import channel_mean
+from holdsteady.flow.warp import resize
 
 #: What is remembered between frames, by name; the first axis of each tensor is the stream.
 Memory = dict[str, Tensor]
@@ -65,6 +66,13 @@ class Context:
     strength: float = 1.0
     check_finite: bool = True
     known_flow: Tensor | None = None
+
+    def frames_like(self, z: Tensor) -> tuple[Tensor, Tensor] | None:
+        """x_t and x_{t−1} at the size of a value (B, C, H, W); None where it is no picture of as many channels."""
+        if self.frame is None or self.previous_frame is None or self.frame.shape[1] != z.shape[1]:
+            return None
+        size = (z.shape[2], z.shape[3])
+        return resize(self.frame, size).to(z.dtype), resize(self.previous_frame, size).to(z.dtype)
 
 
 class Fused(NamedTuple):

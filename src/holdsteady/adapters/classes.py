@@ -19,8 +19,8 @@ from torch.nn import functional as F
 from holdsteady.adapters.cell import Context, Fused, Moment
 from holdsteady.adapters.config import AdapterConfig
 from holdsteady.adapters.means import cell_mean, energy, value_range
-from holdsteady.adapters.method import MotionFixed, likeness, mismatch
-from holdsteady.adapters.trust import noise_level
+from holdsteady.adapters.method import MotionFixed, mismatch
+from holdsteady.adapters.trust import likeness, noise_level
 from holdsteady.flow.dis import FLOWS
 from holdsteady.flow.warp import resize, resize_flow, warp_bilinear, warp_nearest
 

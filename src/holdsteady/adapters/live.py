@@ -13,10 +13,11 @@ from torch import Tensor
 from holdsteady.adapters.cell import Context, Fused, Memory, Moment
 from holdsteady.adapters.classes import MotionFixedOutput
 from holdsteady.adapters.config import AdapterConfig
+from holdsteady.adapters.fade import followed
 from holdsteady.adapters.means import CELL, box_mean, cell_mean, channel_mean, energy, enlarge, shrink, value_range
-from holdsteady.adapters.method import ROUGH, standing_share, trusted_weight
-from holdsteady.adapters.trust import frames_behind, noise_level, returned_detail
-from holdsteady.flow.warp import resize_flow, warp, warp_bilinear
+from holdsteady.adapters.method import ROUGH, standing_share
+from holdsteady.adapters.trust import frames_behind, noise_level, returned_detail, trusted_weight
+from holdsteady.flow.warp import hold_within, resize_flow, warp, warp_bilinear
 
 
 def shrinking(height: int, max_height: int) -> int:
@@ -41,6 +42,7 @@ class Live(MotionFixedOutput):
         small = [-(-side // scale) for side in sizes]
         cells = [-(-side // _cell(scale)) for side in small]
         shapes = {"removed": (1, *sizes), "count": (1, *small), "noise": (1, *cells), "returned": (4, *cells)}
+        shapes |= {"change": (1, *cells), "fade": (1, 1, 1)}
         nan = torch.full((), math.nan, device=z.device)
         return {name: nan.repeat(len(z), *shape) for name, shape in (shapes | {"trend": (1, 1, 1)}).items()}
 
@@ -63,6 +65,10 @@ class Live(MotionFixedOutput):
         memory, removed = moved.split((z.shape[1], 1), dim=1)
 
         r = z - memory
+        shift, light = followed(kept, shrink(r, scale), shrink(removed, scale), _cell(scale))
+        if shift is not None:
+            memory = hold_within(memory + enlarge(shift, moment.size), memory, z)
+            r = z - memory
         squares = shrink(energy(r), scale)
         noise = noise_level(kept["noise"], cell_mean(squares, _cell(scale)), value_range(present).clamp_min(1e-15))
         returned, *after = returned_detail(kept["returned"], kept["trend"], removed, r, noise, max(CELL, scale))
@@ -70,7 +76,7 @@ class Live(MotionFixedOutput):
         signed = energy(box_mean(shrink(r, scale), 3 if scale == 2 else 1))
         weight = trusted_weight(signed + ROUGH * squares, noise, returned, count, self.tolerance, self.memory_weight)
         shown = enlarge(weight, moment.size)
-        more = {"count": frames_behind(count, weight), "noise": noise, "returned": after[0], "trend": after[1]}
+        more = light | {"count": frames_behind(count, weight), "noise": noise, "returned": after[0], "trend": after[1]}
         more["removed"] = channel_mean(r).mul_(shown)  # of what is shown, z − shown · r
         return Fused(torch.lerp(z, memory, shown), memory, more)
 

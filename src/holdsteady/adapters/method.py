@@ -20,11 +20,13 @@ from holdsteady.adapters.cell import Cell, Context, Evidence, Fused, Head, Memor
 from holdsteady.adapters.choose import tunable
 from holdsteady.adapters.config import AdapterConfig
 from holdsteady.adapters.controller import MotionHead, initial_logits, make_head
-from holdsteady.adapters.means import CELL, box_mean, cell_mean, energy, enlarge, shrink, value_range
+from holdsteady.adapters.fade import followed
+from holdsteady.adapters.grain import own_grain
+from holdsteady.adapters.means import CELL, box_mean, cell_mean, channel_mean, energy, enlarge, shrink, value_range
 from holdsteady.adapters.relation import new_relation, steady_relation
-from holdsteady.adapters.trust import frames_behind, noise_level, returned_detail
+from holdsteady.adapters.trust import frames_behind, noise_level, returned_detail, trusted_weight
 from holdsteady.flow.dis import FLOWS
-from holdsteady.flow.warp import resize, resize_flow, warp, warp_bilinear
+from holdsteady.flow.warp import hold_within, resize, resize_flow, warp, warp_bilinear
 
 # Of *motion fixed*, chosen on recorded outputs of five networks (docs/design.md).
 ROUGH = 0.25  # part of the unsigned energy in a mismatch
@@ -110,34 +112,6 @@ def mismatch(r: Tensor, squares: Tensor) -> Tensor:
         squares: mean_c r², (B, 1, H, W).
     """
     return energy(box_mean(r)) + ROUGH * box_mean(squares)
-
-
-def likeness(mismatched: Tensor, noise: Tensor, tolerance: float) -> Tensor:
-    """(1 − D/(6 c² N))₊², (B, 1, H, W): 1 where two maps differ by nothing, 0 where by more than noise.
-
-    Args:
-        mismatched: D, (B, 1, H, W).
-        noise: N, (B, 1, h, w) in cells.
-        tolerance: c.
-    """
-    size = (mismatched.shape[2], mismatched.shape[3])
-    return (1 - mismatched / (6 * tolerance**2 * enlarge(noise, size))).clamp_min(0) ** 2
-
-
-def trusted_weight(
-    mismatched: Tensor, noise: Tensor, returned: Tensor, count: Tensor, tolerance: float, most: float
-) -> Tensor:
-    """The memory's weight in *motion fixed*, min(a, n/(n+1)) times :func:`likeness` times 1 − Q, (B, 1, H, W).
-
-    Args:
-        mismatched, noise, tolerance: as of :func:`likeness`.
-        returned: Q, (B, 1, h, w) in cells.
-        count: n, (B, 1, H, W).
-        most: a.
-    """
-    size = (mismatched.shape[2], mismatched.shape[3])
-    weight = likeness(mismatched, noise, tolerance) * enlarge(1 - returned, size)
-    return weight * (count / (count + 1)).clamp_max(most)
 
 
 def standing_share(present: Tensor, still: Tensor, moved: Tensor) -> Tensor:
@@ -291,8 +265,8 @@ class MotionFixed(MotionCell):
     def __init__(self, channels: int, frame_channels: int, config: AdapterConfig) -> None:
         super().__init__(channels, frame_channels, config)
         self.memory_weight, self.tolerance = config.memory_weight, config.tolerance
-        self.always = config.deflicker is True
-        self.deflickers = self.always or (config.deflicker is None and self.flow_from != "input")
+        self.always, is_picture = config.deflicker is True, channels in (0, frame_channels)
+        self.deflickers = self.always or (config.deflicker is None and is_picture)
         self.needs_frames = self.needs_frames or self.deflickers
         self.flow = FLOWS[config.flow](smooth=1.0)
 
@@ -300,6 +274,7 @@ class MotionFixed(MotionCell):
         nan, cells = torch.full((), math.nan, device=z.device), [-(-side // CELL) for side in z.shape[2:]]
         shapes = dict.fromkeys(("removed", "count"), (1, *z.shape[2:]))
         shapes |= {"noise": (1, *cells), "returned": (4, *cells), "trend": (1, 1, 1)}
+        shapes |= {"change": (1, *cells), "fade": (1, 1, 1)}
         more = {name: nan.repeat(len(z), *shape) for name, shape in shapes.items()}
         return more | (new_relation(z) if self.deflickers else {})
 
@@ -315,19 +290,25 @@ class MotionFixed(MotionCell):
         memory = moment.memory.float()
         still, count = torch.cat((memory, kept["removed"].nan_to_num(0.0)), dim=1), kept["count"].nan_to_num(1.0)
         moved, moved_count = warp(still, flow), warp_bilinear(count, flow)
-        x, last_x = context.frame, context.previous_frame
-        if more and x is not None and last_x is not None and x.shape[1] == z.shape[1]:
-            last = memory, resize(last_x, moment.size)
-            z, more = steady_relation(z, resize(x, moment.size), flow, more, last, moved[:, :-1], self.always)
+        if (frames := context.frames_like(z) if more else None) is not None:
+            z, more = steady_relation(z, frames, flow, more, memory, moved[:, :-1], self.always)
         share = standing_share(z, memory, moved[:, :-1])
         mixed, count = torch.lerp(moved, still, share), torch.lerp(moved_count, count, share)
         mixed, removed = mixed.split((z.shape[1], 1), dim=1)
-        squares = energy(r := z - mixed)
+        shift, light = followed(kept, r := z - mixed, removed)
+        moved = moved[:, :-1]
+        if shift is not None:
+            shift = enlarge(shift, moment.size)
+            moved, memory, mixed = (hold_within(one + shift, one, z) for one in (moved, memory, mixed))
+            r = z - mixed
+        squares = energy(r)
         noise = noise_level(kept["noise"], cell_mean(squares), span)
         returned, *after = returned_detail(kept["returned"], kept["trend"], removed, r, noise)
+        if frames is not None:
+            returned = 1 - (1 - returned) * (1 - own_grain(channel_mean(r) - removed, *frames, flow, share))
         weight = trusted_weight(mismatch(r, squares), noise, returned, count, self.tolerance, self.memory_weight)
-        more |= {"count": frames_behind(count, weight), "noise": noise, "returned": after[0], "trend": after[1]}
-        return Evidence(z, moved[:, :-1], memory, mixed, share, weight, removed, noise, flow, more)
+        more |= light | {"count": frames_behind(count, weight), "noise": noise, "returned": after[0], "trend": after[1]}
+        return Evidence(z, moved, memory, mixed, share, weight, removed, noise, flow, more)
 
 
 class Motion(MotionCell):

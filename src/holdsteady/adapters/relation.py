@@ -52,10 +52,10 @@ def relation(z: Tensor, x: Tensor, span: Tensor) -> tuple[Tensor, Tensor, Tensor
 
 def steady_relation(
     z: Tensor,
-    x: Tensor,
+    frames: tuple[Tensor, Tensor],
     flow: Tensor,
     memory: Memory,
-    last: tuple[Tensor, Tensor],
+    still: Tensor,
     moved: Tensor,
     always: bool = False,
 ) -> tuple[Tensor, Memory]:
@@ -63,16 +63,15 @@ def steady_relation(
 
     Args:
         z: z_t (B, C, H, W).
-        x: x_t, likewise.
+        frames: x_t and x_{t−1}, likewise.
         flow: from t back to t−1 (B, 2, H, W) in pixels.
         memory: from the last frame or from :func:`new_relation`: ``relation``, the average of A and b, the last
             deviation and the means of x (B, 4·C, h, w); ``evidence`` (B, 7), how many frames were seen, four averages
             of products of deviations, and two of the correction against the difference to the memory.
-        last: z̃_{t−1} and x_{t−1}, as they lay.
-        moved: z̃_{t−1} brought to the present.
+        still, moved: z̃_{t−1} as it lay, and brought to the present.
         always: correct without asking for evidence.
     """
-    channels = z.shape[1]
+    channels, (x, last_x) = z.shape[1], frames
     lowest, highest = limits(x)
     half_z, half_x = shrink(z, 2), shrink(x, 2)
     slope, offset, mean_z, mean_x = relation(half_z, half_x, highest - lowest)
@@ -80,7 +79,7 @@ def steady_relation(
     age = memory["evidence"][:, :1, None, None]
     is_new, kept = age.isnan(), memory["relation"]
     if not can_look(z) or bool(is_new.any()):  # the first frame had no step of its own
-        first = relation(shrink(last[0], 2), shrink(last[1], 2), value_range(last[1]))
+        first = relation(shrink(still, 2), shrink(last_x, 2), value_range(last_x))
         kept = torch.where(is_new, torch.cat((*first[:2], none, first[3]), dim=1), kept)
     old = _moved(kept, flow)
     # After a cut that nobody announced, the average is of another picture.

@@ -6,7 +6,7 @@ Equations (12) and (13) of docs/method.md; names as in ``method.py``.
 import torch
 from torch import Tensor
 
-from holdsteady.adapters.means import CELL, cell_mean, channel_mean
+from holdsteady.adapters.means import CELL, cell_mean, channel_mean, enlarge
 
 ADAPTS, LOWEST, HIGHEST = 0.25, 0.004, 0.05  # how fast the noise level follows; its limits in ranges of the values
 CHANCE, REMEMBERS = 0.15, 0.3  # share of returned detail that chance explains; how fast that evidence follows
@@ -58,6 +58,34 @@ def returned_detail(
     share = part / (after[:, 1:2] + after[:, 3:] + 1e-3 * noise)
     trend = torch.where(u_energy > 0, trend, torch.nan)  # nothing was removed before the second frame
     return ((share - CHANCE) / (1 - CHANCE)).clamp(0, 1), after, trend
+
+
+def likeness(mismatched: Tensor, noise: Tensor, tolerance: float) -> Tensor:
+    """(1 − D/(6 c² N))₊², (B, 1, H, W): 1 where two maps differ by nothing, 0 where by more than noise.
+
+    Args:
+        mismatched: D, (B, 1, H, W).
+        noise: N, (B, 1, h, w) in cells.
+        tolerance: c.
+    """
+    size = (mismatched.shape[2], mismatched.shape[3])
+    return (1 - mismatched / (6 * tolerance**2 * enlarge(noise, size))).clamp_min(0) ** 2
+
+
+def trusted_weight(
+    mismatched: Tensor, noise: Tensor, returned: Tensor, count: Tensor, tolerance: float, most: float
+) -> Tensor:
+    """The memory's weight in *motion fixed*, min(a, n/(n+1)) times :func:`likeness` times 1 − Q, (B, 1, H, W).
+
+    Args:
+        mismatched, noise, tolerance: as of :func:`likeness`.
+        returned: Q, (B, 1, h, w) in cells.
+        count: n, (B, 1, H, W).
+        most: a.
+    """
+    size = (mismatched.shape[2], mismatched.shape[3])
+    weight = likeness(mismatched, noise, tolerance) * enlarge(1 - returned, size)
+    return weight * (count / (count + 1)).clamp_max(most)
 
 
 def frames_behind(count: Tensor, weight: Tensor) -> Tensor:

@@ -58,7 +58,9 @@ def remap(source: Tensor, x: Tensor, y: Tensor, *, cubic: bool) -> Tensor:
     height, width = source.shape[2:]
     # Nothing changes beyond the border; integers that OpenCV computes with could overflow.
     x, y = x.clamp(-4, width + 3).contiguous(), y.clamp(-4, height + 3).contiguous()
-    result, groups = source.new_empty((*source.shape[:2], *x.shape[1:])), _groups(source.shape[1])
+    result, channels = source.new_empty((*source.shape[:2], *x.shape[1:])), source.shape[1]
+    # Channels side by side are looked up faster, but for a few places that does not pay for bringing them there.
+    groups = [1] * channels if 4 * x[0].numel() < height * width else _groups(channels)
     for image, out, across, down in zip(source.detach(), result, x.numpy(), y.numpy(), strict=True):
         for some, moved in zip(image.split(groups), out.split(groups), strict=True):
             together = cv2.merge([plane.contiguous().numpy() for plane in some])

@@ -1,5 +1,6 @@
 """Warping a map along a flow."""
 
+from functools import reduce
 from typing import Any, cast
 
 import torch
@@ -23,20 +24,24 @@ def warp(memory: Tensor, flow: Tensor) -> Tensor:
         memory: (B, C, H, W).
         flow: (B, 2, H, W) in pixels, to the right and down.
     """
-    height, width = memory.shape[-2:]
-    dtype = torch.promote_types(memory.dtype, torch.float32)
-    move = flow.to(dtype)
-    x = torch.arange(width, device=flow.device, dtype=dtype) + move[:, 0]
-    y = torch.arange(height, device=flow.device, dtype=dtype)[:, None] + move[:, 1]
-    source = memory.to(dtype)
-    return hold_within(sample(source, x, y), source).to(memory.dtype)
+    source = widened(memory)
+    return hold_within(sample(source, *places(flow.to(source.dtype))), source).to(memory.dtype)
 
 
-def hold_within(value: Tensor, history: Tensor) -> Tensor:
+def places(flow: Tensor, step: int = 1) -> tuple[Tensor, Tensor]:
+    """Where each pixel, or every ``step``-th of every ``step``-th row, comes from by a flow (B, 2, H, W): x and y."""
+    height, width = flow.shape[-2:]
+    move = flow[..., ::step, ::step]
+    x = torch.arange(0, width, step, device=flow.device, dtype=flow.dtype) + move[:, 0]
+    return x, torch.arange(0, height, step, device=flow.device, dtype=flow.dtype)[:, None] + move[:, 1]
+
+
+def hold_within(value: Tensor, *histories: Tensor) -> Tensor:
     """A new map (B, C, h, w), which may be written over, held within the range of each channel of (B, C, H, W)."""
     # torch.aminmax: no gradient in 2.6, and it looks at one value at a time.
-    low, high = history.amin((2, 3), keepdim=True), history.amax((2, 3), keepdim=True)
-    if not can_look(value) or wants_gradient(value, history):
+    low = reduce(torch.minimum, (history.amin((2, 3), keepdim=True) for history in histories))
+    high = reduce(torch.maximum, (history.amax((2, 3), keepdim=True) for history in histories))
+    if not can_look(value) or wants_gradient(value, *histories):
         return value.clamp(low, high)
     for image, *bounds in zip(value, low.flatten(1).tolist(), high.flatten(1).tolist(), strict=True):
         for plane, least, most in zip(image, *bounds, strict=True):
@@ -62,8 +67,7 @@ def widened(value: Tensor) -> Tensor:
 def warp_bilinear(value: Tensor, flow: Tensor) -> Tensor:
     """value[p + flow(p)], (B, C, H, W), bilinear with border padding: for what is compared or coarse, not shown."""
     height, width = value.shape[-2:]
-    x = torch.arange(width, device=flow.device, dtype=flow.dtype) + flow[:, 0]
-    y = torch.arange(height, device=flow.device, dtype=flow.dtype)[:, None] + flow[:, 1]
+    x, y = places(flow)
     if can_remap(value, x, y):
         return remap(value, x, y, cubic=False)
     grid = torch.stack((x * (2 / width) + (1 / width - 1), y * (2 / height) + (1 / height - 1)), dim=-1)

@@ -17,6 +17,9 @@ _ZOO = Path(__file__).parents[1] / "zoo"
 #: Trained adapters that ship with the package, by name, and their folders. Recipes of the same name made them.
 SHIPPED = {path.parent.name: path.parent for path in sorted(_ZOO.glob(f"*/{files.CONFIG_NAME}"))}
 
+#: Kinds that hold the relation of output to input.
+_DEFLICKERING = ("motion-fixed", "universal")
+
 
 def load_adapter(name: str | Path) -> Adapter:
     """Load a trained adapter. Nothing in its files is executed.
@@ -86,22 +89,31 @@ def deflickering(adapters: Sequence[AdapterLike]) -> list[AdapterLike]:
     Raises:
         ConfigError: none of them can do that.
     """
-    able = ("motion-fixed", "universal")
     configs = [one.config if isinstance(one, Adapter) else one for one in adapters]
     kinds = [config.kind for config in configs if isinstance(config, AdapterConfig)]
-    if not set(kinds) & {*able}:
-        raise ConfigError(f"--deflicker goes with {' or '.join(able)}, not with {', '.join(kinds) or 'no adapter'}")
-    changed = list[AdapterLike]()
-    for one in adapters:
-        if isinstance(one, AdapterConfig) and one.kind in able:
-            changed.append(one.model_copy(update={"deflicker": True}))
-        elif isinstance(one, Adapter) and one.config.kind in able:
-            again = Adapter(one.config.model_copy(update={"deflicker": True}), one.points, one.frame_channels, one.base)
-            again.load_state_dict(one.state_dict())
-            changed.append(again.eval())
-        else:
-            changed.append(one)
-    return changed
+    if not set(kinds) & {*_DEFLICKERING}:
+        raise ConfigError(
+            f"--deflicker goes with {' or '.join(_DEFLICKERING)}, not with {', '.join(kinds) or 'no adapter'}"
+        )
+    return [_set_deflicker(one, True) for one in adapters]
+
+
+def without_input(adapters: Sequence[AdapterLike]) -> list[AdapterLike]:
+    """The adapters for outputs that are all there is, as in a processed video: no frame says what was in the input."""
+    return [_set_deflicker(one, False) for one in adapters]
+
+
+def _set_deflicker(adapter: AdapterLike, value: bool) -> AdapterLike:
+    """The adapter with another ``deflicker``, if it is of a kind that has it."""
+    config = adapter.config if isinstance(adapter, Adapter) else adapter
+    if not isinstance(config, AdapterConfig) or config.kind not in _DEFLICKERING:
+        return adapter
+    config = config.model_copy(update={"deflicker": value})
+    if not isinstance(adapter, Adapter):
+        return config
+    again = Adapter(config, adapter.points, adapter.frame_channels, adapter.base)
+    again.load_state_dict(adapter.state_dict())
+    return again.eval()
 
 
 def _parts(wanted: Iterable[AdapterLike]) -> Iterable[AdapterLike]:

@@ -1,0 +1,42 @@
+"""A true change of light, as a fade: the memory follows it, so that it is of use all the while.
+
+A fade goes on from frame to frame, flicker does not: wide changes of one frame are those of the last one again, or
+their opposite (docs/method.md, (25)).
+"""
+
+import torch
+from torch import Tensor
+
+from holdsteady.adapters.cell import Memory
+from holdsteady.adapters.means import CELL, cell_mean, channel_mean
+from holdsteady.eager import can_look
+
+_REMEMBERS = 0.3  # weight of the present in the average of the correlation
+_BEGINS, _WHOLE = 0.2, 0.5  # correlation at which the memory begins to follow, and does wholly
+
+
+def followed(known: Memory, r: Tensor, removed: Tensor, side: int = CELL) -> tuple[Tensor | None, Memory]:
+    """(25) What to add to the memory, in cells (B, C, h, w), None if nothing; and what is known afterwards.
+
+    Args:
+        known: ``change``, the mean changes of the last frame in cells (B, 1, h, w), and ``fade``, their correlation
+            from frame to frame averaged over time (B, 1, 1, 1); NaN at the start.
+        r: z_t − w_t, (B, C, H, W).
+        removed: what was taken off the last value, mean over the channels, (B, 1, H, W).
+        side: of a cell, in pixels.
+    """
+    change, before = cell_mean(channel_mean(r) - removed, side), known["change"].nan_to_num(0.0)
+    both, now, last = (_mean(product) for product in (change * before, change.square(), before.square()))
+    # Clamped before the root, whose gradient at zero is infinite.
+    correlation = both / (now.clamp_min(1e-30).sqrt() * last.clamp_min(1e-30).sqrt())
+    fade = torch.lerp(known["fade"].nan_to_num(0.0), correlation, _REMEMBERS)
+    after = {"change": change, "fade": fade}
+    part = ((fade - _BEGINS) / (_WHOLE - _BEGINS)).clamp(0, 1)
+    if can_look(r) and not bool(part.any()):
+        return None, after
+    return part * cell_mean(r, side), after
+
+
+def _mean(value: Tensor) -> Tensor:
+    """Mean of each stream, (B, 1, 1, 1)."""
+    return value.mean(dim=(1, 2, 3), keepdim=True)
