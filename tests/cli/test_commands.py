@@ -60,6 +60,22 @@ def test_fix_holds_the_light_to_that_of_the_original(cli: Cli, flickering: str, 
     assert "motion-fixed" in other.error
 
 
+def test_fix_holds_the_light_to_that_of_the_original_by_evidence(cli: Cli, tmp_path: Path) -> None:
+    """Gains at random, as of a tool that sees one frame at a time: blind, they can't be told from true ones."""
+    pictures = texture(24)
+    gains = np.exp(0.05 * np.random.default_rng(0).normal(size=len(pictures)))
+    originals = write_clip(tmp_path / "originals.mkv", pictures, options={"crf": "2"})
+    darker = [np.clip(0.8 * gain * frame, 0, 255).astype(np.uint8) for gain, frame in zip(gains, pictures, strict=True)]
+    processed = write_clip(tmp_path / "processed.mkv", darker, options={"crf": "2"})
+    wanted, spread = [frame.mean() for frame in pictures], {}
+    for name, options in {"blind": (), "held": ("--original", originals)}.items():
+        assert cli("fix", processed, f"{name}/", "--cuts", "off", *options).code == 0
+        spread[name] = np.std(np.divide([frame.mean() for frame in frames_of(name)], wanted)[8:])
+    before = np.std(np.divide([frame.mean() for frame in darker], wanted)[8:])
+    assert spread["held"] < 0.3 * before
+    assert spread["held"] < 0.5 * spread["blind"]
+
+
 def test_fix_follows_the_motion_of_the_original(cli: Cli, smooth: str, tmp_path: Path) -> None:
     """Noise without structure tells nothing of the motion; the original does."""
     random = np.random.default_rng(0)

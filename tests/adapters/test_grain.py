@@ -1,0 +1,60 @@
+"""The input's own faint grain: what is one, by closed forms, and what becomes of it."""
+
+import pytest
+import torch
+from adapters.recorded import held, psnr, scene
+from torch import Tensor
+
+from holdsteady.adapters.grain import own_grain
+
+STILL = torch.zeros(1, 2, 64, 80)
+SHARE = torch.ones(1, 1, 64, 80)
+FRAME = scene(1)
+
+
+def noise(deviation: float, seed: int) -> Tensor:
+    return deviation * torch.randn(1, 3, 64, 80, generator=torch.Generator().manual_seed(seed))
+
+
+@pytest.mark.parametrize(("deviation", "kept"), [(1 / 255, 1.0), (10 / 255, 0.0)])
+@pytest.mark.parametrize("gain", [0.5, 1.0, -3.0])
+def test_what_follows_the_input_is_kept_where_it_is_faint(deviation: float, kept: float, gain: float) -> None:
+    before, now = FRAME + noise(deviation, 1), FRAME + noise(deviation, 2)
+    change = gain * (now - before).mean(dim=1, keepdim=True)
+    found = own_grain(change, now, before, STILL, SHARE)
+    assert found.shape == (1, 1, 8, 10)
+    # A picture in negative has its grain in negative; (24) is for networks that keep the sign.
+    torch.testing.assert_close(found, torch.full_like(found, kept if gain > 0 else 0.0))
+
+
+def test_what_the_network_adds_is_none() -> None:
+    before, now = FRAME + noise(1 / 255, 1), FRAME + noise(1 / 255, 2)
+    change = noise(2 / 255, 3).mean(dim=1, keepdim=True)
+    assert own_grain(change, now, before, STILL, SHARE).max() < 0.1
+
+
+def test_an_input_that_does_not_change_explains_nothing() -> None:
+    assert (own_grain(noise(1 / 255, 3)[:, :1], FRAME, FRAME, STILL, SHARE) == 0).all()
+    assert (own_grain(torch.zeros(1, 1, 64, 80), FRAME, FRAME, STILL, SHARE) == 0).all()
+
+
+def test_it_is_found_along_the_motion() -> None:
+    both = scene(2)
+    moved = both + torch.cat([noise(1 / 255, seed) for seed in (1, 2)])
+    flow = torch.zeros(1, 2, 64, 80)
+    flow[:, 0] = 1
+    change = (moved[1:] - moved[:1].roll(-1, dims=3)).mean(dim=1, keepdim=True)
+    along = own_grain(change, moved[1:], moved[:1], flow, torch.zeros_like(SHARE))
+    across = own_grain(change, moved[1:], moved[:1], STILL, SHARE)
+    assert along[..., 1:-1, 1:-1].min() > 0.9
+    assert across.max() < 0.1
+
+
+def test_grain_of_the_input_stays_and_noise_of_the_network_goes() -> None:
+    clean = scene(16)
+    grain = 1.5 / 255 * torch.randn(clean.shape, generator=torch.Generator().manual_seed(1))
+    enhanced = 1.5 * (clean + grain)
+    assert psnr(held(enhanced, clean + grain), enhanced) > 50
+    added = 1.5 * clean + 1.5 * grain
+    shown = held(added, clean)
+    assert psnr(shown[6:], 1.5 * clean[6:]) > psnr(added[6:], 1.5 * clean[6:]) + 2.5
