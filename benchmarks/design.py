@@ -47,14 +47,19 @@ def light(**changes: Any) -> dict[str, Any]:
     return {"kind": "spatial", "preset": "light", **changes}
 
 
+def whole(**changes: Any) -> dict[str, Any]:
+    """The same with heads and backbone at the full resolution, as the preset used to be."""
+    return light(**{"head_scale": 1, "backbone_scale": 1, **changes})
+
+
 def along_frames(**changes: Any) -> dict[str, Any]:
-    """The same, along the motion of the frames at the output too; most variants were tried on this one."""
-    return light(flow_from="input", **changes)
+    """That one along the motion of the frames at the output too; most variants were tried on it."""
+    return whole(flow_from="input", **changes)
 
 
 def blocks(*points: str, **changes: Any) -> dict[str, Any]:
     """At points of the network too, with thinner heads."""
-    return light(points=["input", *points, "output"], head_reduction=8, head_width=16, **changes)
+    return whole(points=["input", *points, "output"], head_reduction=8, head_width=16, **changes)
 
 
 VARIANTS: dict[str, tuple[dict[str, Any], float]] = {
@@ -65,7 +70,7 @@ VARIANTS: dict[str, tuple[dict[str, Any], float]] = {
     "tiny": (light(preset="tiny"), RATE),
     # How the memory comes to the present.
     "along the frames": (along_frames(), RATE),
-    "unaligned": (light(align="none"), RATE),
+    "unaligned": (whole(align="none"), RATE),
     # How an adapter starts.
     "even window": (along_frames(initial_centre=0.0), RATE / 2),
     "centre ahead by 4": (along_frames(initial_centre=4.0), RATE),
@@ -83,9 +88,10 @@ VARIANTS: dict[str, tuple[dict[str, Any], float]] = {
     "5x5": (along_frames(kernel=5), RATE),
     "a kernel for each channel": (along_frames(shared_kernel=False), RATE),
     # The heads.
+    "full resolution": (whole(), RATE),
     "16 wide": (along_frames(head_width=16), RATE),
     "quarter resolution": (along_frames(head_scale=4), RATE),
-    "twelve values": (light(head_reduction=12), RATE),
+    "twelve values": (whole(head_reduction=12), RATE),
 }
 
 

@@ -32,6 +32,7 @@ KINDS: dict[str, tuple[str, dict[str, Any]]] = {
     "spatial, pair, aligned": ("spatial", {**HEADS, "head_input": "pair", "align": "flow", "shared_kernel": True}),
     "controlled, pair, aligned": ("controlled", {**HEADS, "head_input": "pair", "align": "flow"}),
     "spatial, reduced at a quarter": ("spatial", {**HEADS, "head_reduction": 2, "head_scale": 4}),
+    "spatial, all at half": ("spatial", {**HEADS, "head_scale": 2, "backbone_scale": 2}),
     "motion-fixed": ("motion-fixed", {}),
     "motion": ("motion", {"motion_width": 4, "initial_logit": 0.0}),
     "motion, 5×5": ("motion", {"motion_width": 4, "initial_logit": 0.0, "kernel": 5}),

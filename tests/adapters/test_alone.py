@@ -25,7 +25,8 @@ for name, kind, settings in [
     ("simple-learned", "simple-learned", {"initial_a": 0.5}),
     ("controlled", "controlled", {"preset": "paper", **learned}),
     ("spatial", "spatial", {"preset": "paper", **learned}),
-    ("light", "spatial", {"preset": "light", **learned}),
+    # A search sees eight bits: where outputs round differently, and here one does, it finds another motion.
+    ("light", "spatial", {"preset": "light", "flow_from": "input", **learned}),
     ("tiny", "spatial", {"preset": "tiny", **learned}),
     ("motion-fixed", "motion-fixed", {}),
     ("motion", "motion", learned),
@@ -58,7 +59,9 @@ def test_every_kind_runs_with_the_tuned_formulas_deleted(tmp_path: Path) -> None
     assert tuned.pop("has fast")
     assert len(plain) == 11
     for name, output in plain.items():
-        torch.testing.assert_close(output, tuned[name], rtol=1e-4, atol=1e-5)
+        torch.testing.assert_close(
+            output, tuned[name], rtol=1e-4, atol=1e-5, msg=lambda text, name=name: f"{name}: {text}"
+        )
 
 
 def test_the_method_fits_on_a_few_pages() -> None:

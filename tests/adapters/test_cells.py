@@ -47,11 +47,16 @@ def slow(kind: str, cell: Any, values: list[Tensor]) -> list[Tensor]:
                 "pair": [z, memory, difference, formulas.box_mean(difference)],
                 "backbone": [],
             }[settings_.get("head_input", "features")]
-            if "quarter" in kind:
-                quarter = F.avg_pool2d(torch.cat(seen, dim=1), 4, ceil_mode=True, count_include_pad=False)
-                small = F.interpolate(F.pad(g, (0, 1, 0, 2), mode="replicate"), size=(2, 2), mode="bilinear")
-                inside = cell.head.layers(torch.cat((small, cell.head.reduce(quarter)), dim=1))
-                grown = F.interpolate(cell.head.logits(inside), scale_factor=4.0, mode="bilinear")
+            if scale := settings_.get("head_scale"):
+                means = F.avg_pool2d(torch.cat(seen, dim=1), scale, ceil_mode=True, count_include_pad=False)
+                if context.features.shape[2:] == means.shape[2:]:  # as of a backbone of that scale
+                    small = context.features
+                else:
+                    down, right = (scale * some - all_ for some, all_ in zip(means.shape[2:], SHAPE[2:], strict=True))
+                    beyond = F.pad(g, (0, right, 0, down), mode="replicate")
+                    small = F.interpolate(beyond, size=means.shape[2:], mode="bilinear")
+                inside = cell.head.layers(torch.cat((small, cell.head.reduce(means)), dim=1))
+                grown = F.interpolate(cell.head.logits(inside), scale_factor=float(scale), mode="bilinear")
                 logits = grown[..., : SHAPE[2], : SHAPE[3]]
             else:
                 logits = cell.head.logits(cell.head.layers(torch.cat((g, *seen), dim=1)))
@@ -127,7 +132,7 @@ def _without_memory(kind: str) -> Cell:
         else:
             cell.head.logits.weight.zero_()
             # Enlarged logits are sums, in which infinity times zero would be no number.
-            cell.head.logits.bias.fill_(-1e4 if "quarter" in kind else -math.inf)
+            cell.head.logits.bias.fill_(-1e4 if "head_scale" in KINDS[kind][1] else -math.inf)
     return cell
 
 

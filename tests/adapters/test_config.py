@@ -92,11 +92,11 @@ def test_what_is_wrong_is_named_with_the_way_out(kind: str, settings: dict[str, 
 
 def test_all_faults_are_listed_at_once() -> None:
     with pytest.raises(ConfigError) as caught:
-        make_config("spatial", kernel=4, head_scale=2, head_widht=3, beta=0.5, head_input="none")
+        make_config("spatial", kernel=4, head_scale=3, head_widht=3, beta=0.5, head_input="none")
     text = str(caught.value)
     for part in (
         "kernel = 4",
-        "head_scale = 2",
+        "head_scale = 3",
         "'head_widht' is not a setting",
         "beta has no effect",
         "head_input = 'none'",

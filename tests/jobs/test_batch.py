@@ -10,8 +10,10 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import av
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -24,6 +26,7 @@ from holdsteady.jobs.batch import batch
 from holdsteady.jobs.inputs import find_jobs
 from holdsteady.jobs.manifest import MANIFEST_NAME, read_entries
 from holdsteady.jobs.work import UNFINISHED, Order
+from holdsteady.video import RunOptions
 
 MODEL = """
 import os, time
@@ -65,15 +68,16 @@ def clips(tmp_path: Path) -> Path:
 
 
 def write_clip(path: Path, seed: int, frames: int = 12) -> None:
+    """A noisy pan, and from the middle on another: one cut, and much for an adapter to do."""
     random = np.random.default_rng(seed)
-    texture = np.kron(random.integers(0, 255, (12, 40, 3), np.uint8), np.ones((4, 4, 1), np.uint8))
-    other = 255 - texture
+    texture = cv2.resize(random.uniform(60, 200, (8, 24, 3)), (160, 48), interpolation=cv2.INTER_CUBIC)
     with av.open(str(path), "w") as container:
         stream = container.add_stream("libx264", rate=25, options={"crf": "10", "preset": "ultrafast"})
         stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
         for t in range(frames):
-            shown = (texture if t < frames // 2 else other)[:48, 2 * t : 2 * t + 64]
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(np.ascontiguousarray(shown), "rgb24")))
+            shown = (texture if t < frames // 2 else 255 - texture)[:, t : t + 64] + random.normal(0, 8, (48, 64, 3))
+            picture = np.ascontiguousarray(shown.clip(0, 255).astype(np.uint8))
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, "rgb24")))
         container.mux(stream.encode(None))
 
 
@@ -130,29 +134,33 @@ def test_one_file_fails_and_the_others_are_finished(clips: Path, model: str, tmp
     assert batch([clips], out, Order(model)).done == ("broken.mp4",)
 
 
+def order_of(model: str, adapter: str = "motion-fixed", **settings: Any) -> Order:
+    """With results that keep every pixel: x264 itself makes another file of the same pictures each time."""
+    return Order(model, adapter, options=RunOptions(codec="ffv1"), **settings)
+
+
 @pytest.mark.parametrize(
     ("name", "adapter"), [("build", "motion-fixed"), ("build", "simple-fixed:0.5"), ("depth", "output-fixed:0.5")]
 )
 def test_a_killed_run_resumes_inside_a_file(clips: Path, model: str, tmp_path: Path, name: str, adapter: str) -> None:
-    """With points inside, across a cut, with depth whose shown range follows: the same bytes as undisturbed.
-
-    Each run is a process of its own, as it is for users.
-    """
+    """With points inside, across a cut, with depth whose shown range follows: the same pixels as undisturbed."""
     write_clip(clips / "a.mp4", 0, frames=40)
+    spec = model.replace("build", name)
+    undisturbed = batch([clips / "a.mp4"], tmp_path / "whole", order_of(spec, adapter), suffix=".mkv")
+    assert undisturbed.done == ("a.mkv",)
+    batch([clips / "a.mp4"], tmp_path / "base", order_of(spec, "none"), suffix=".mkv")
+    whole = pixels(tmp_path / "whole" / "a.mkv")
+    same = [np.array_equal(*pair) for pair in zip(whole, pixels(tmp_path / "base" / "a.mkv"), strict=True)]
+    assert [t for t, is_same in enumerate(same) if is_same] == [0, 20]  # where shots begin
     script = (
         "import sys\nfrom pathlib import Path\nfrom holdsteady.jobs.batch import batch\n"
-        "from holdsteady.jobs.work import Order\n"
-        "assert batch([sys.argv[1]], sys.argv[2], Order(sys.argv[3], sys.argv[4], every=0)).done == ('a.mp4',)"
+        "from holdsteady.jobs.work import Order\nfrom holdsteady.video import RunOptions\n"
+        "order = Order(sys.argv[3], sys.argv[4], every=0, options=RunOptions(codec='ffv1'))\n"
+        "batch([sys.argv[1]], sys.argv[2], order, suffix='.mkv')"
     )
-
-    def command(out: Path) -> list[str]:
-        return list(
-            map(str, (sys.executable, "-c", script, clips / "a.mp4", out, model.replace("build", name), adapter))
-        )
-
     out = tmp_path / "out"
-    subprocess.run(command(tmp_path / "whole"), check=True)
-    process = subprocess.Popen(command(out), env=os.environ | {"SLOW": "0.05"})
+    arguments = [sys.executable, "-c", script, clips / "a.mp4", out, spec, adapter]
+    process = subprocess.Popen(list(map(str, arguments)), env=os.environ | {"SLOW": "0.05"})
     try:
         deadline = time.monotonic() + 120
         while not any(out.glob(f"{UNFINISHED}/*/000015.rgb.png")) and time.monotonic() < deadline:
@@ -161,11 +169,11 @@ def test_a_killed_run_resumes_inside_a_file(clips: Path, model: str, tmp_path: P
     finally:
         process.send_signal(signal.SIGKILL)
         process.wait()
-    assert not (out / "a.mp4").exists()
-    subprocess.run(command(out), check=True)
-    assert 15 <= read_entries(out)["a.mp4"].resumed < 40
-    assert (out / "a.mp4").read_bytes() == (tmp_path / "whole" / "a.mp4").read_bytes()
-    assert sorted(path.name for path in out.iterdir()) == [".lock", "a.mp4", "manifest.json"]
+    assert not (out / "a.mkv").exists()
+    assert batch([clips / "a.mp4"], out, order_of(spec, adapter), suffix=".mkv").done == ("a.mkv",)
+    assert 15 <= read_entries(out)["a.mkv"].resumed < 40
+    np.testing.assert_array_equal(pixels(out / "a.mkv"), whole)
+    assert sorted(path.name for path in out.iterdir()) == [".lock", "a.mkv", "manifest.json"]
 
 
 def stopping_at(name: str, frames: int) -> tuple[threading.Event, Callable[[str, int, int | None], None]]:
@@ -180,15 +188,15 @@ def stopping_at(name: str, frames: int) -> tuple[threading.Event, Callable[[str,
 
 
 def test_stopping_keeps_what_was_done(clips: Path, model: str, tmp_path: Path) -> None:
-    order, out = Order(model), tmp_path / "out"
+    order, out = order_of(model), tmp_path / "out"
     stop, progress = stopping_at("b.mkv", 7)
-    report = batch([clips], out, order, progress=progress, stop=stop)
-    assert (report.done, report.left) == (("a.mp4",), ("b.mkv", "inner/a.mp4"))
+    report = batch([clips], out, order, progress=progress, stop=stop, suffix=".mkv")
+    assert (report.done, report.left) == (("a.mkv",), ("b.mkv", "inner/a.mkv"))
     assert not (out / "b.mkv").exists()
-    again = batch([clips], out, order)
-    assert (again.skipped, again.done) == (("a.mp4",), ("b.mkv", "inner/a.mp4"))
+    again = batch([clips], out, order, suffix=".mkv")
+    assert (again.skipped, again.done) == (("a.mkv",), ("b.mkv", "inner/a.mkv"))
     assert read_entries(out)["b.mkv"].resumed >= 7
-    batch([clips], tmp_path / "whole", order)
+    batch([clips], tmp_path / "whole", order, suffix=".mkv")
     np.testing.assert_array_equal(pixels(out / "b.mkv"), pixels(tmp_path / "whole" / "b.mkv"))
 
 

@@ -85,7 +85,9 @@ class Adapter(nn.Module):
         self.cells = nn.ModuleDict({_key(p.name): self._make_cell(p) for p in self.points})
         needs_backbone = any(isinstance(cell, HeadFusion) for cell in self.cells.values())
         self.backbone = (
-            Backbone(frame_channels, config.backbone_width, config.backbone_layers) if needs_backbone else None
+            Backbone(frame_channels, config.backbone_width, config.backbone_layers, config.backbone_scale)
+            if needs_backbone
+            else None
         )
         self.flow = FLOWS[config.flow](mend=True) if needs_backbone and config.align == "flow" else None
         # Convolutions are faster in this memory format, on CPUs twice as fast, whatever format a value comes in.

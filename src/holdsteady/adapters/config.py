@@ -42,6 +42,7 @@ _HEADS = _FLOW | {
     "head_width",
     "head_layers",
     "head_scale",
+    "backbone_scale",
     "head_reduction",
     "head_input",
     "shared_kernel",
@@ -91,9 +92,10 @@ class AdapterConfig(BaseModel):
     )
     backbone_width: int = Field(32, ge=1, le=4096, description="channels of the controller's backbone")
     backbone_layers: int = Field(6, ge=0, le=64, description="layers of the backbone after the first")
+    backbone_scale: Literal[1, 2, 4] = Field(1, description="the backbone works at 1/this of the frame's size")
     head_width: int = Field(64, ge=1, le=4096, description="channels of the heads")
     head_layers: int = Field(2, ge=0, le=64, description="layers of a head between the first and the logits")
-    head_scale: Literal[1, 4] = Field(1, description="heads work at 1/this of their point's size")
+    head_scale: Literal[1, 2, 4] = Field(1, description="heads work at 1/this of their point's size")
     head_reduction: int = Field(
         0,
         ge=0,

@@ -37,20 +37,22 @@ def _linear(inputs: int, outputs: int) -> nn.Sequential:
 
 
 class Backbone(nn.Module):
-    """What the frame and the previous frame show, (B, C, H, W) each → features g_t (B, width, H, W).
+    """What the frame and the previous frame show, (B, C, H, W) each → features g_t (B, width, h, w).
 
     Args:
         frame_channels: C.
         width: channels of the features.
         layers: 3×3 layers after the first.
+        scale: by which the frames are shrunk first, and so the features.
     """
 
-    def __init__(self, frame_channels: int, width: int, layers: int) -> None:
+    def __init__(self, frame_channels: int, width: int, layers: int, scale: int = 1) -> None:
         super().__init__()
+        self.scale = scale
         self.layers = nn.Sequential(_conv(2 * frame_channels, width), *(_conv(width, width) for _ in range(layers)))
 
     def forward(self, frame: Tensor, previous_frame: Tensor) -> Tensor:
-        out: Tensor = self.layers(torch.cat((frame, previous_frame), dim=1))
+        out: Tensor = self.layers(shrink(torch.cat((frame, previous_frame), dim=1), self.scale))
         return out
 
 
@@ -95,9 +97,10 @@ class Head(nn.Module):
 
     def seen(self, features: Tensor, values: list[Tensor], size: tuple[int, int]) -> list[Tensor]:
         """Features and values (B, C, H, W) of a point, as the layers see them: at 1/scale of its size."""
-        features = enlarge(features, size)
-        if self.scale > 1:  # the squares at the end, which values may fill in part, are whole ones here
-            small = (-(-size[0] // self.scale), -(-size[1] // self.scale))
+        small = (-(-size[0] // self.scale), -(-size[1] // self.scale))
+        if features.shape[-2:] != small:
+            features = enlarge(features, size)
+            # The squares at the end, which values may fill in part, are whole ones here.
             beyond = (0, self.scale * small[1] - size[1], 0, self.scale * small[0] - size[0])
             features = enlarge(F.pad(features, beyond, mode="replicate"), small)
         return [features, *(shrink(value, self.scale) for value in values)]

@@ -23,8 +23,10 @@ _LIGHT: dict[str, Any] = {
     "align": "flow",
     "backbone_width": 8,
     "backbone_layers": 1,
+    "backbone_scale": 2,
     "head_width": 32,
     "head_layers": 1,
+    "head_scale": 2,
     "head_reduction": 24,  # nothing for pictures; it keeps dozens of classes from making the heads heavy
     "head_input": "pair",
     "shared_kernel": True,
@@ -33,8 +35,8 @@ _LIGHT: dict[str, Any] = {
     "initial_centre": 8.0,
 }
 
-# The same with heads at a quarter of the resolution: a tenth of their work, for networks that are small themselves.
-_TINY: dict[str, Any] = {**_LIGHT, "head_scale": 4}
+# The same with heads and backbone at a quarter of the resolution, for networks that are small themselves.
+_TINY: dict[str, Any] = {**_LIGHT, "head_scale": 4, "backbone_scale": 4}
 
 PRESETS: dict[str, dict[str, Any]] = {"paper": _PAPER, "light": _LIGHT, "tiny": _TINY}
 
