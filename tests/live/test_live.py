@@ -10,9 +10,11 @@ import cv2
 import numpy as np
 import pytest
 from cli.helpers import Picture, frames_of, texture, times_of, write_clip
+from hypothesis import given
+from hypothesis import strategies as st
 
 from holdsteady.errors import ConfigError, VideoError
-from holdsteady.live.latest import Latest
+from holdsteady.live.latest import Latest, until_next
 from holdsteady.live.run import Strength, run
 from holdsteady.live.sinks import open_sink
 from holdsteady.live.stats import Stats
@@ -122,6 +124,15 @@ def test_a_source_that_breaks_is_said_after_its_last_frame(clip: str) -> None:
         for grabbed in latest:
             taken.append(grabbed)
     assert taken
+
+
+@given(st.floats(0, 1), st.floats(0, 1))
+def test_a_frame_that_is_about_to_be_replaced_is_not_begun(age: float, interval: float) -> None:
+    wait = until_next(age, interval)
+    assert 0 <= wait <= 0.05
+    assert (wait > 0) == (0 < interval - age < 0.5 * interval)
+    if wait:
+        assert wait >= min(interval - age, 0.05)
 
 
 def test_strength_follows_keys() -> None:

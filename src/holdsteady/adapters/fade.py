@@ -8,24 +8,25 @@ import torch
 from torch import Tensor
 
 from holdsteady.adapters.cell import Memory
-from holdsteady.adapters.means import CELL, cell_mean, channel_mean
+from holdsteady.adapters.means import CELL, cell_mean
 from holdsteady.eager import can_look
 
 _REMEMBERS = 0.3  # weight of the present in the average of the correlation
 _BEGINS, _WHOLE = 0.2, 0.5  # correlation at which the memory begins to follow, and does wholly
 
 
-def followed(known: Memory, r: Tensor, removed: Tensor, side: int = CELL) -> tuple[Tensor | None, Memory]:
+def followed(known: Memory, r: Tensor, change: Tensor, side: int = CELL) -> tuple[Tensor | None, Memory]:
     """(25) What to add to the memory, in cells (B, C, h, w), None if nothing; and what is known afterwards.
 
     Args:
         known: ``change``, the mean changes of the last frame in cells (B, 1, h, w), and ``fade``, their correlation
             from frame to frame averaged over time (B, 1, 1, 1); NaN at the start.
         r: z_t − w_t, (B, C, H, W).
-        removed: what was taken off the last value, mean over the channels, (B, 1, H, W).
+        change: of the value against the last one brought to the present, before anything was removed from either, mean
+            over the channels, (B, 1, H, W).
         side: of a cell, in pixels.
     """
-    change, before = cell_mean(channel_mean(r) - removed, side), known["change"].nan_to_num(0.0)
+    change, before = cell_mean(change, side), known["change"].nan_to_num(0.0)
     both, now, last = (_mean(product) for product in (change * before, change.square(), before.square()))
     # Clamped before the root, whose gradient at zero is infinite.
     correlation = both / (now.clamp_min(1e-30).sqrt() * last.clamp_min(1e-30).sqrt())

@@ -57,15 +57,16 @@ class Live(MotionFixedOutput):
         flow = self.motion(replace(moment, present=present, memory=still), context)
         count = kept["count"].nan_to_num(1.0)
         moved = warp_bilinear(torch.cat((still, count), dim=1), flow)
+        size = (present.shape[2], present.shape[3])
         # One memory is moved at the full size, so it lies still or it moves.
-        stands = standing_share(present, still, moved[:, :-1]) > 0.5
+        stands = standing_share(shrink(present, 2), shrink(still, 2), shrink(moved[:, :-1], 2), size) > 0.5
         count = torch.where(stands, count, moved[:, -1:])
         flow = resize_flow(torch.where(stands, 0.0, flow), moment.size)
         moved = warp(torch.cat((memory, kept["removed"].nan_to_num(0.0)), dim=1), flow)
         memory, removed = moved.split((z.shape[1], 1), dim=1)
 
         r = z - memory
-        shift, light = followed(kept, shrink(r, scale), shrink(removed, scale), _cell(scale))
+        shift, light = followed(kept, shrink(r, scale), shrink(channel_mean(r) - removed, scale), _cell(scale))
         if shift is not None:
             memory = hold_within(memory + enlarge(shift, moment.size), memory, z)
             r = z - memory

@@ -114,12 +114,15 @@ def mismatch(r: Tensor, squares: Tensor) -> Tensor:
     return energy(box_mean(r)) + ROUGH * box_mean(squares)
 
 
-def standing_share(present: Tensor, still: Tensor, moved: Tensor) -> Tensor:
+def standing_share(z: Tensor, still: Tensor, moved: Tensor, size: tuple[int, int]) -> Tensor:
     """(11) How much of the memory is taken from where it is, not along the motion: 1.1 e_m² / (1.1 e_m² + e_s²).
 
-    The energies e of the differences of z_t (B, C, H, W) to the two memories are as (10), at half the resolution.
+    The energies e of the differences of z_t to the two memories are as (10).
+
+    Args:
+        z, still, moved: at half the resolution, (B, C, ⌈H/2⌉, ⌈W/2⌉).
+        size: (H, W), of the result (B, 1, H, W).
     """
-    z, moved, still = (shrink(value, 2) for value in (present, moved, still))
 
     def unlike(memory: Tensor) -> Tensor:
         r = z - memory
@@ -127,7 +130,7 @@ def standing_share(present: Tensor, still: Tensor, moved: Tensor) -> Tensor:
 
     part = (by_moved := unlike(moved)) / (by_moved + unlike(still)).clamp_min(1e-30)  # squares could overflow
     in_favour = BIAS * part.square()
-    return enlarge(in_favour / (in_favour + (1 - part).square()), (present.shape[2], present.shape[3]))
+    return enlarge(in_favour / (in_favour + (1 - part).square()), size)
 
 
 # --- The cells ---
@@ -290,12 +293,16 @@ class MotionFixed(MotionCell):
         memory = moment.memory.float()
         still, count = torch.cat((memory, kept["removed"].nan_to_num(0.0)), dim=1), kept["count"].nan_to_num(1.0)
         moved, moved_count = warp(still, flow), warp_bilinear(count, flow)
+        halves = [shrink(value, 2) for value in (z, memory, moved[:, :-1])]
         if (frames := context.frames_like(z) if more else None) is not None:
-            z, more = steady_relation(z, frames, flow, more, memory, moved[:, :-1], self.always)
-        share = standing_share(z, memory, moved[:, :-1])
+            before = z
+            z, more = steady_relation(z, frames, flow, more, halves, self.always)
+            halves[0] = halves[0] if z is before else shrink(z, 2)
+        share = standing_share(halves[0], halves[1], halves[2], moment.size)
         mixed, count = torch.lerp(moved, still, share), torch.lerp(moved_count, count, share)
         mixed, removed = mixed.split((z.shape[1], 1), dim=1)
-        shift, light = followed(kept, r := z - mixed, removed)
+        r = z - mixed
+        shift, light = followed(kept, r, change := channel_mean(r) - removed)
         moved = moved[:, :-1]
         if shift is not None:
             shift = enlarge(shift, moment.size)
@@ -305,7 +312,7 @@ class MotionFixed(MotionCell):
         noise = noise_level(kept["noise"], cell_mean(squares), span)
         returned, *after = returned_detail(kept["returned"], kept["trend"], removed, r, noise)
         if frames is not None:
-            returned = 1 - (1 - returned) * (1 - own_grain(channel_mean(r) - removed, *frames, flow, share))
+            returned = 1 - (1 - returned) * (1 - own_grain(change, *frames, flow, share))
         weight = trusted_weight(mismatch(r, squares), noise, returned, count, self.tolerance, self.memory_weight)
         more |= light | {"count": frames_behind(count, weight), "noise": noise, "returned": after[0], "trend": after[1]}
         return Evidence(z, moved, memory, mixed, share, weight, removed, noise, flow, more)

@@ -6,6 +6,8 @@ the average, as far as its deviation from it is new in every frame and what is l
 the deviation persists, the relation itself has changed, and nothing is corrected (docs/method.md, (14) to (16)).
 """
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
@@ -55,8 +57,7 @@ def steady_relation(
     frames: tuple[Tensor, Tensor],
     flow: Tensor,
     memory: Memory,
-    still: Tensor,
-    moved: Tensor,
+    halves: Sequence[Tensor],
     always: bool = False,
 ) -> tuple[Tensor, Memory]:
     """(15), (16): z without its wide flicker, within its own range, and the memory for the next frame.
@@ -68,18 +69,19 @@ def steady_relation(
         memory: from the last frame or from :func:`new_relation`: ``relation``, the average of A and b, the last
             deviation and the means of x (B, 4·C, h, w); ``evidence`` (B, 7), how many frames were seen, four averages
             of products of deviations, and two of the correction against the difference to the memory.
-        still, moved: z̃_{t−1} as it lay, and brought to the present.
+        halves: z_t, z̃_{t−1} as it lay, and z̃_{t−1} brought to the present, at half their size.
         always: correct without asking for evidence.
     """
     channels, (x, last_x) = z.shape[1], frames
     lowest, highest = limits(x)
-    half_z, half_x = shrink(z, 2), shrink(x, 2)
+    half_z, still, moved = halves
+    half_x = shrink(x, 2)
     slope, offset, mean_z, mean_x = relation(half_z, half_x, highest - lowest)
     now, none = torch.cat((slope, offset), dim=1), torch.zeros_like(mean_z)
     age = memory["evidence"][:, :1, None, None]
     is_new, kept = age.isnan(), memory["relation"]
     if not can_look(z) or bool(is_new.any()):  # the first frame had no step of its own
-        first = relation(shrink(still, 2), shrink(last_x, 2), value_range(last_x))
+        first = relation(still, shrink(last_x, 2), value_range(last_x))
         kept = torch.where(is_new, torch.cat((*first[:2], none, first[3]), dim=1), kept)
     old = _moved(kept, flow)
     # After a cut that nobody announced, the average is of another picture.
@@ -96,7 +98,7 @@ def steady_relation(
     # Is it of whole regions, or of single cells, as what is left of noise?
     products = [deviation * before, deviation.square(), before.square(), box_mean(deviation, _REGION).square()]
     # And does the correction bring the output nearer to the last one?
-    taken, apart = _line(difference, half_x), shrink(moved, 2) - half_z
+    taken, apart = _line(difference, half_x), moved - half_z
     products += [taken * (2 * apart - taken), apart.square()]
     found = torch.cat([_mean(product) for product in products], dim=1)
     evidence = memory["evidence"][:, 1:, None, None]

@@ -63,8 +63,11 @@ def remap(source: Tensor, x: Tensor, y: Tensor, *, cubic: bool) -> Tensor:
     groups = [1] * channels if 4 * x[0].numel() < height * width else _groups(channels)
     for image, out, across, down in zip(source.detach(), result, x.numpy(), y.numpy(), strict=True):
         for some, moved in zip(image.split(groups), out.split(groups), strict=True):
-            together = cv2.merge([plane.contiguous().numpy() for plane in some])
-            found = cv2.remap(together, across, down, way, borderMode=cv2.BORDER_REPLICATE)
+            planes = [plane.contiguous().numpy() for plane in some]
+            if len(planes) == 1:
+                cv2.remap(planes[0], across, down, way, moved[0].numpy(), cv2.BORDER_REPLICATE)
+                continue
+            found = cv2.remap(cv2.merge(planes), across, down, way, borderMode=cv2.BORDER_REPLICATE)
             cv2.split(found, [plane.numpy() for plane in moved])
     return result
 

@@ -11,6 +11,10 @@ from holdsteady.video import Reader, VideoFrame
 
 # Waits are cut into pieces so that Ctrl-C gets through on every platform.
 _PATIENCE = 0.2
+#: A frame is not begun any more where the next one is due within this part of the time between two.
+_NEARLY = 0.5
+#: And never waited for longer, in seconds: a source may come to rest.
+_LONGEST = 0.05
 
 
 @dataclass(frozen=True)
@@ -39,6 +43,7 @@ class Latest:
         self._reader, self._stop, self._paced = reader, stop, paced
         self._change = threading.Condition()
         self._newest: Grabbed | None = None
+        self._came, self._interval = 0.0, 0.0  # the last frame's time, and between the last two
         self._dropped = 0
         self._ended = False
         self._abandoned = threading.Event()
@@ -71,6 +76,8 @@ class Latest:
             with self._change:
                 while self._newest is None and not self._ended and not self._stop.is_set():
                     self._change.wait(_PATIENCE)
+                if self._newest is not None:
+                    self._change.wait(until_next(time.monotonic() - self._newest.time, self._interval))
                 taken, self._newest = self._newest, None
             if self._stop.is_set():
                 return
@@ -93,7 +100,9 @@ class Latest:
                         return
                     with self._change:
                         self._dropped += self._newest is not None
-                        self._newest = Grabbed(frame, time.monotonic())
+                        now = time.monotonic()
+                        self._interval, self._came = (now - self._came if self._came else 0.0), now
+                        self._newest = Grabbed(frame, now)
                         self._change.notify_all()
         except BaseException as error:  # raised again where frames are taken
             self._failure = error
@@ -101,6 +110,20 @@ class Latest:
             with self._change:
                 self._ended = True
                 self._change.notify_all()
+
+
+def until_next(age: float, interval: float) -> float:
+    """Seconds to wait for a newer frame rather than to begin with this one; 0 if it is fresh or the next one is late.
+
+    A model that is slower than the source takes frames of any age, and those that are about to be replaced are the ones
+    that would be shown last.
+
+    Args:
+        age: of the newest frame, in seconds.
+        interval: between the last two frames; 0 if there was one only.
+    """
+    remaining = interval - age
+    return min(1.5 * remaining, _LONGEST) if 0 < remaining < _NEARLY * interval else 0.0
 
 
 class _Clock:
