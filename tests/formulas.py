@@ -105,7 +105,7 @@ def bilinear(values: Tensor, move: Tensor) -> Tensor:
 
 
 class MotionFixed:
-    """(10) to (16) of docs/method.md for one stream, the flow given; frames and outputs (C, H, W)."""
+    """(10) to (16), (24) and (25) of docs/method.md for one stream, the flow given; frames and outputs (C, H, W)."""
 
     def __init__(self, first: Tensor, frame: Tensor) -> None:
         self.stable, self.removed, self.count = first, torch.zeros_like(first[0]), torch.ones_like(first[0])
@@ -116,6 +116,8 @@ class MotionFixed:
         self.deviation = torch.zeros_like(self.mean_x)
         self.evidence: Tensor | None = None
         self.frames = 1
+        self.frame, self.change, self.fade = frame, torch.zeros_like(cell_mean(first[:1], 8)), 0.0
+        self.grain = torch.zeros_like(self.change)
 
     def step(self, z: Tensor, x: Tensor, flow: Tensor) -> Tensor:
         span = float(z.max() - z.min())
@@ -128,11 +130,15 @@ class MotionFixed:
         memory = moved + share * (still - moved)
         w, u, n = memory[:channels], memory[channels], memory[channels + 1]
         r = z - w
+        change = r.mean(dim=0) - u
+        w = self.followed(z, w, change)
+        r = z - w
         squared = cell_mean((r**2).mean(dim=0, keepdim=True), 8)
         low, high = (0.004 * span) ** 2, (0.05 * span) ** 2
         before = squared.clamp(low, high) if self.noise is None else self.noise
         self.noise = (before + 0.25 * (torch.minimum(squared, 2 * before) - before)).clamp(low, high)
-        distrust = self.returns(u, r.mean(dim=0))
+        self.grain = self.own_grain(change, x, flow, share)
+        distrust = 1 - (1 - self.returns(u, r.mean(dim=0))) * (1 - self.grain[0])
         mismatch = (box_mean(r[None])[0] ** 2).mean(dim=0) + 0.25 * box_mean((r**2).mean(dim=0)[None, None])[0, 0]
         weight = (n / (n + 1)).clamp_max(0.9)
         weight = weight * (1 - mismatch / (6 * 1.5**2 * enlarge(self.noise, z))).clamp_min(0) ** 2
@@ -141,6 +147,31 @@ class MotionFixed:
         self.count = (1 / ((1 - weight) ** 2 + weight**2 / n))[0]
         self.removed = (z - self.stable).mean(dim=0)
         return self.stable
+
+    def followed(self, z: Tensor, w: Tensor, change: Tensor) -> Tensor:
+        """The memory of (25)."""
+        now = cell_mean(change[None], 8)
+        energies = float((now**2).mean() * (self.change**2).mean())
+        correlation = float((now * self.change).mean()) / math.sqrt(energies) if energies > 0 else 0.0
+        self.fade += 0.3 * (correlation - self.fade)
+        self.change = now
+        self.part = min(1.0, max(0.0, (self.fade - 0.2) / 0.3))
+        lifted = w + self.part * enlarge(cell_mean(z - w, 8), z)
+        both = torch.cat((z, w), dim=1)
+        low, high = both.amin(dim=(1, 2), keepdim=True), both.amax(dim=(1, 2), keepdim=True)
+        return lifted.clamp(low, high)
+
+    def own_grain(self, change: Tensor, x: Tensor, flow: Tensor, share: Tensor) -> Tensor:
+        """G of (24)."""
+        moved = warp(self.frame[None], flow[None])[0]
+        by_channel = (x - (moved + share * (self.frame - moved)))[:, ::4, ::4]
+        self.frame = x
+        c, d = change[None, ::4, ::4], by_channel.mean(dim=0, keepdim=True)
+        both, own, given = (cell_mean(product, 2) for product in (c * d, c * c, d * d))
+        explained = torch.where(both > 0, both**2 / (own * given).clamp_min(1e-30), 0.0)
+        grain = cell_mean((by_channel**2).mean(dim=0, keepdim=True), 2) / 2 / float(x.max() - x.min()) ** 2
+        faint = ((3.2 / 255) ** 2 - grain) / ((3.2 / 255) ** 2 - (2.2 / 255) ** 2)
+        return ((explained - 0.8) / 0.12).clamp(0, 1) * faint.clamp(0, 1)
 
     def returns(self, u: Tensor, r: Tensor) -> Tensor:
         """Q of (13)."""
@@ -151,7 +182,7 @@ class MotionFixed:
         if float(mean_u.abs().max()) > 0:
             correlation = float((mean_u * mean_r).mean() / ((mean_u**2).mean() * (mean_r**2).mean()).sqrt())
             self.trend = correlation if self.trend is None else self.trend + 0.3 * (correlation - self.trend)
-            together = min(1.0, max(0.0, (self.trend - 0.3) / 0.4))
+            together = min(1.0, max(0.0, (self.trend - 0.3) / 0.4)) * (1 - self.part)
         detail, energy, wide, wide_energy = self.returned
         assert self.noise is not None
         share = (detail + torch.where(wide > 0, together, 1.0) * wide) / (energy + wide_energy + 1e-3 * self.noise)

@@ -119,6 +119,28 @@ def test_a_value_never_leaves_the_range_of_its_history(kind: str, seed: int, sca
         assert ((output >= low - slack) & (output <= high + slack)).all()
 
 
+@pytest.mark.parametrize("fades", [False, True])
+def test_motion_fixed_keeps_grain_and_follows_a_fade_as_its_formulas_do(fades: bool) -> None:
+    """A network that adds noise during a fade, and one that hands the faint grain of its input through."""
+    generator = torch.Generator().manual_seed(0)
+    base = F.interpolate(torch.rand(1, 3, 6, 7, generator=generator), size=(40, 52), mode="bicubic")
+    grain, added = torch.randn(2, 8, 1, 3, 40, 52, generator=generator) * torch.tensor([1 / 255, 0.01]).view(
+        2, 1, 1, 1, 1, 1
+    )
+    frames = [(1 - 0.06 * t * fades) * base + grain[t] for t in range(8)]
+    values = [1.5 * frame + added[t] * fades for t, frame in enumerate(frames)]
+    cell = make_cell(make_config("motion-fixed"), 3, name="output")
+    oracle = formulas.MotionFixed(values[0][0], frames[0][0])
+    stable, memory = values[0], begin(cell, values[0])[1]
+    for t in range(1, 8):
+        flow = DISFlow(smooth=1.0)(values[t], stable)
+        shown, memory = step(cell, values[t], memory, Context(frames[t], frames[t - 1]))
+        stable = oracle.step(values[t][0], frames[t][0], flow[0])[None]
+        torch.testing.assert_close(shown, stable, rtol=1e-4, atol=2e-5)
+    assert (oracle.fade > 0.5) == fades
+    assert (float(oracle.grain.max()) > 0.9) == (not fades)
+
+
 def _without_memory(kind: str) -> Cell:
     name = KINDS[kind][0].partition(":")[0]
     if name in ("output-fixed", "simple-fixed"):

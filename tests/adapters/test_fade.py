@@ -16,7 +16,7 @@ def test_it_follows_what_goes_on_and_nothing_else() -> None:
     step = torch.linspace(-0.02, 0.05, 40).expand(1, 3, 32, 40)
     known, goes_on = new(), []
     for _ in range(6):
-        shift, known = followed(known, step, step[:, :1])
+        shift, _, known = followed(known, step, step[:, :1])
         goes_on.append(shift)
     assert goes_on[0] is None  # one change is no course
     last = goes_on[-1]
@@ -25,7 +25,7 @@ def test_it_follows_what_goes_on_and_nothing_else() -> None:
     torch.testing.assert_close(last[0, :, 1:-1, 1:-1], wanted[:, 1:-1, 1:-1])
     known = new()
     for sign in (1, -1, 1, -1, 1, -1):
-        shift, known = followed(known, sign * step, sign * step[:, :1])
+        shift, _, known = followed(known, sign * step, sign * step[:, :1])
         assert shift is None
 
 
@@ -33,7 +33,7 @@ def test_what_was_removed_before_is_no_change() -> None:
     """A memory that lags by as much as was removed from the last value: the value itself stood still."""
     known, lag = new(), torch.full((1, 1, 32, 40), 0.03)
     for _ in range(6):
-        shift, known = followed(known, lag, torch.zeros_like(lag))
+        shift, _, known = followed(known, lag, torch.zeros_like(lag))
         assert shift is None
 
 

@@ -17,6 +17,8 @@ seeds = st.integers(0, 2**32 - 1)
 shapes = st.tuples(st.integers(1, 2), st.integers(1, 3), st.integers(1, 6), st.integers(1, 6))
 scales = st.sampled_from([1e-6, 1.0, 1e4])
 
+LAGS = torch.zeros(1, 1, 1, 1)  # a memory that does not follow a fade
+
 
 def maps(seed: int, number: int, shape: tuple[int, ...], scale: float = 1.0) -> list[Tensor]:
     return list(scale * torch.randn(number, *shape, generator=torch.Generator().manual_seed(seed)))
@@ -187,7 +189,7 @@ def test_detail_that_comes_back_is_told_from_noise() -> None:
     removed, noise = maps(0, 2, (1, 1, 32, 32))
 
     def returned(r: Tensor, before: Tensor = none) -> tuple[Tensor, Tensor, Tensor]:
-        return trust.returned_detail(before, unknown, removed, r.expand(1, 3, 32, 32), 1e-3 * level)
+        return trust.returned_detail(before, unknown, removed, r.expand(1, 3, 32, 32), 1e-3 * level, LAGS)
 
     assert returned(removed)[0].min() > 0.99
     assert returned(noise)[0].mean() < 0.05
@@ -202,7 +204,7 @@ def test_wide_differences_come_back_only_in_a_trend(trend: float, share: float) 
     removed = F.interpolate(wide, scale_factor=32)
     before = torch.full((1, 4, 8, 8), math.nan)
     known = torch.full((1, 1, 1, 1), trend)
-    q, _, after = trust.returned_detail(before, known, removed, removed, torch.full((1, 1, 8, 8), 1e-6))
+    q, _, after = trust.returned_detail(before, known, removed, removed, torch.full((1, 1, 8, 8), 1e-6), LAGS)
     assert after.item() == pytest.approx(0.7 * trend + 0.3)
     inside = q[..., [0, 1, 6, 7]][..., [0, 1, 6, 7], :]  # cells between the regions have detail of their own
     torch.testing.assert_close(inside, torch.full_like(inside, share), atol=1e-2, rtol=0)

@@ -15,8 +15,8 @@ _REMEMBERS = 0.3  # weight of the present in the average of the correlation
 _BEGINS, _WHOLE = 0.2, 0.5  # correlation at which the memory begins to follow, and does wholly
 
 
-def followed(known: Memory, r: Tensor, change: Tensor, side: int = CELL) -> tuple[Tensor | None, Memory]:
-    """(25) What to add to the memory, in cells (B, C, h, w), None if nothing; and what is known afterwards.
+def followed(known: Memory, r: Tensor, change: Tensor, side: int = CELL) -> tuple[Tensor | None, Tensor, Memory]:
+    """(25) How far the memory follows, and by what.
 
     Args:
         known: ``change``, the mean changes of the last frame in cells (B, 1, h, w), and ``fade``, their correlation
@@ -25,6 +25,10 @@ def followed(known: Memory, r: Tensor, change: Tensor, side: int = CELL) -> tupl
         change: of the value against the last one brought to the present, before anything was removed from either, mean
             over the channels, (B, 1, H, W).
         side: of a cell, in pixels.
+
+    Returns:
+        What to add to the memory, in cells (B, C, h, w), None if nothing; how far it follows, (B, 1, 1, 1) in [0, 1];
+        and what is known afterwards.
     """
     change, before = cell_mean(change, side), known["change"].nan_to_num(0.0)
     both, now, last = (_mean(product) for product in (change * before, change.square(), before.square()))
@@ -34,8 +38,8 @@ def followed(known: Memory, r: Tensor, change: Tensor, side: int = CELL) -> tupl
     after = {"change": change, "fade": fade}
     part = ((fade - _BEGINS) / (_WHOLE - _BEGINS)).clamp(0, 1)
     if can_look(r) and not bool(part.any()):
-        return None, after
-    return part * cell_mean(r, side), after
+        return None, part, after
+    return part * cell_mean(r, side), part, after
 
 
 def _mean(value: Tensor) -> Tensor:

@@ -66,13 +66,15 @@ class Live(MotionFixedOutput):
         memory, removed = moved.split((z.shape[1], 1), dim=1)
 
         r = z - memory
-        shift, light = followed(kept, shrink(r, scale), shrink(channel_mean(r) - removed, scale), _cell(scale))
+        shift, follows, light = followed(kept, shrink(r, scale), shrink(channel_mean(r) - removed, scale), _cell(scale))
         if shift is not None:
             memory = hold_within(memory + enlarge(shift, moment.size), memory, z)
             r = z - memory
         squares = shrink(energy(r), scale)
         noise = noise_level(kept["noise"], cell_mean(squares, _cell(scale)), value_range(present).clamp_min(1e-15))
-        returned, *after = returned_detail(kept["returned"], kept["trend"], removed, r, noise, max(CELL, scale))
+        returned, *after = returned_detail(
+            kept["returned"], kept["trend"], removed, r, noise, follows, max(CELL, scale)
+        )
         # A place of the shrunk map is a mean over four pixels or more in each direction, of eight at a scale of two.
         signed = energy(box_mean(shrink(r, scale), 3 if scale == 2 else 1))
         weight = trusted_weight(signed + ROUGH * squares, noise, returned, count, self.tolerance, self.memory_weight)

@@ -302,7 +302,7 @@ class MotionFixed(MotionCell):
         mixed, count = torch.lerp(moved, still, share), torch.lerp(moved_count, count, share)
         mixed, removed = mixed.split((z.shape[1], 1), dim=1)
         r = z - mixed
-        shift, light = followed(kept, r, change := channel_mean(r) - removed)
+        shift, follows, light = followed(kept, r, change := channel_mean(r) - removed)
         moved = moved[:, :-1]
         if shift is not None:
             shift = enlarge(shift, moment.size)
@@ -310,7 +310,7 @@ class MotionFixed(MotionCell):
             r = z - mixed
         squares = energy(r)
         noise = noise_level(kept["noise"], cell_mean(squares), span)
-        returned, *after = returned_detail(kept["returned"], kept["trend"], removed, r, noise)
+        returned, *after = returned_detail(kept["returned"], kept["trend"], removed, r, noise, follows)
         if frames is not None:
             returned = 1 - (1 - returned) * (1 - own_grain(change, *frames, flow, share))
         weight = trusted_weight(mismatch(r, squares), noise, returned, count, self.tolerance, self.memory_weight)

@@ -27,7 +27,13 @@ def noise_level(before: Tensor, squared: Tensor, span: Tensor) -> Tensor:
 
 
 def returned_detail(
-    before: Tensor, trend: Tensor, removed: Tensor, difference: Tensor, noise: Tensor, side: int = CELL
+    before: Tensor,
+    trend: Tensor,
+    removed: Tensor,
+    difference: Tensor,
+    noise: Tensor,
+    follows: Tensor,
+    side: int = CELL,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """(13) Q in cells (B, 1, h, w): which part of what was removed from the last output, u, is in r again.
 
@@ -40,6 +46,7 @@ def returned_detail(
         removed: u (B, 1, H, W), zero where nothing was.
         difference: r (B, C, H, W).
         noise: N (B, 1, h, w).
+        follows: how far the memory follows the trend anyway, (B, 1, 1, 1) in [0, 1].
         side: of a cell, in pixels.
 
     Returns:
@@ -53,7 +60,7 @@ def returned_detail(
     # Clamped before the root, whose gradient at zero is infinite.
     correlation = wide / (u_energy.clamp_min(1e-30).sqrt() * r_energy.clamp_min(1e-30).sqrt())
     trend = torch.where(trend.isnan(), correlation, torch.lerp(trend, correlation, REMEMBERS))
-    counts = ((trend - DRIFTS[0]) / (DRIFTS[1] - DRIFTS[0])).clamp(0, 1)
+    counts = ((trend - DRIFTS[0]) / (DRIFTS[1] - DRIFTS[0])).clamp(0, 1) * (1 - follows)
     part = after[:, :1] + after[:, 2:3] * torch.where(after[:, 2:3] > 0, counts, 1.0)
     share = part / (after[:, 1:2] + after[:, 3:] + 1e-3 * noise)
     trend = torch.where(u_energy > 0, trend, torch.nan)  # nothing was removed before the second frame
