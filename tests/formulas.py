@@ -116,8 +116,8 @@ class MotionFixed:
         self.deviation = torch.zeros_like(self.mean_x)
         self.evidence: Tensor | None = None
         self.frames = 1
-        self.frame, self.change, self.fade = frame, torch.zeros_like(cell_mean(first[:1], 8)), 0.0
-        self.grain = torch.zeros_like(self.change)
+        self.frame, self.change, self.fade = frame, [torch.zeros_like(cell_mean(first[:1], 8))] * 2, 0.0
+        self.grain = torch.zeros_like(self.change[0])
 
     def step(self, z: Tensor, x: Tensor, flow: Tensor) -> Tensor:
         span = float(z.max() - z.min())
@@ -151,10 +151,12 @@ class MotionFixed:
     def followed(self, z: Tensor, w: Tensor, change: Tensor) -> Tensor:
         """The memory of (25)."""
         now = cell_mean(change[None], 8)
-        energies = float((now**2).mean() * (self.change**2).mean())
-        correlation = float((now * self.change).mean()) / math.sqrt(energies) if energies > 0 else 0.0
-        self.fade += 0.3 * (correlation - self.fade)
-        self.change = now
+        correlations = []
+        for before in self.change:
+            energies = float((now**2).mean() * (before**2).mean())
+            correlations.append(float((now * before).mean()) / math.sqrt(energies) if energies > 0 else 0.0)
+        self.fade += 0.3 * (min(correlations) - self.fade)
+        self.change = [now, self.change[0]]
         self.part = min(1.0, max(0.0, (self.fade - 0.2) / 0.3))
         lifted = w + self.part * enlarge(cell_mean(z - w, 8), z)
         both = torch.cat((z, w), dim=1)

@@ -8,6 +8,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 import holdsteady as hs
+from holdsteady.host.resolve import resolve_ready, without_input
 
 ADAPTERS = ["motion-fixed", "universal", "output-fixed:0.8"]
 
@@ -69,7 +70,8 @@ class HoldSteady:
         if deflicker:
             settings["deflicker"] = True
         shown = iter(images.movedim(-1, 1))
-        steady = hs.stabilize(lambda _frame: next(shown)[None], adapter, strength=strength, **settings)
+        chosen = without_input(resolve_ready(adapter)) if guide is None else adapter
+        steady = hs.stabilize(lambda _frame: next(shown)[None], chosen, strength=strength, **settings)
         frames = images if guide is None else guide
         result, done = torch.empty_like(images), _progress(len(images))
         outputs = steady.stream((_frame(one, images) for one in frames), "auto" if cuts else "off")

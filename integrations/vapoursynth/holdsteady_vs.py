@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 import holdsteady as hs
-from holdsteady.host.resolve import resolve_ready
+from holdsteady.host.resolve import resolve_ready, without_input
 from holdsteady.models.runner import FrameRunner
 
 T = TypeVar("T")
@@ -150,6 +150,8 @@ def _runner(
         )
         return lambda frame, _guide: array(runner.step(tensor(frame))), runner.reset
     processed = [torch.empty(0)]
+    if not follows_guide:
+        adapters = without_input(adapters)
     settings = {"flow_from": "input"} if follows_guide and adapter == "motion-fixed" else {}
     held = hs.stabilize(lambda _guide: processed[0], adapter if settings else adapters, strength=strength, **settings)
     held.to(device)

@@ -124,10 +124,10 @@ def test_motion_fixed_keeps_grain_and_follows_a_fade_as_its_formulas_do(fades: b
     """A network that adds noise during a fade, and one that hands the faint grain of its input through."""
     generator = torch.Generator().manual_seed(0)
     base = F.interpolate(torch.rand(1, 3, 6, 7, generator=generator), size=(40, 52), mode="bicubic")
-    grain, added = torch.randn(2, 8, 1, 3, 40, 52, generator=generator) * torch.tensor([1 / 255, 0.01]).view(
+    grain, added = torch.randn(2, 8, 1, 3, 40, 52, generator=generator) * torch.tensor([1 / 255, 0.03]).view(
         2, 1, 1, 1, 1, 1
     )
-    frames = [(1 - 0.06 * t * fades) * base + grain[t] for t in range(8)]
+    frames = [(1 - 0.02 * t * fades) * base + grain[t] for t in range(8)]
     values = [1.5 * frame + added[t] * fades for t, frame in enumerate(frames)]
     cell = make_cell(make_config("motion-fixed"), 3, name="output")
     oracle = formulas.MotionFixed(values[0][0], frames[0][0])

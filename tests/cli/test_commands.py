@@ -76,6 +76,29 @@ def test_fix_holds_the_light_to_that_of_the_original_by_evidence(cli: Cli, tmp_p
     assert spread["held"] < 0.5 * spread["blind"]
 
 
+@pytest.mark.parametrize("adapter", ["motion-fixed", "universal"])
+def test_fix_takes_faint_noise_off_where_it_can_be_nobodys_grain(cli: Cli, tmp_path: Path, adapter: str) -> None:
+    """Alone, and with an original that does not have it; with one that has it, it is the camera's, and stays."""
+    random, smooth = np.random.default_rng(0), texture(10)
+    noisy = [np.clip(frame + random.normal(0, 1.5, frame.shape), 0, 255).round().astype(np.uint8) for frame in smooth]
+    processed = write_clip(tmp_path / "noisy.mkv", noisy, codec="ffv1", pix_fmt="bgr0", options={})
+    originals = {"clean": smooth, "noisy": noisy}
+    ways: dict[str, tuple[str, ...]] = {"alone": ()}
+    if adapter == "motion-fixed":
+        for name, pictures in originals.items():
+            path = write_clip(tmp_path / f"{name}-original.mkv", pictures, codec="ffv1", pix_fmt="bgr0", options={})
+            ways[name] = ("--original", path)
+    change = {}
+    for name, options in ways.items():
+        assert cli("fix", processed, f"{name}/", "--adapter", adapter, "--cuts", "off", *options).code == 0
+        shown = frames_of(name)[5:]
+        change[name] = np.mean([np.abs(a.astype(int) - b).mean() for a, b in zip(shown, noisy[5:], strict=True)])
+    assert change["alone"] > 0.4
+    if "noisy" in change:
+        assert change["clean"] > 0.4
+        assert change["noisy"] < 0.2
+
+
 def test_fix_follows_the_motion_of_the_original(cli: Cli, smooth: str, tmp_path: Path) -> None:
     """Noise without structure tells nothing of the motion; the original does."""
     random = np.random.default_rng(0)

@@ -44,6 +44,14 @@ def test_a_batch_comes_back_steadier(node: Any, adapter: str) -> None:
     torch.testing.assert_close(untouched, images)
 
 
+@pytest.mark.parametrize("adapter", ["motion-fixed", "universal"])
+def test_faint_flicker_is_no_grain_of_an_input_that_nobody_gave(node: Any, adapter: str) -> None:
+    images = 0.1 + 0.8 * still(10)
+    images = images + 1.5 / 255 * torch.randn(images.shape, generator=torch.Generator().manual_seed(1))
+    (steady,) = node.run(images, adapter=adapter)
+    assert flicker(steady) < 0.6 * flicker(images)
+
+
 def test_the_guide_says_what_moves(node: Any) -> None:
     """Line drawings jump about a picture that stands still: with the guide they are held."""
     images = noisy(still(10))

@@ -126,7 +126,9 @@ class AdapterConfig(BaseModel):
     memory_weight: float = Field(0.9, ge=0, le=1, description="a, the largest weight of the memory")
     tolerance: float = Field(1.5, gt=0, description="c, tolerated mismatch, in standard deviations of the noise")
     deflicker: bool | None = Field(
-        None, description="take wide flicker out of outputs like the frame: always, never, or (None) by evidence"
+        None,
+        description="take wide flicker out of outputs like the frame: always, never (nor is the input's own grain looked "
+        "for), or (None) by evidence",
     )
     fuse_as: Literal["auto", "values", "classes", "mask"] = Field(
         "auto",

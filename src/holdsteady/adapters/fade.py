@@ -1,7 +1,7 @@
 """A true change of light, as a fade: the memory follows it, so that it is of use all the while.
 
-A fade goes on from frame to frame, flicker does not: wide changes of one frame are those of the last one again, or
-their opposite (docs/method.md, (25)).
+A fade goes on from frame to frame, flicker does not: its wide changes are those of the last two frames again, where
+those of flicker soon turn round (docs/method.md, (25)).
 """
 
 import torch
@@ -19,10 +19,10 @@ def followed(known: Memory, r: Tensor, change: Tensor, side: int = CELL) -> tupl
     """(25) How far the memory follows, and by what.
 
     Args:
-        known: ``change``, the mean changes of the last frame in cells (B, 1, h, w), and ``fade``, their correlation
-            from frame to frame averaged over time (B, 1, 1, 1); NaN at the start.
+        known: ``change``, the mean changes of the last two frames in cells (B, 2, h, w), the last one first, and
+            ``fade``, how much those of a frame are like them, averaged over time (B, 1, 1, 1); NaN at the start.
         r: z_t − w_t, (B, C, H, W).
-        change: of the value against the last one brought to the present, before anything was removed from either, mean
+        change: of the value against the last one brought to the present, both without their wide flicker alone, mean
             over the channels, (B, 1, H, W).
         side: of a cell, in pixels.
 
@@ -31,17 +31,17 @@ def followed(known: Memory, r: Tensor, change: Tensor, side: int = CELL) -> tupl
         and what is known afterwards.
     """
     change, before = cell_mean(change, side), known["change"].nan_to_num(0.0)
-    both, now, last = (_mean(product) for product in (change * before, change.square(), before.square()))
-    # Clamped before the root, whose gradient at zero is infinite.
-    correlation = both / (now.clamp_min(1e-30).sqrt() * last.clamp_min(1e-30).sqrt())
-    fade = torch.lerp(known["fade"].nan_to_num(0.0), correlation, _REMEMBERS)
-    after = {"change": change, "fade": fade}
+    likeness = [_correlation(change, one) for one in before.split(1, dim=1)]
+    fade = torch.lerp(known["fade"].nan_to_num(0.0), torch.minimum(*likeness), _REMEMBERS)
+    after = {"change": torch.cat((change, before[:, :1]), dim=1), "fade": fade}
     part = ((fade - _BEGINS) / (_WHOLE - _BEGINS)).clamp(0, 1)
     if can_look(r) and not bool(part.any()):
         return None, part, after
     return part * cell_mean(r, side), part, after
 
 
-def _mean(value: Tensor) -> Tensor:
-    """Mean of each stream, (B, 1, 1, 1)."""
-    return value.mean(dim=(1, 2, 3), keepdim=True)
+def _correlation(one: Tensor, other: Tensor) -> Tensor:
+    """Of two maps (B, 1, h, w), about zero, of each stream: (B, 1, 1, 1); 0 where one of them is flat."""
+    both, first, second = (x.mean(dim=(1, 2, 3), keepdim=True) for x in (one * other, one.square(), other.square()))
+    # Clamped before the root, whose gradient at zero is infinite.
+    return both / (first.clamp_min(1e-30).sqrt() * second.clamp_min(1e-30).sqrt())

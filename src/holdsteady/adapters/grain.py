@@ -20,7 +20,7 @@ def own_grain(change: Tensor, frame: Tensor, previous: Tensor, flow: Tensor, sha
     """(24) G in cells (B, 1, h, w), in [0, 1]: how far what changes in the output is faint grain of the input.
 
     Args:
-        change: of the output against the last one brought to the present, before anything was removed from either,
+        change: of the output against the last one brought to the present, both without their wide flicker alone,
             mean over the channels, (B, 1, H, W).
         frame, previous: x_t and x_{t−1}, (B, C, H, W).
         flow: from t back to t−1, (B, 2, H, W) in pixels.

@@ -26,9 +26,9 @@ def shrinking(height: int, max_height: int) -> int:
 
 
 class Live(MotionFixedOutput):
-    """*live*: (7), (1) and (11) to (13), with all that is no more than a weight at 1/s of the size.
+    """*live*: (7), (1), (11) to (13) and (25), with all that is no more than a weight at 1/s of the size.
 
-    Small maps have s = 1, which is *motion fixed* without its care for wide flicker.
+    Small maps have s = 1, which is *motion fixed* without its care for wide flicker and for the input's grain.
     """
 
     def __init__(self, channels: int, frame_channels: int, config: AdapterConfig) -> None:
@@ -42,7 +42,7 @@ class Live(MotionFixedOutput):
         small = [-(-side // scale) for side in sizes]
         cells = [-(-side // _cell(scale)) for side in small]
         shapes = {"removed": (1, *sizes), "count": (1, *small), "noise": (1, *cells), "returned": (4, *cells)}
-        shapes |= {"change": (1, *cells), "fade": (1, 1, 1)}
+        shapes |= {"change": (2, *cells), "fade": (1, 1, 1)}
         nan = torch.full((), math.nan, device=z.device)
         return {name: nan.repeat(len(z), *shape) for name, shape in (shapes | {"trend": (1, 1, 1)}).items()}
 

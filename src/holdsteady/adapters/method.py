@@ -277,7 +277,7 @@ class MotionFixed(MotionCell):
         nan, cells = torch.full((), math.nan, device=z.device), [-(-side // CELL) for side in z.shape[2:]]
         shapes = dict.fromkeys(("removed", "count"), (1, *z.shape[2:]))
         shapes |= {"noise": (1, *cells), "returned": (4, *cells), "trend": (1, 1, 1)}
-        shapes |= {"change": (1, *cells), "fade": (1, 1, 1)}
+        shapes |= {"change": (2, *cells), "fade": (1, 1, 1)}
         more = {name: nan.repeat(len(z), *shape) for name, shape in shapes.items()}
         return more | (new_relation(z) if self.deflickers else {})
 

@@ -86,7 +86,7 @@ def trusted_weight(
 
     Args:
         mismatched, noise, tolerance: as of :func:`likeness`.
-        returned: Q, (B, 1, h, w) in cells.
+        returned: Q, or 1 − (1 − Q)(1 − G) where G of (24) is known, (B, 1, h, w) in cells.
         count: n, (B, 1, H, W).
         most: a.
     """

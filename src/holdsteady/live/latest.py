@@ -13,7 +13,7 @@ from holdsteady.video import Reader, VideoFrame
 _PATIENCE = 0.2
 #: A frame is not begun any more where the next one is due within this part of the time between two.
 _NEARLY = 0.5
-#: And never waited for longer, in seconds: a source may come to rest.
+#: And within so many seconds: it may not come at all.
 _LONGEST = 0.05
 
 
@@ -76,7 +76,7 @@ class Latest:
             with self._change:
                 while self._newest is None and not self._ended and not self._stop.is_set():
                     self._change.wait(_PATIENCE)
-                if self._newest is not None:
+                if self._newest is not None and not self._ended:
                     self._change.wait(until_next(time.monotonic() - self._newest.time, self._interval))
                 taken, self._newest = self._newest, None
             if self._stop.is_set():
@@ -123,7 +123,7 @@ def until_next(age: float, interval: float) -> float:
         interval: between the last two frames; 0 if there was one only.
     """
     remaining = interval - age
-    return min(1.5 * remaining, _LONGEST) if 0 < remaining < _NEARLY * interval else 0.0
+    return 1.5 * remaining if 0 < remaining < min(_NEARLY * interval, _LONGEST) else 0.0
 
 
 class _Clock:

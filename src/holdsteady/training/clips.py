@@ -59,7 +59,8 @@ def steadied(frames: Tensor) -> Tensor:
     """
     ways = []
     for way in (frames, frames.flip(0)):
-        steady = stabilize(lambda frame: frame, "motion-fixed", takes="tensors")
+        # A frame is no evidence for itself, which (24) would take its noise for grain by.
+        steady = stabilize(lambda frame: frame, "motion-fixed", takes="tensors", deflicker=False)
         ways.append(torch.cat([steady(frame) for frame in way.split(1)]))
     return (ways[0] + ways[1].flip(0)) / 2
 
