@@ -26,8 +26,9 @@ from holdsteady.report.table import markdown
 
 LEARNED = {
     "simple-learned": "simple-learned",
-    "controlled": "{kind: controlled, preset: light}",
-    "spatial": "{kind: spatial, preset: light}",
+    # As light was when the results were made.
+    "controlled": "{kind: controlled, preset: light, head_scale: 1, backbone_scale: 1}",
+    "spatial": "{kind: spatial, preset: light, head_scale: 1, backbone_scale: 1}",
 }
 LAMBDAS = (0.1, 0.2, 0.4, 0.8)
 CORRUPTIONS = {"denoise": ("gaussian:sigma=0.1", "gaussian:sigma=0.2"), "enhance": ("none",)}

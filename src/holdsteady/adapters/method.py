@@ -1,8 +1,8 @@
 """The method: how a present value and what is remembered become the stabilized value.
 
 First the formulas, pure functions; then the cells, one a kind, which are a few lines around them. The equations are
-numbered as in docs/method.md; (1) to (6) are the paper's (Instant Video Models, arXiv 2512.03014), (7) to (18) ours.
-What *motion fixed* knows over time is in ``trust.py`` and ``relation.py``, the head of *universal* in its own file.
+numbered as in docs/method.md; (1) to (6) are the paper's (Instant Video Models, arXiv 2512.03014), the others ours.
+What *motion fixed* knows over time is in ``trust.py``, ``relation.py``, ``grain.py`` and ``fade.py``.
 
 Names: z_t is the value at a point of the network, ``present``; z̃_{t−1} is what it was stabilized to in the last frame,
 ``memory``; both are maps (B, C, H, W), finite. What NaN and first frames mean is in ``missing.py``, what heads are made

@@ -200,8 +200,8 @@ class Engine:
             if set(state.memories[key]) != names:
                 number, _, name = key.partition(":")
                 raise StateError(
-                    f"the state is of another adapter: at '{name}' it holds {', '.join(state.memories[key])}, and kind "
-                    f"'{self.adapters[int(number)].config.kind}' remembers {', '.join(sorted(names))}; start with "
+                    f"the state is of another adapter or version: at '{name}' it holds "
+                    f"{', '.join(state.memories[key])}, and kind '{self.adapters[int(number)].config.kind}' remembers {', '.join(sorted(names))}; start with "
                     "state=None"
                 )
         if state.frame_shape != shape:
