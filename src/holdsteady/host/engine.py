@@ -199,10 +199,10 @@ class Engine:
         for key, names in self._remembers.items():
             if set(state.memories[key]) != names:
                 number, _, name = key.partition(":")
+                kind, held = self.adapters[int(number)].config.kind, ", ".join(state.memories[key])
                 raise StateError(
-                    f"the state is of another adapter or version: at '{name}' it holds "
-                    f"{', '.join(state.memories[key])}, and kind '{self.adapters[int(number)].config.kind}' remembers {', '.join(sorted(names))}; start with "
-                    "state=None"
+                    f"the state is of another adapter or version: at '{name}' it holds {held}, and kind '{kind}' "
+                    f"remembers {', '.join(sorted(names))}; start with state=None"
                 )
         if state.frame_shape != shape:
             raise StateError(
