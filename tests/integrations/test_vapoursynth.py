@@ -72,6 +72,20 @@ def test_a_new_shot_forgets(module: ModuleType) -> None:
     assert [at(number) for number in range(5)] == [(0,), (0, 1), (0, 1, 2), (3,), (3, 4)]
 
 
+def test_faint_noise_is_no_grain_of_an_input_that_nobody_gave(module: ModuleType) -> None:
+    """Without a guide it goes, with one that has it, it stays."""
+    generator = torch.Generator().manual_seed(0)
+    picture = F.interpolate(torch.rand(1, 3, 12, 16, generator=generator), scale_factor=4, mode="bicubic").clamp(0, 1)
+    frames = (0.1 + 0.8 * picture + 1.5 / 255 * torch.randn(10, 3, 48, 64, generator=generator)).numpy()
+    change = {}
+    for follows_guide in (False, True):
+        step, _ = module._runner(None, "motion-fixed", 1.0, "cpu", follows_guide)
+        shown = [step(frame, frame.copy() if follows_guide else frame) for frame in frames]
+        change[follows_guide] = np.abs(np.stack(shown[5:]) - frames[5:]).mean()
+    assert change[False] > 0.6 / 255
+    assert change[True] < 0.2 / 255
+
+
 def test_no_more_is_kept_than_can_be_asked_for(module: ModuleType) -> None:
     order = module.InOrder(lambda number: number, lambda: None, lambda _: False, 4)
     for number in range(100):
