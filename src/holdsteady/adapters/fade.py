@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from holdsteady.adapters.cell import Memory
-from holdsteady.adapters.means import CELL, cell_mean
+from holdsteady.adapters.means import CELL, between, cell_mean
 from holdsteady.eager import can_look
 
 _REMEMBERS = 0.3  # weight of the present in the average of the correlation
@@ -34,7 +34,7 @@ def followed(known: Memory, r: Tensor, change: Tensor, side: int = CELL) -> tupl
     likeness = [_correlation(change, one) for one in before.split(1, dim=1)]
     fade = torch.lerp(known["fade"].nan_to_num(0.0), torch.minimum(*likeness), _REMEMBERS)
     after = {"change": torch.cat((change, before[:, :1]), dim=1), "fade": fade}
-    part = ((fade - _BEGINS) / (_WHOLE - _BEGINS)).clamp(0, 1)
+    part = between(fade, _BEGINS, _WHOLE)
     if can_look(r) and not bool(part.any()):
         return None, part, after
     return part * cell_mean(r, side), part, after

@@ -8,7 +8,7 @@ Noise that a viewer would see is stronger; what a network adds of its own does n
 import torch
 from torch import Tensor
 
-from holdsteady.adapters.means import CELL, cell_mean, channel_mean, energy, value_range
+from holdsteady.adapters.means import CELL, between, cell_mean, channel_mean, energy, value_range
 from holdsteady.flow.warp import places, sample
 
 _APART = 4  # of the places, each so many-th row and column is looked at
@@ -35,5 +35,4 @@ def own_grain(change: Tensor, frame: Tensor, previous: Tensor, flow: Tensor, sha
     explained = both.clamp_min(0).square() / (out * into).clamp_min(1e-30)
     # Both frames have grain, so half of the energy is that of one.
     deviation = cell_mean(energy(by_channel), side) / (2 * value_range(frame).clamp_min(1e-15).square())
-    is_faint = (_SEEN**2 - deviation) / (_SEEN**2 - _FAINT**2)
-    return ((explained - _OWN) / (_WHOLLY - _OWN)).clamp(0, 1) * is_faint.clamp(0, 1)
+    return between(explained, _OWN, _WHOLLY) * between(deviation, _SEEN**2, _FAINT**2)

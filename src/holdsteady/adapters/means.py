@@ -58,6 +58,11 @@ def energy(value: Tensor) -> Tensor:
     return value.square().mean(dim=1, keepdim=True)
 
 
+def between(value: Tensor, none: float, full: float) -> Tensor:
+    """0 up to one limit, 1 from the other on, a line between the two; the second limit may be the smaller one."""
+    return ((value - none) / (full - none)).clamp(0, 1)
+
+
 def limits(value: Tensor) -> tuple[Tensor, Tensor]:
     """The smallest and the largest value of each stream, (B, 1, 1, 1)."""
     every = (1, 2, 3)  # torch.aminmax looks at one value at a time

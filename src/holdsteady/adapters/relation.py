@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from holdsteady.adapters.cell import Memory
-from holdsteady.adapters.means import CELL, box_mean, cell_mean, enlarge, limits, shrink, value_range
+from holdsteady.adapters.means import CELL, between, box_mean, cell_mean, enlarge, limits, shrink, value_range
 from holdsteady.eager import can_look
 from holdsteady.flow.warp import hold_within, warp_bilinear
 
@@ -106,7 +106,7 @@ def steady_relation(
     persists = evidence[:, :1] / (0.5 * (evidence[:, 1:2] + evidence[:, 2:3]) + 1e-30)
     wide = evidence[:, 3:4] / (evidence[:, 1:2] + 1e-30)
     gained = evidence[:, 4:5] / (evidence[:, 5:] + 1e-30)
-    engaged = _between(persists, _NONE, _FULL) * _between(wide, _LOCAL, _WIDE) * _between(gained, _LITTLE, _MUCH)
+    engaged = between(persists, _NONE, _FULL) * between(wide, _LOCAL, _WIDE) * between(gained, _LITTLE, _MUCH)
 
     # (16) The average moves on, and the output to it.
     # A flat input, as a black frame or a flash, has no relation to anything: the memory waits.
@@ -128,11 +128,6 @@ def _line(cells: Tensor, x: Tensor) -> Tensor:
     """A x + b for A and b in cells (B, 2·C, h, w) and x (B, C, H, W)."""
     slope, offset = enlarge(cells, (x.shape[2], x.shape[3])).chunk(2, dim=1)
     return torch.addcmul(offset, slope, x)
-
-
-def _between(value: Tensor, none: float, full: float) -> Tensor:
-    """0 up to one limit, 1 from the other on."""
-    return ((value - none) / (full - none)).clamp(0, 1)
 
 
 def _mean(value: Tensor) -> Tensor:

@@ -6,7 +6,7 @@ Equations (12) and (13) of docs/method.md; names as in ``method.py``.
 import torch
 from torch import Tensor
 
-from holdsteady.adapters.means import CELL, cell_mean, channel_mean, enlarge
+from holdsteady.adapters.means import CELL, between, cell_mean, channel_mean, enlarge
 
 ADAPTS, LOWEST, HIGHEST = 0.25, 0.004, 0.05  # how fast the noise level follows; its limits in ranges of the values
 CHANCE, REMEMBERS = 0.15, 0.3  # share of returned detail that chance explains; how fast that evidence follows
@@ -60,7 +60,7 @@ def returned_detail(
     # Clamped before the root, whose gradient at zero is infinite.
     correlation = wide / (u_energy.clamp_min(1e-30).sqrt() * r_energy.clamp_min(1e-30).sqrt())
     trend = torch.where(trend.isnan(), correlation, torch.lerp(trend, correlation, REMEMBERS))
-    counts = ((trend - DRIFTS[0]) / (DRIFTS[1] - DRIFTS[0])).clamp(0, 1) * (1 - follows)
+    counts = between(trend, *DRIFTS) * (1 - follows)
     part = after[:, :1] + after[:, 2:3] * torch.where(after[:, 2:3] > 0, counts, 1.0)
     share = part / (after[:, 1:2] + after[:, 3:] + 1e-3 * noise)
     trend = torch.where(u_energy > 0, trend, torch.nan)  # nothing was removed before the second frame
