@@ -170,6 +170,8 @@ KINDS: dict[str, list[tuple[str, dict[str, Any]]]] = {
     ],
 }
 EVERY_KIND = tuple(KINDS)
+#: A search sees eight bits of what it looks at. Frames are the same however outputs were rounded.
+KINDS["light along the frames"] = [("spatial", {"preset": "light", "initial_logit": 2.0, "flow_from": "input"})]
 _SOME = ("output-gaussian", "simple-learned", "spatial", "light", "motion")
 LEARNED = (
     "simple-learned",
