@@ -218,14 +218,14 @@ def test_streams_share_the_model_and_nothing_else(clips: Path, model: str, tmp_p
     (clips / "d.mp4").write_bytes(b"no video at all" * 100)
     for adapter in ("motion-fixed", "simple-fixed:0.5"):
         alone, both = tmp_path / f"alone-{adapter}", tmp_path / f"both-{adapter}"
-        one = batch([clips], alone, Order(model, adapter))
-        two = batch([clips], both, Order(model, adapter), streams=3)
-        assert sorted(two.done) == sorted(one.done) == ["a.mp4", "b.mkv", "c.mp4", "inner/a.mp4"]
-        assert list(two.failed) == ["d.mp4"]
+        one = batch([clips], alone, order_of(model, adapter), suffix=".mkv")
+        two = batch([clips], both, order_of(model, adapter), streams=3, suffix=".mkv")
+        assert sorted(two.done) == sorted(one.done) == ["a.mkv", "b.mkv", "c.mkv", "inner/a.mkv"]
+        assert list(two.failed) == ["d.mkv"]
         for name in two.done:
             difference = pixels(both / name).astype(int) - pixels(alone / name)
             assert len(difference) in (12, 20)
-            # Kernels round otherwise for batches, then flows and encoders differ a little; another file would by tens.
+            # Kernels round otherwise for batches, then flows differ a little; another file would by tens.
             assert np.abs(difference).mean() < 1
 
 
