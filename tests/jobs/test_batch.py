@@ -10,7 +10,6 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import av
 import cv2
@@ -134,9 +133,9 @@ def test_one_file_fails_and_the_others_are_finished(clips: Path, model: str, tmp
     assert batch([clips], out, Order(model)).done == ("broken.mp4",)
 
 
-def order_of(model: str, adapter: str = "motion-fixed", **settings: Any) -> Order:
+def order_of(model: str, adapter: str = "motion-fixed") -> Order:
     """With results that keep every pixel: x264 itself makes another file of the same pictures each time."""
-    return Order(model, adapter, options=RunOptions(codec="ffv1"), **settings)
+    return Order(model, adapter, options=RunOptions(codec="ffv1"))
 
 
 @pytest.mark.parametrize(

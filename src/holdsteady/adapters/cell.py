@@ -94,7 +94,7 @@ class Evidence(NamedTuple):
 
     Attributes:
         present: z_t without its wide flicker.
-        moved, still: z̃_{t−1} brought to the present, and as it lay.
+        moved, still: z̃_{t−1} brought to the present, and as it lay; in a fade, with its change of light.
         memory: the two mixed by ``share``, which is the part of the second.
         share, weight: of the memory as it lay, and of the memory.
         removed: what was taken off the last value, brought to the present, mean over the channels.

@@ -7,7 +7,8 @@ What *motion fixed* knows over time is in ``trust.py``, ``relation.py``, ``grain
 Names: z_t is the value at a point of the network, ``present``; z̃_{t−1} is what it was stabilized to in the last frame,
 ``memory``; both are maps (B, C, H, W), finite. What NaN and first frames mean is in ``missing.py``, what heads are made
 of in ``controller.py``, optical flow in ``holdsteady.flow``. Every result is a convex combination of present and past
-values (and of zero, where a window leaves the image), so it never leaves the range of its own history.
+values (and of zero, where a window leaves the image; a memory that follows a fade is held within their range), so it
+never leaves the range of its own history.
 """
 
 import math

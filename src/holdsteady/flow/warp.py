@@ -77,8 +77,8 @@ def warp_bilinear(value: Tensor, flow: Tensor) -> Tensor:
 def warp_nearest(value: Tensor, flow: Tensor) -> Tensor:
     """value[p + flow(p)] at the nearest place inside, (B, C, H, W): for what is not to be mixed, as classes."""
     height, width = value.shape[-2:]
-    x = (torch.arange(width, device=flow.device) + flow[:, 0]).round().long().clamp(0, width - 1)
-    y = (torch.arange(height, device=flow.device)[:, None] + flow[:, 1]).round().long().clamp(0, height - 1)
+    x, y = places(flow)
+    x, y = x.round().long().clamp(0, width - 1), y.round().long().clamp(0, height - 1)
     place = (y * width + x).flatten(1)[:, None].expand(-1, value.shape[1], -1)
     return value.flatten(2).gather(2, place).view_as(value)
 

@@ -43,7 +43,7 @@ class Latest:
         self._reader, self._stop, self._paced = reader, stop, paced
         self._change = threading.Condition()
         self._newest: Grabbed | None = None
-        self._came, self._interval = 0.0, 0.0  # the last frame's time, and between the last two
+        self._interval = 0.0  # between the last two frames
         self._dropped = 0
         self._ended = False
         self._abandoned = threading.Event()
@@ -88,7 +88,7 @@ class Latest:
             yield taken
 
     def _grab(self) -> None:
-        clock = _Clock()
+        clock, came = _Clock(), 0.0
         try:
             with self._reader:
                 for number, frame in enumerate(self._reader):
@@ -101,7 +101,7 @@ class Latest:
                     with self._change:
                         self._dropped += self._newest is not None
                         now = time.monotonic()
-                        self._interval, self._came = (now - self._came if self._came else 0.0), now
+                        self._interval, came = (now - came if came else 0.0), now
                         self._newest = Grabbed(frame, now)
                         self._change.notify_all()
         except BaseException as error:  # raised again where frames are taken
