@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 
 from holdsteady.errors import MetricError
+from holdsteady.flow.warp import warp_nearest
 from holdsteady.metrics.masked import mean_where
 from holdsteady.metrics.warping import visible
 
@@ -29,10 +30,7 @@ def classes_before(classes: Tensor, flow: Tensor, flow_back: Tensor) -> Tensor:
             f"expected classes (B, H, W) and flows (B, 2, H, W) of the same B, H and W, "
             f"got {tuple(classes.shape)} and {tuple(flow.shape)}"
         )
-    height, width = classes.shape[1:]
-    x = (torch.arange(width, device=flow.device) + flow[:, 0]).round().long().clamp(0, width - 1)
-    y = (torch.arange(height, device=flow.device)[:, None] + flow[:, 1]).round().long().clamp(0, height - 1)
-    moved = classes.flatten(1).gather(1, (y * width + x).flatten(1)).view_as(classes)
+    moved = warp_nearest(classes[:, None], flow)[:, 0]
     return torch.where(visible(flow, flow_back)[:, 0], moved, UNKNOWN)
 
 

@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from holdsteady.errors import MetricError
-from holdsteady.flow.warp import warp
+from holdsteady.flow.warp import places, warp
 from holdsteady.metrics.masked import as_float, check_shapes, mean_where
 
 
@@ -36,8 +36,7 @@ def visible(flow: Tensor, flow_back: Tensor) -> Tensor:
         raise MetricError(f"expected a flow (B, 2, H, W) with H and W ≥ 2, got {tuple(flow.shape)}")
     flow, flow_back = as_float(flow), as_float(flow_back)
     height, width = flow.shape[2:]
-    x = torch.arange(width, device=flow.device) + flow[:, 0]
-    y = torch.arange(height, device=flow.device)[:, None] + flow[:, 1]
+    x, y = places(flow)
     # A pixel reaches half a pixel around its centre.
     inside = (x >= -0.5) & (x <= width - 0.5) & (y >= -0.5) & (y <= height - 0.5)
 
