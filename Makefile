@@ -43,7 +43,8 @@ zoo: $(VENV)/.installed-dev
 RESULTS := compressed kinds leave_one_out robustness strides weather
 results: $(VENV)/.installed-dev
 	$(BIN)/python recipes/get_footage.py
-	test -d build/detail || $(BIN)/python recipes/pairs.py detail --out build/detail --clips 200 --length 8
+	for task in detail detail-strong; do \
+		$(BIN)/python recipes/pairs.py $$task --out build/$$task --clips 200 --length 8 || exit 1; done
 	for name in $(RESULTS); do \
 		$(BIN)/python benchmarks/$$name.py --footage footage --json benchmarks/results/$$name.json --docs docs/results.md \
 			|| exit 1; done

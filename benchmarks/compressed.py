@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from measuring import Figures, PictureScore
+from measuring import PictureScore
 from outcome import arguments, begun, facts, show, write_json
 from peer_tools import ffmpeg, no_filter
 from scenarios import Clip, Moment
@@ -79,15 +79,14 @@ def ours(frames: Sequence[Moment], model: str, adapter: str) -> list[Tensor]:
 
 
 def best(settings: dict[str, Method], frames: Sequence[Moment]) -> dict[str, Any]:
-    """Figures of the setting with the best PSNR."""
-    found: list[tuple[str, Figures]] = []
+    """Figures of the setting with the best PSNR, with 95 % intervals."""
+    found: list[dict[str, Any]] = []
     for name, method in settings.items():
         score = PictureScore()
         for moment, output in zip(frames, method(frames), strict=True):
             score.update(moment, output)
-        found.append((name, score.compute()))
-    name, figures = max(found, key=lambda one: one[1]["psnr"])
-    return {"setting": name, **figures}
+        found.append({"setting": name, **score.compute(), "intervals": score.intervals()})
+    return max(found, key=lambda one: one["psnr"])
 
 
 def table(results: dict[str, Any]) -> str:

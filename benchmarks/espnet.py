@@ -24,6 +24,7 @@ from torchmetrics.functional.segmentation import mean_iou
 
 import holdsteady as hs
 from holdsteady.corruptions import make_corruption
+from holdsteady.evaluation.intervals import bootstrap_interval
 from holdsteady.evaluation.scoring import both_flows
 from holdsteady.metrics import class_flips
 from holdsteady.report.table import markdown
@@ -55,8 +56,11 @@ def known(model: torch.nn.Module, clip: Clip) -> Known:
     return Known(frames, classes, [both_flows(*pair) for pair in zip(frames[1:], frames, strict=False)])
 
 
-def measure(adapter: str, seen: list[Tensor], outputs: list[Tensor], clip: Known) -> dict[str, float]:
-    """Mean IoU with the classes on the clean frames, and flips, both in %, of the network's outputs, held steady."""
+def measure(adapter: str, seen: list[Tensor], outputs: list[Tensor], clip: Known) -> dict[str, Any]:
+    """Mean IoU with the classes on the clean frames, and flips, of the network's outputs, held steady.
+
+    In %, with 95 % intervals.
+    """
     recorded = Recorded()
     steady = recorded if adapter == BASE else hs.stabilize(recorded, adapter)
     hits, flips, before = [], [], None
@@ -65,11 +69,13 @@ def measure(adapter: str, seen: list[Tensor], outputs: list[Tensor], clip: Known
         with torch.inference_mode():
             scores = steady(frame)
         each = mean_iou(scores.argmax(dim=1), truth, scores.shape[1], per_class=True, input_format="index")[0]
-        hits.append(each[truth.flatten().unique()].mean().item())
+        hits.append(100 * each[truth.flatten().unique()].mean().item())
         if before is not None:
-            flips.append(class_flips(scores, before, *clip.flows[number - 1]).item())
+            flips.append(100 * class_flips(scores, before, *clip.flows[number - 1]).item())
         before = scores
-    return {"miou": 100 * fmean(hits), "flips": 100 * fmean(flips)}
+    series = {"miou": hits, "flips": flips}
+    intervals = {name: list(bootstrap_interval([values])) for name, values in series.items()}
+    return {**{name: fmean(values) for name, values in series.items()}, "intervals": intervals}
 
 
 def table(results: dict[str, Any]) -> str:

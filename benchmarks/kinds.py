@@ -5,22 +5,29 @@
 
 Averages with a fixed weight are swept as in the paper. Kinds that learn are trained for --steps steps from nothing at
 each λ, by the recipe of the task's clean adapter; that is brief, and the same for all. Denoising is under noise of
-σ = 0.1 and 0.2, enhancement on clean frames; on carphone and cup, which nothing is trained on. What lies in --work or
---json already is not made again. Enhancement learns from pairs: `python recipes/pairs.py detail --out build/detail
---clips 200 --length 8`.
+σ = 0.1 and 0.2, enhancement on clean frames; on carphone and cup, which nothing is trained on. Strong enhancement (an α
+of 0.25) has a network of its own, which doesn't ship and is trained first. What lies in --work or --json already is not
+made again. Enhancement learns from pairs: `python recipes/pairs.py detail --out build/detail --clips 200 --length 8`,
+and the same with detail-strong.
 """
 
 import math
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 from outcome import arguments, begun, facts, show, trained_by, write_json
-from robustness import TASKS
+from robustness import enhanced, real
 
-from holdsteady import zoo
+from holdsteady import load
 from holdsteady.evaluation.contenders import BASE, baselines, trained
 from holdsteady.evaluation.evaluate import evaluate, summarise
+from holdsteady.evaluation.footage import Footage
 from holdsteady.report.evaluation import save_accuracy_stability
 from holdsteady.report.table import markdown
 
@@ -31,23 +38,64 @@ LEARNED = {
     "spatial": "{kind: spatial, preset: light, head_scale: 1, backbone_scale: 1}",
 }
 LAMBDAS = (0.1, 0.2, 0.4, 0.8)
-CORRUPTIONS = {"denoise": ("gaussian:sigma=0.1", "gaussian:sigma=0.2"), "enhance": ("none",)}
+
+
+@dataclass(frozen=True)
+class Task:
+    """What the kinds are compared in.
+
+    Attributes:
+        recipe: of the adapters, but for what ``changes`` says.
+        clips: that are reported on.
+        alpha: of the filter that a network has to learn first; None for the network that the recipe names.
+    """
+
+    recipe: str
+    clips: Callable[[Path], list[Footage]]
+    corruptions: tuple[str, ...] = ("none",)
+    alpha: float | None = None
+
+
+TASKS = {
+    "denoise": Task("denoise", real, ("gaussian:sigma=0.1", "gaussian:sigma=0.2")),
+    "enhance": Task("enhance", enhanced),
+    "enhance-strong": Task("enhance", partial(enhanced, alpha=0.25), alpha=0.25),
+}
 KEPT = ("psnr", "flicker_error", "instability_rms", "target_instability_rms")
 AS_THEY_SHIP = ("live", "universal")
 
 
-def train(task: str, kind: str, weight: float, steps: int, work: Path) -> Path:
+def network(task: Task, work: Path) -> Path | None:
+    """Weights of the network, trained if it has its own and they are not there yet; None if it ships."""
+    if task.alpha is None:
+        return None
+    out = (work / "network.safetensors").resolve()
+    if not out.exists() or out.with_suffix(".checkpoint.pt").exists():
+        work.mkdir(parents=True, exist_ok=True)
+        command = [sys.executable, "recipes/enhance.py", "--alpha", str(task.alpha), "--out", str(out)]
+        subprocess.run([*command, "--device", "cpu"], check=True, cwd=Path(__file__).parents[1])
+    return out
+
+
+def train(task: Task, kind: str, weight: float, steps: int, work: Path) -> Path:
     """The folder of an adapter of this kind at this λ."""
     changes = {"adapter": LEARNED[kind], "objective.stability": weight, "steps": steps, "validation.clips": 1}
+    if task.alpha is not None:
+        pairs = "build/detail-strong"
+        changes["weights"] = network(task, work)
+        changes["data.sources"] = f"[{{kind: pairs, paths: {pairs}/input, truth: {pairs}/truth}}]"
     if kind == "simple-learned":
         changes["optimizer.learning_rate"] = 0.1  # of a logit a channel, which at a network's rate stays where it is
-    return trained_by(f"{task}-clean", work / task / f"{kind}-{weight:g}", changes)
+    return trained_by(f"{task.recipe}-clean", work / f"{kind}-{weight:g}", changes)
 
 
-def measure(task: str, footage: Path, folders: list[Path], before: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def measure(
+    task: Task, footage: Path, weights: Path | None, folders: list[Path], before: list[dict[str, Any]]
+) -> list[dict[str, Any]]:
     """Means over the clips, with 95 % intervals, of every contender under every corruption.
 
     Args:
+        weights: of the network, if it doesn't ship.
         before: what was measured already, and is not again.
     """
     everyone = [*baselines(), *trained([*AS_THEY_SHIP, *map(str, folders)])]
@@ -55,15 +103,9 @@ def measure(task: str, footage: Path, folders: list[Path], before: list[dict[str
     contenders = [BASE, *(one for one in everyone[1:] if one.label not in known)]
     if len(contenders) == 1:
         return before
-    target = "frames" if task == "denoise" else "self"
-    rows = evaluate(
-        zoo.load(task),
-        contenders,
-        TASKS[task].clips(footage),
-        corruptions=CORRUPTIONS[task],
-        target=target,
-        seed=2026,
-    )
+    target = "frames" if task.recipe == "denoise" else "self"
+    model, clips = load(task.recipe, weights), task.clips(footage)
+    rows = evaluate(model, contenders, clips, corruptions=task.corruptions, target=target, seed=2026)
     found = summarise(rows)
     for entry in found:
         entry["setting"] = None if math.isnan(entry["setting"]) else entry["setting"]
@@ -80,7 +122,7 @@ def tables(results: dict[str, Any]) -> str:
     """The best setting of each family, by PSNR, in Markdown."""
     parts = []
     for task, found in results["tasks"].items():
-        for corruption in CORRUPTIONS[task]:
+        for corruption in TASKS[task].corruptions:
             entries = [entry for entry in found if entry["corruption"] == corruption]
             body = []
             for family in dict.fromkeys(entry["family"] for entry in entries):
@@ -118,16 +160,18 @@ def is_near(means: dict[str, float], base: dict[str, float]) -> bool:
 
 def main() -> None:
     parser = arguments(__doc__)
-    parser.add_argument("--tasks", default=",".join(CORRUPTIONS))
+    parser.add_argument("--tasks", default=",".join(TASKS))
     parser.add_argument("--steps", type=int, default=120)
     parser.add_argument("--work", type=Path, default=Path("runs/kinds"))
     parser.add_argument("--threads", type=int, default=1)
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     results = begun(args.json, {**facts(args.threads), "seed": 2026, "steps": args.steps, "tasks": {}})
-    for task in args.tasks.split(",") if args.footage else ():
-        folders = [train(task, kind, weight, args.steps, args.work) for kind in LEARNED for weight in LAMBDAS]
-        results["tasks"][task] = measure(task, args.footage, folders, results["tasks"].get(task, []))
+    for name in args.tasks.split(",") if args.footage else ():
+        task, work = TASKS[name], args.work / name
+        folders = [train(task, kind, weight, args.steps, work) for kind in LEARNED for weight in LAMBDAS]
+        before = results["tasks"].get(name, [])
+        results["tasks"][name] = measure(task, args.footage, network(task, work), folders, before)
         write_json(args.json, results)
     show(tables(results), "kinds.py", args.docs)
     if args.docs:

@@ -14,6 +14,7 @@ from torchmetrics.functional.image import peak_signal_noise_ratio
 
 from holdsteady import StabilizedModel, stabilize
 from holdsteady.errors import HoldsteadyError
+from holdsteady.evaluation.intervals import bootstrap_interval
 from holdsteady.evaluation.scoring import both_flows
 from holdsteady.host.resolve import resolve_ready, without_input
 from holdsteady.metrics import class_flips, flicker_error
@@ -50,6 +51,10 @@ class PictureScore:
     def compute(self) -> Figures:
         means = {name: statistics.fmean(values) for name, values in self._series.items()}
         return {**means, "laplacian": means["laplacian"] / means.pop("true laplacian")}
+
+    def intervals(self) -> dict[str, list[float]]:
+        """95 % intervals of PSNR and flicker error, as means over frames of such clips have them."""
+        return {name: list(bootstrap_interval([self._series[name]])) for name in ("psnr", "flicker")}
 
 
 class MomentScore:

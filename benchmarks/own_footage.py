@@ -125,7 +125,10 @@ def test(trial: Trial, clip: Clip, adapter: Path, work: Path) -> dict[str, Any]:
         for name, one in steady.items():
             scores[name].update(moment, one(moment.frame))
     found = {name: score.compute() for name, score in scores.items()}
-    return {name: figures | against(figures, found[BASE]) for name, figures in found.items()}
+    return {
+        name: {**figures, **against(figures, found[BASE]), "intervals": scores[name].intervals()}
+        for name, figures in found.items()
+    }
 
 
 def table(results: dict[str, Any]) -> str:

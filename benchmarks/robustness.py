@@ -53,12 +53,12 @@ def real(footage: Path) -> list[Footage]:
     return [video_footage(str(footage / f"{name}.mp4"), frames) for name, frames in FRAMES.items()]
 
 
-def enhanced(footage: Path) -> list[Footage]:
+def enhanced(footage: Path, alpha: float = 0.5) -> list[Footage]:
     """The same, with the filter's result as the truth."""
 
     def play(clip: Footage) -> Iterator[Moment]:
         for moment in clip.play():
-            yield moment._replace(truth=enhance_details(moment.clean))
+            yield moment._replace(truth=enhance_details(moment.clean, alpha))
 
     return [Footage(clip.name, partial(play, clip)) for clip in real(footage)]
 

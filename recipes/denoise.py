@@ -5,22 +5,20 @@
 
 Data: frames of the training clips (bikes, bigbuckbunny, box, tree, vtest) and the stills. The clips kept
 for choosing settings and for reporting (cup, carphone_pristine) are never read. Single frames only; noise is
-clipped to [0, 1] as in a video file. Every network saved by this recipe is an average of its weights over steps.
+clipped to [0, 1] as in a video file. What ships is of this recipe before it had the loop of fitting.py: 5000 steps of
+its own loop, with an average of weights over about a thousand.
 """
 
-import argparse
-import copy
-import time
 from pathlib import Path
 
 import av
 import cv2
 import numpy as np
 import torch
-from safetensors.torch import save_file
+from fitting import arguments, fit, psnr_loss
 from torch import Tensor
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
+from holdsteady.data.dataset import item_generator
 from holdsteady.models.nafnet import NAFNet
 
 TRAINING_CLIPS = ("bikes.mp4", "bigbuckbunny.mp4", "box.mp4", "tree.avi", "vtest.avi")
@@ -68,57 +66,22 @@ def corrupt(clean: Tensor, generator: torch.Generator) -> Tensor:
     return (clean + sigma * torch.randn(clean.shape, generator=generator)).clamp(0, 1)
 
 
-def psnr_loss(restored: Tensor, clean: Tensor) -> Tensor:
-    """Minus the PSNR up to a constant, the loss of the NAFNet paper: natural log of each crop's MSE."""
-    return (restored - clean).square().mean(dim=(1, 2, 3)).add(1e-8).log().mean()
-
-
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--clips", type=Path, default=Path("footage"))
-    parser.add_argument("--stills", type=Path, default=Path("footage/stills"))
-    parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--steps", type=int, default=5000)
-    parser.add_argument("--batch", type=int, default=12)
+    parser = arguments(__doc__, steps=5000, batch=12, rate=5e-3)
+    parser.add_argument("--footage", type=Path, default=Path("footage"))
     parser.add_argument("--crop", type=int, default=96)
-    parser.add_argument("--lr", type=float, default=5e-3)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     args = parser.parse_args()
-
     torch.manual_seed(args.seed)
-    random = np.random.default_rng(args.seed)
-    noise = torch.Generator().manual_seed(args.seed)
-    groups = load_groups(args.clips, args.stills, args.crop)
+    groups = load_groups(args.footage, args.footage / "stills", args.crop)
     print(f"{sum(map(len, groups))} images in {len(groups)} groups", flush=True)
 
-    model = NAFNet().to(args.device, memory_format=torch.channels_last)
-    average = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(0.999))
-    optimizer = torch.optim.AdamW(model.parameters(), args.lr, betas=(0.9, 0.99), weight_decay=0)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimizer, args.lr, total_steps=args.steps, pct_start=0.05, final_div_factor=1e3
-    )
-    compiled = torch.compile(model)
-    total, started = 0.0, time.time()
-    for step in range(1, args.steps + 1):
-        clean = draw_batch(groups, args.batch, args.crop, random)
-        noisy = corrupt(clean, noise)
-        restored = compiled(noisy.to(args.device, memory_format=torch.channels_last))
-        loss = psnr_loss(restored, clean.to(args.device))
-        optimizer.zero_grad()
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        optimizer.step()
-        schedule.step()
-        average.update_parameters(model)
-        total += loss.item()
-        if step % 100 == 0:
-            psnr = -10 / np.log(10) * total / 100
-            print(f"step {step}  PSNR {psnr:.2f} dB  {(time.time() - started) / step:.3f} s/step", flush=True)
-            total = 0.0
-        if step % 500 == 0 or step == args.steps:
-            weights = copy.deepcopy(average.module).cpu().to(memory_format=torch.contiguous_format)
-            save_file(weights.state_dict(), args.out)
+    def draw(step: int) -> tuple[Tensor, Tensor]:
+        clean = draw_batch(groups, args.batch, args.crop, np.random.default_rng((args.seed, step)))
+        return corrupt(clean, item_generator(args.seed, step)), clean
+
+    network = NAFNet()
+    network.compile()
+    fit(network, draw, psnr_loss, args)
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ import math
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors.torch import save_file
@@ -15,7 +16,7 @@ from holdsteady.training.schedule import make_scheduler
 
 #: The batch of a step, which depends on the step alone: a training that was stopped resumes at the same weights.
 Draw = Callable[[int], tuple[Tensor, Tensor]]
-Loss = Callable[[Tensor, Tensor], Tensor]
+Loss = Callable[[Any, Tensor], Tensor]
 Average = Callable[[Tensor, Tensor, Tensor | int], Tensor]
 
 _EVERY = 100  # steps between lines of the log, and checkpoints

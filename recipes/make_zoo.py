@@ -6,7 +6,8 @@
     python recipes/make_zoo.py --minutes 5                  at most five minutes for each training
     python recipes/make_zoo.py --only enhance,enhance-clean
 
-Results go to build/zoo. An entry that is done is not made again, and most that were stopped resume. Adapters learn with
+Results go to build/zoo. An entry that is done is not made again, and one that was stopped resumes;
+*universal* keeps its examples and learns anew. Adapters learn with
 the networks that the package holds: to ship new ones, copy their weights into src/holdsteady/zoo before the adapters.
 """
 
@@ -53,18 +54,18 @@ def entries() -> list[Entry]:
     def pairs(task: str, *options: str) -> Entry:
         return Entry(task, ("recipes/pairs.py", task, "--out", f"build/{task}", *options))
 
-    def network(name: str, script: str, *options: str, budget: str = "--minutes") -> Entry:
-        return Entry(name, (f"recipes/{script}.py", *options, "--out", str(BUILD / f"{name}.safetensors")), budget)
+    def network(name: str, script: str, *options: str) -> Entry:
+        return Entry(name, (f"recipes/{script}.py", *options, "--out", str(BUILD / f"{name}.safetensors")), "--minutes")
 
     short = ("--clips", "200", "--length", "8")
     made = [
-        network("denoise", "denoise", budget=""),
+        network("denoise", "denoise"),
         pairs("noisy"),
         network("denoise-video", "denoise_video", "--pairs", "build/noisy"),
         network("enhance", "enhance"),
         pairs("detail", *short),
         network("upscale2", "upscale2"),
-        network("scenes", "scene_networks", budget=""),
+        network("scenes", "scene_networks"),
     ]
     for name in ADAPTERS:
         command = ("-m", "holdsteady", "train", f"recipes/{name}.yaml", "--out", str(BUILD / name))

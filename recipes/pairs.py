@@ -3,6 +3,7 @@
     python recipes/get_footage.py
     python recipes/pairs.py noisy --out build/noisy          what a camera and H.264 leave of a clip, and the clip
     python recipes/pairs.py detail --out build/detail        a clip, and the clip with its details enhanced
+    python recipes/pairs.py detail-strong --out build/detail-strong         the same, with an α of 0.25 instead of 0.5
 
 Clips come from bikes, bigbuckbunny, box, tree and vtest, and from the stills in made-up motion; those kept for choosing
 settings and for reporting (cup, carphone_pristine) are never read. Clip i depends on the seed and i alone, and clips
@@ -10,6 +11,7 @@ that are there already are not made again.
 """
 
 import argparse
+from functools import partial
 from pathlib import Path
 
 import av
@@ -97,12 +99,12 @@ def write_noisy(clean: Tensor, random: torch.Generator, folder: Path, name: str)
     lossless(folder / "truth" / f"{name}.mkv", clean)
 
 
-def write_detail(clean: Tensor, _: torch.Generator, folder: Path, name: str) -> None:
+def write_detail(clean: Tensor, _: torch.Generator, folder: Path, name: str, alpha: float = 0.5) -> None:
     lossless(folder / "input" / f"{name}.mkv", clean)
-    lossless(folder / "truth" / f"{name}.mkv", enhance_details(clean))
+    lossless(folder / "truth" / f"{name}.mkv", enhance_details(clean, alpha))
 
 
-TASKS = {"noisy": write_noisy, "detail": write_detail}
+TASKS = {"noisy": write_noisy, "detail": write_detail, "detail-strong": partial(write_detail, alpha=0.25)}
 
 
 def main() -> None:

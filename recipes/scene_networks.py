@@ -4,19 +4,17 @@
     python recipes/scene_networks.py --out scenes.safetensors
 
 A small U-Net with two outputs, trained on single frames of scenes that are made from all stills; adapters are trained
-and measured on scenes of other draws. docs/design.md has one of 2000 steps: take an output of it with ``--model
-recipes/scene_networks.py:depth`` or ``…:classes`` and ``--weights scenes.safetensors``.
+and measured on scenes of other draws. What ships is of this recipe before it had the loop of fitting.py.
+docs/design.md has one of 2000 steps: take an output of it with ``--model recipes/scene_networks.py:depth`` or
+``…:classes`` and ``--weights scenes.safetensors``.
 """
 
-import argparse
-import time
 from pathlib import Path
 
 import torch
-from safetensors.torch import save_file
-from torch import nn
+from fitting import arguments, fit
+from torch import Tensor, nn
 from torch.nn import functional as F
-from torch.utils.data import DataLoader
 
 from holdsteady.data import Mixture, make_source
 from holdsteady.models.scenes import SceneNetwork
@@ -32,41 +30,30 @@ def classes() -> nn.Module:
     return SceneNetwork("classes")
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--stills", type=Path, default=Path("footage/stills"))
-    parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--steps", type=int, default=3000)
-    parser.add_argument("--batch", type=int, default=8, help="scenes a step, of two frames each")
-    parser.add_argument("--crop", type=int, default=96)
-    parser.add_argument("--lr", type=float, default=4e-3)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
-    args = parser.parse_args()
+def loss(outputs: tuple[Tensor, Tensor], wanted: Tensor) -> Tensor:
+    """Of depth (B, 1, H, W) and logits (B, K, H, W), by the logarithm of distances and by classes, (B, 2, H, W)."""
+    (given, logits), (distance, classes) = outputs, wanted.split(1, dim=1)
+    depth_loss = (given.clamp_min(1e-2).log() - distance.log()).abs().nanmean()
+    return depth_loss + F.cross_entropy(logits, classes[:, 0].long(), ignore_index=255)
 
+
+def main() -> None:
+    parser = arguments(__doc__, steps=3000, batch=8, rate=4e-3)
+    parser.add_argument("--stills", type=Path, default=Path("footage/stills"))
+    parser.add_argument("--crop", type=int, default=96)
+    args = parser.parse_args()
     torch.manual_seed(args.seed)
     source = make_source("scenes", [args.stills], length=2, crop=args.crop, stride=(8,))
     scenes = Mixture([source], seed=args.seed, size=args.steps * args.batch)
-    network = SceneNetwork().to(args.device, memory_format=torch.channels_last).train()
-    optimizer = torch.optim.Adam(network.parameters(), args.lr)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, args.lr, total_steps=args.steps)
-    started = time.time()
-    for step, sample in enumerate(DataLoader(scenes, args.batch), start=1):
-        frames = sample["frames"].flatten(0, 1).to(args.device)
-        distance = sample["depth"].flatten(0, 1).to(args.device)
-        wanted = sample["classes"].flatten(0, 1).to(args.device)
-        given, logits = network(frames)
-        depth_loss = (given.clamp_min(1e-2).log() - distance.log()).abs().nanmean()
-        class_loss = F.cross_entropy(logits, wanted, ignore_index=255)
-        optimizer.zero_grad()
-        (depth_loss + class_loss).backward()
-        nn.utils.clip_grad_norm_(network.parameters(), 1.0)
-        optimizer.step()
-        schedule.step()
-        if step % 100 == 0:
-            shown = f"depth {depth_loss.item():.3f}  classes {class_loss.item():.3f}"
-            print(f"step {step}  {shown}  {(time.time() - started) / step:.3f} s/step", flush=True)
-    save_file(network.to("cpu", memory_format=torch.contiguous_format).state_dict(), args.out)
+
+    def draw(step: int) -> tuple[Tensor, Tensor]:
+        samples = [scenes[number] for number in range(step * args.batch, (step + 1) * args.batch)]
+        frames, distance, wanted = (
+            torch.cat([one[name] for one in samples]) for name in ("frames", "depth", "classes")
+        )
+        return frames, torch.cat((distance, wanted[:, None]), dim=1)
+
+    fit(SceneNetwork(), draw, loss, args)
 
 
 if __name__ == "__main__":

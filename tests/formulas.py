@@ -173,7 +173,26 @@ class MotionFixed:
         explained = torch.where(both > 0, both**2 / (own * given).clamp_min(1e-30), 0.0)
         grain = cell_mean((by_channel**2).mean(dim=0, keepdim=True), 2) / 2 / float(x.max() - x.min()) ** 2
         faint = ((3.2 / 255) ** 2 - grain) / ((3.2 / 255) ** 2 - (2.2 / 255) ** 2)
-        return ((explained - 0.8) / 0.12).clamp(0, 1) * faint.clamp(0, 1)
+        faint = ((explained - 0.8) / 0.12).clamp(0, 1) * faint.clamp(0, 1)
+        light = cell_mean(x[:, ::4, ::4].mean(dim=0, keepdim=True), 2)
+        light = ((light - x.min()) / (x.max() - x.min())).clamp_min(0.02)
+
+        def quiet(energies: Tensor) -> float:
+            every = sorted(energies.flatten().tolist())
+            return every[(len(every) - 1) // 4]
+
+        usual = (quiet(grain / light) * light).clamp_min(max(quiet(grain), 1e-30))
+        unusual = ((grain / usual - 2.5) / 2.5).clamp(0, 1) * ((explained - 0.65) / 0.2).clamp(0, 1)
+        steeper = min(self.steeper(x.mean(dim=0)), self.steeper(x.mean(dim=0).T))
+        return torch.maximum(faint, unusual * min(1.0, max(0.0, (1.45 - steeper) / 0.2)))
+
+    @staticmethod
+    def steeper(grey: Tensor) -> float:
+        """How much steeper an image (H, W) is between blocks of eight columns than beside."""
+        steps = [float((grey[:, i + 1] - grey[:, i]).abs().mean()) for i in range(grey.shape[1] - 1)]
+        at = [step for i, step in enumerate(steps) if i % 8 == 7]
+        beside = [step for i, step in enumerate(steps) if i % 8 in (6, 0)]
+        return (sum(at) / max(len(at), 1)) / max(sum(beside) / max(len(beside), 1), 1e-15)
 
     def returns(self, u: Tensor, r: Tensor) -> Tensor:
         """Q of (13)."""

@@ -1,11 +1,12 @@
-"""The input's own faint grain: what is one, by closed forms, and what becomes of it."""
+"""The input's own grain and texture: what is one, by closed forms, and what becomes of it."""
 
 import pytest
 import torch
 from adapters.recorded import held, psnr, scene
 from torch import Tensor
 
-from holdsteady.adapters.grain import own_grain
+from holdsteady.adapters.grain import own_grain, steeper_at_blocks, usual
+from holdsteady.corruptions import make_corruption
 
 STILL = torch.zeros(1, 2, 64, 80)
 SHARE = torch.ones(1, 1, 64, 80)
@@ -58,3 +59,49 @@ def test_grain_of_the_input_stays_and_noise_of_the_network_goes() -> None:
     added = 1.5 * clean + 1.5 * grain
     shown = held(added, clean)
     assert psnr(shown[6:], 1.5 * clean[6:]) > psnr(added[6:], 1.5 * clean[6:]) + 2.5
+
+
+def changes(before: Tensor, now: Tensor) -> Tensor:
+    """G of a network that passes its input through, in its cells."""
+    return own_grain((now - before).mean(dim=1, keepdim=True), now, before, STILL, SHARE)[0, 0]
+
+
+def test_what_changes_far_more_than_the_rest_is_texture_however_strong() -> None:
+    before, now = FRAME + noise(1 / 255, 1), FRAME + noise(1 / 255, 2)
+    now[..., :32, :40] += noise(30 / 255, 3)[..., :32, :40]
+    assert changes(before, now)[:3, :4].min() > 0.99
+
+
+def test_noise_that_is_everywhere_is_none_nor_is_noise_that_grows_with_the_light() -> None:
+    lit = torch.linspace(0.01, 1, 80).expand(1, 3, 64, 80)
+    for deviation in (0.1, 0.1 * lit.sqrt()):
+        before, now = (lit + deviation * noise(1.0, seed) for seed in (1, 2))
+        assert changes(before, now).max() < 0.1
+
+
+def test_the_usual_energy_is_that_of_a_quiet_cell_or_grows_with_the_light() -> None:
+    light = torch.linspace(0.1, 0.9, 20).reshape(1, 1, 4, 5)
+    torch.testing.assert_close(usual(3 * light, light), (3 * light).clamp_min(3 * light[0, 0, 0, 4].item()))
+    torch.testing.assert_close(usual(torch.full_like(light, 3.0), 0 * light), torch.full_like(light, 3.0))
+    some = torch.ones(1, 1, 4, 5)
+    some[..., 1:, :] = 100
+    assert (usual(some, torch.ones_like(light)) == 1).all()
+
+
+def test_blocks_of_jpeg_are_seen_and_nothing_strong_is_texture_between_them() -> None:
+    jpeg = make_corruption("jpeg:quality=10").start(torch.Generator())
+    assert 0.5 < steeper_at_blocks(FRAME).item() < 1.25
+    assert steeper_at_blocks(jpeg(FRAME)).item() > 1.45
+    blocks = torch.rand(1, 3, 8, 10).repeat_interleave(8, dim=2).repeat_interleave(8, dim=3)
+    before, now = blocks + noise(1 / 255, 1), blocks + noise(1 / 255, 2)
+    now[..., :32, :40] += noise(30 / 255, 3)[..., :32, :40]
+    assert (changes(before, now)[:3, :4] == 0).all()
+
+
+def test_small_images_have_no_blocks() -> None:
+    assert steeper_at_blocks(torch.rand(2, 3, 5, 8)).flatten().tolist() == [0, 0]
+    assert (
+        own_grain(torch.rand(1, 1, 1, 1), *torch.rand(2, 1, 3, 1, 1), torch.zeros(1, 2, 1, 1), torch.ones(1, 1, 1, 1))
+        .isfinite()
+        .all()
+    )

@@ -1,23 +1,31 @@
-"""The input's own faint grain, which a memory would take off the output: a part of the picture, and to be kept.
+"""What changes in the output as the input itself does: the input's own grain and texture, which a memory would take off.
 
-What changes in the output as the input itself does, was not added by the network. If that is faint too, it is the grain
-of the camera, or fine texture that no search follows exactly, and both belong to the picture (docs/method.md, (24)).
-Noise that a viewer would see is stronger; what a network adds of its own does not follow its input.
+It was not added by the network. Where it is faint, it is the grain of the camera; where it is far more than elsewhere in
+the image, it is texture that no search follows exactly. Both belong to the picture (docs/method.md, (24)). Noise that a
+viewer would see is stronger and everywhere; what a network adds of its own does not follow its input.
 """
 
 import torch
 from torch import Tensor
 
-from holdsteady.adapters.means import CELL, between, cell_mean, channel_mean, energy, value_range
+from holdsteady.adapters.means import CELL, between, cell_mean, channel_mean, energy, limits
 from holdsteady.flow.warp import places, sample
 
 _APART = 4  # of the places, each so many-th row and column is looked at
-_OWN, _WHOLLY = 0.8, 0.92  # share of a change that the input's explains: none of it is kept, all is
-_FAINT, _SEEN = 2.2 / 255, 3.2 / 255  # deviation of the input's grain in ranges of it: all is kept, nothing is
+_SIDE = CELL // _APART
+# Faint grain: share of a change that the input's explains, from which on some is kept, and all; and the deviation of the
+# input's grain in ranges of it, up to which all is, and some.
+_OWN, _WHOLLY = 0.8, 0.92
+_FAINT, _SEEN = 2.2 / 255, 3.2 / 255
+# Unusual change: that share; how many times the usual energy; one in how many cells has less than the
+# usual; the least light that counts; and how much steeper an image of JPEG is at the borders of its blocks.
+_FOLLOWS, _TIMES = (0.65, 0.85), (2.5, 5.0)
+_QUIET, _DARKEST = 4, 0.02
+_STEEPER = (1.25, 1.45)
 
 
 def own_grain(change: Tensor, frame: Tensor, previous: Tensor, flow: Tensor, share: Tensor) -> Tensor:
-    """(24) G in cells (B, 1, h, w), in [0, 1]: how far what changes in the output is faint grain of the input.
+    """(24) G in cells (B, 1, h, w), in [0, 1]: how far what changes in the output is the input's own.
 
     Args:
         change: of the output against the last one brought to the present, both without their wide flicker alone,
@@ -30,9 +38,44 @@ def own_grain(change: Tensor, frame: Tensor, previous: Tensor, flow: Tensor, sha
     moved = sample(previous, *places(flow.to(previous.dtype), _APART))
     by_channel = frame[some] - torch.lerp(moved, previous[some], share[some])
     out, into = change[some], channel_mean(by_channel)
-    side = CELL // _APART
-    both, out, into = (cell_mean(product, side) for product in (out * into, out * out, into * into))
+    both, out, into = (cell_mean(product, _SIDE) for product in (out * into, out * out, into * into))
     explained = both.clamp_min(0).square() / (out * into).clamp_min(1e-30)
+    low, high = limits(frame)
+    span = (high - low).clamp_min(1e-15)
     # Both frames have grain, so half of the energy is that of one.
-    deviation = cell_mean(energy(by_channel), side) / (2 * value_range(frame).clamp_min(1e-15).square())
-    return between(explained, _OWN, _WHOLLY) * between(deviation, _SEEN**2, _FAINT**2)
+    grain = cell_mean(energy(by_channel), _SIDE) / (2 * span.square())
+    faint = between(explained, _OWN, _WHOLLY) * between(grain, _SEEN**2, _FAINT**2)
+    light = (cell_mean(channel_mean(frame[some]), _SIDE) - low) / span
+    texture = between(explained, *_FOLLOWS) * between(grain / usual(grain, light), *_TIMES)
+    # What JPEG leaves is in a part of the image only, too.
+    return torch.maximum(faint, texture * between(steeper_at_blocks(frame), *reversed(_STEEPER)))
+
+
+def usual(grain: Tensor, light: Tensor) -> Tensor:
+    """The energy of noise in each cell as most of the image has it: the same everywhere, or growing with the light.
+
+    Args:
+        grain: energies (B, 1, h, w).
+        light: in [0, 1], (B, 1, h, w).
+    """
+    light = light.clamp_min(_DARKEST)
+    return torch.maximum(_quiet(grain), _quiet(grain / light) * light).clamp_min(1e-30)
+
+
+def _quiet(energies: Tensor) -> Tensor:
+    every = energies.flatten(1).sort(dim=1).values
+    return every[:, (every.shape[1] - 1) // _QUIET, None, None, None]
+
+
+def steeper_at_blocks(frame: Tensor) -> Tensor:
+    """How much steeper an image (B, C, H, W) is between blocks of 8×8 pixels than beside, across and down the lesser.
+
+    About 1 is no block, more is JPEG; (B, 1, 1, 1). Images of one block have 0.
+    """
+    grey, found = channel_mean(frame), []
+    for axis, others in ((3, (1, 2)), (2, (1, 3))):
+        steps = grey.diff(dim=axis).abs().mean(others)
+        place = torch.arange(steps.shape[1], device=frame.device) % 8
+        at, beside = ((steps * one).sum(dim=1) / one.sum().clamp_min(1) for one in (place == 7, (place == 6) | (place == 0)))
+        found.append(at / beside.clamp_min(1e-15))
+    return torch.minimum(*found)[:, None, None, None]
