@@ -70,11 +70,11 @@ def _quiet(energies: Tensor) -> Tensor:
 def steeper_at_blocks(frame: Tensor) -> Tensor:
     """How much steeper an image (B, C, H, W) is between blocks of 8×8 pixels than beside, across and down the lesser.
 
-    About 1 is no block, more is JPEG; (B, 1, 1, 1). Images of one block have 0.
+    In every fourth line. About 1 is no block, more is JPEG; (B, 1, 1, 1). Images of one block have 0.
     """
     grey, found = channel_mean(frame), []
-    for axis, others in ((3, (1, 2)), (2, (1, 3))):
-        steps = grey.diff(dim=axis).abs().mean(others)
+    for lines, axis in ((grey[..., ::_APART, :], 3), (grey[..., ::_APART], 2)):
+        steps = lines.diff(dim=axis).abs().mean((1, 5 - axis))
         place = torch.arange(steps.shape[1], device=frame.device) % 8
         at, beside = ((steps * one).sum(dim=1) / one.sum().clamp_min(1) for one in (place == 7, (place == 6) | (place == 0)))
         found.append(at / beside.clamp_min(1e-15))
