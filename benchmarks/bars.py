@@ -145,6 +145,10 @@ def lines(footage: Path, replays: Path | None) -> list[Line]:
     for kind, several in wide.items():
         found.append(Line(f"{kind} flicker, input known", "wide", several, ALL, steadier))
         found.append(Line(f"{kind} flicker, blind", "wide", [s.blind() for s in several], ALL, (NO_LOSS,)))
+    for keeps in (0.7, 0.95):
+        several = scenarios.drifting(footage, keeps)
+        for seen, shown in (("input known", several), ("blind", [s.blind() for s in several])):
+            found.append(Line(f"slow flicker, correlation {keeps:g}, {seen}", "wide", shown, ALL, (NO_LOSS,)))
     for what, several in fades.items():
         # Without noise the base is exact.
         shown, limits = (("psnr",), ()) if what == "fade" else (ALL, (Limit("gain", -0.1, -0.1),))

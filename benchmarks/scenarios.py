@@ -3,6 +3,7 @@
 A scenario is a function that plays it from the start, frame by frame; playing it twice gives the same frames.
 """
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -193,7 +194,8 @@ def light_switch(name: str, clip: Clip, dark: float = 0.3, after: int = 6) -> Sc
 
 WHITE_BALANCE = 0.06  # standard deviations of logarithms: of each channel's gain,
 GAMMA = 0.12  # of the exponent,
-FIELD = 0.10  # and of the gains at 4×4 places, between which the field is bicubic
+FIELD = 0.10  # of the gains at 4×4 places, between which the field is bicubic,
+EXPOSURE = 0.10  # and of the gain of all, where it wanders
 WIDE = ("white balance", "gamma", "field", "mixed")
 
 
@@ -223,6 +225,27 @@ def wide_flicker(name: str, clip: Clip, kind: str, seed: int = 0) -> Scenario:
         for frame in clip.frames():
             steady = operator(frame)
             yield Moment(frame, flicker(steady, kind, generator), steady)
+
+    return Scenario(name, play)
+
+
+def drift(name: str, clip: Clip, keeps: float, seed: int = 0) -> Scenario:
+    """The operator's output in slow flicker: exposure wanders, by a tenth at a time; the input is steady.
+
+    Args:
+        name, clip: what it is called, and made of.
+        keeps: correlation of the exposures of neighbouring frames.
+        seed: of the exposures.
+    """
+
+    def play() -> Iterator[Moment]:
+        generator = torch.Generator().manual_seed(seed)
+        exposure = EXPOSURE * torch.randn((), generator=generator)
+        for frame in clip.frames():
+            truth = operator(frame)
+            yield Moment(frame, truth * exposure.exp(), truth)
+            step = EXPOSURE * torch.randn((), generator=generator)
+            exposure = keeps * exposure + math.sqrt(1 - keeps**2) * step
 
     return Scenario(name, play)
 
@@ -268,12 +291,20 @@ def unannounced(footage: Path) -> tuple[list[Scenario], list[Scenario]]:
     return cuts, [light_switch(f"light, {one}", clip) for one, clip in parts.items()]
 
 
+def _two(footage: Path, count: int) -> dict[str, Clip]:
+    """A clip that is followed and one that is held in the hand."""
+    box = Clip(footage / "box.mp4", 100, count, half=True)
+    return {"bikes": Clip(footage / "bikes.mp4", 31, count), "box": box}
+
+
+def drifting(footage: Path, keeps: float) -> list[Scenario]:
+    """Slow flicker on both."""
+    return [drift(f"slow flicker {keeps:g}, {name}", clip, keeps) for name, clip in _two(footage, 40).items()]
+
+
 def flickering(footage: Path, count: int = 20) -> tuple[dict[str, list[Scenario]], dict[str, list[Scenario]]]:
     """Wide flicker of each kind, and fades without and with noise, each on bikes and on box."""
-    clips = {
-        "bikes": Clip(footage / "bikes.mp4", 31, count),
-        "box": Clip(footage / "box.mp4", 100, count, half=True),
-    }
+    clips = _two(footage, count)
 
     def on_both(what: str, make: Callable[[str, Clip], Scenario]) -> list[Scenario]:
         return [make(f"{what}, {name}", clip) for name, clip in clips.items()]
