@@ -60,6 +60,12 @@ def attach(model: nn.Module, contender: str) -> StabilizedModel:
     return stabilize(model, contender, example=example)
 
 
+def parameters(network: str, contender: str) -> int:
+    """How many numbers the adapters of a contender have learned."""
+    steady = attach(build(network), contender)
+    return sum(p.numel() for number in range(len(steady.adapters)) for p in steady.adapter(number).parameters())
+
+
 def chosen(text: str | None, known: list[str], first: str | None = None) -> list[str]:
     """The names in a list with commas, all known ones if there is none; ``first`` is always there, and first.
 

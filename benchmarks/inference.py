@@ -6,6 +6,8 @@
 Each contender runs in a process of its own. They have their turns one after the other, round after round; a ratio is
 taken within a round, and the median over the rounds counts. Beside it are the least and the largest.
 
+*Controlled* and the presets, which are *spatial*, are at input and output, *paper* at the points of its preset, inside.
+
 ``MiB`` is the rise of the process's peak memory from before the network was made to after the last frame: weights,
 state and what is computed with (``workers.py``). With ``--compile`` the compiler's own memory is in it.
 
@@ -27,7 +29,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from contenders import NETWORKS, PRESET_NAMES, STRAIGHTFORWARD, attach, build, chosen, output_file, positive
+from contenders import NETWORKS, PRESET_NAMES, STRAIGHTFORWARD, attach, build, chosen, output_file, parameters, positive
 from torch import Tensor
 from torch.nn import functional as F
 from workers import Result, Unit, race, ratio
@@ -36,7 +38,8 @@ from holdsteady import StabilizedModel
 from holdsteady.allocator import keep_freed_memory
 
 SIZES = {"256": (256, 256), "480p": (480, 640), "720p": (720, 1280), "2160p": (2160, 3840)}
-CONTENDERS = ["base", STRAIGHTFORWARD, *PRESET_NAMES, "motion", "motion-fixed", "live"]
+FIXED = ("output-fixed", "simple-fixed", "live", "motion-fixed")
+CONTENDERS = ["base", *FIXED, "universal", "simple-learned", "motion", "controlled", *PRESET_NAMES, STRAIGHTFORWARD]
 
 
 @dataclass(frozen=True)
@@ -48,6 +51,7 @@ class Row:
         milliseconds: a frame, the median over the rounds.
         ratio, least, most: of the time to the base's.
         peak_mib, peak_ratio: memory, and as a ratio to the base's.
+        parameters: of the adapters.
         error: why there are no figures.
     """
 
@@ -64,6 +68,7 @@ class Row:
     most: float
     peak_mib: float
     peak_ratio: float
+    parameters: int
     error: str
 
 
@@ -126,7 +131,9 @@ def make_rows(network: str, size: str, way: Way, results: dict[str, Result]) -> 
         times = ratio(result.wall, base.wall)
         peak = result.peak / base.peak
         how = (way.threads, way.compiled, way.dtype, way.gives_back)
-        rows.append(Row(network, size, *how, name, milliseconds, *times, result.peak, peak, result.error))
+        size_of_adapters = parameters(network, name)
+        figures = (milliseconds, *times, result.peak, peak, size_of_adapters)
+        rows.append(Row(network, size, *how, name, *figures, result.error))
     return rows
 
 
@@ -135,16 +142,15 @@ def print_markdown(rows: list[Row]) -> None:
     first = rows[0]
     how = ", compiled" * first.compiled + ", memory given back" * first.gives_back
     print(f"\n**{first.network}, {first.size}, {first.dtype}{how}**\n")
-    print("| | ms per frame | × base | MiB | × base |\n| --- | ---: | ---: | ---: | ---: |")
+    print("| | ms per frame | × base | MiB | × base | parameters, thousands |\n| --- |" + " ---: |" * 5)
     for row in rows:
         if row.error:
-            print(f"| {row.contender} | failed: {row.error.replace('|', '/')} | | | |")
+            print(f"| {row.contender} | failed: {row.error.replace('|', '/')} | | | | |")
             continue
         span = f"{row.ratio:.2f} ({row.least:.2f} to {row.most:.2f})"
-        print(
-            f"| {row.contender} | {row.milliseconds:.1f} | {span} | {row.peak_mib:.0f} | {row.peak_ratio:.2f} |",
-            flush=True,
-        )
+        memory = f"{row.peak_mib:.0f} | {row.peak_ratio:.2f}"
+        thousands = f"{row.parameters / 1000:.1f}"
+        print(f"| {row.contender} | {row.milliseconds:.1f} | {span} | {memory} | {thousands} |", flush=True)
 
 
 def write(rows: list[Row], path: Path) -> None:

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from outcome import arguments, begun, facts, show, trained_by, write_json
+from outcome import Entry, arguments, begun, facts, merged, show, trained_by, write_json
 from robustness import enhanced, real
 
 from holdsteady import load
@@ -37,7 +37,7 @@ LEARNED = {
     "controlled": "{kind: controlled, preset: light, head_scale: 1, backbone_scale: 1}",
     "spatial": "{kind: spatial, preset: light, head_scale: 1, backbone_scale: 1}",
 }
-LAMBDAS = (0.1, 0.2, 0.4, 0.8)
+LEARNED_AT = {f"{kind}-{weight:g}": (kind, weight) for kind in LEARNED for weight in (0.1, 0.2, 0.4, 0.8)}
 
 
 @dataclass(frozen=True)
@@ -77,8 +77,9 @@ def network(task: Task, work: Path) -> Path | None:
     return out
 
 
-def train(task: Task, kind: str, weight: float, steps: int, work: Path) -> Path:
-    """The folder of an adapter of this kind at this λ."""
+def train(task: Task, label: str, steps: int, work: Path) -> Path:
+    """The folder of an adapter by its kind and λ."""
+    kind, weight = LEARNED_AT[label]
     changes = {"adapter": LEARNED[kind], "objective.stability": weight, "steps": steps, "validation.clips": 1}
     if task.alpha is not None:
         pairs = "build/detail-strong"
@@ -86,36 +87,32 @@ def train(task: Task, kind: str, weight: float, steps: int, work: Path) -> Path:
         changes["data.sources"] = f"[{{kind: pairs, paths: {pairs}/input, truth: {pairs}/truth}}]"
     if kind == "simple-learned":
         changes["optimizer.learning_rate"] = 0.1  # of a logit a channel, which at a network's rate stays where it is
-    return trained_by(f"{task.recipe}-clean", work / f"{kind}-{weight:g}", changes)
+    return trained_by(f"{task.recipe}-clean", work / label, changes)
 
 
-def measure(
-    task: Task, footage: Path, weights: Path | None, folders: list[Path], before: list[dict[str, Any]]
-) -> list[dict[str, Any]]:
+def measure(task: Task, footage: Path, work: Path, steps: int, before: list[Entry]) -> list[Entry]:
     """Means over the clips, with 95 % intervals, of every contender under every corruption.
 
     Args:
-        weights: of the network, if it doesn't ship.
+        work: a folder for what is trained, for so many steps.
         before: what was measured already, and is not again.
     """
-    everyone = [*baselines(), *trained([*AS_THEY_SHIP, *map(str, folders)])]
     known = {entry["label"] for entry in before}
-    contenders = [BASE, *(one for one in everyone[1:] if one.label not in known)]
-    if len(contenders) == 1:
+    folders = [str(train(task, label, steps, work)) for label in LEARNED_AT if label not in known]
+    untrained = baselines()[1:]
+    contenders = [one for one in (*untrained, *trained([*AS_THEY_SHIP, *folders])) if one.label not in known]
+    if not contenders:
         return before
     target = "frames" if task.recipe == "denoise" else "self"
-    model, clips = load(task.recipe, weights), task.clips(footage)
-    rows = evaluate(model, contenders, clips, corruptions=task.corruptions, target=target, seed=2026)
+    model, clips = load(task.recipe, network(task, work)), task.clips(footage)
+    rows = evaluate(model, [BASE, *contenders], clips, corruptions=task.corruptions, target=target, seed=2026)
     found = summarise(rows)
     for entry in found:
         entry["setting"] = None if math.isnan(entry["setting"]) else entry["setting"]
         for part in ("means", "intervals"):
             entry[part] = {name: value for name, value in entry[part].items() if name in KEPT}
-    order = [one.label for one in everyone]
-    known.discard(BASE.label)  # it ran again
-    return sorted(
-        [*(entry for entry in before if entry["label"] in known), *found], key=lambda entry: order.index(entry["label"])
-    )
+    order = [BASE.label, *(one.label for one in untrained), *AS_THEY_SHIP, *LEARNED_AT]
+    return merged(before, found, order)
 
 
 def tables(results: dict[str, Any]) -> str:
@@ -133,12 +130,12 @@ def tables(results: dict[str, Any]) -> str:
     return "\n\n".join(parts)
 
 
-def best(entries: list[dict[str, Any]], figure: str, sign: int) -> dict[str, Any]:
+def best(entries: list[Entry], figure: str, sign: int) -> Entry:
     """The entry whose figure is the largest, or with a sign of −1 the least."""
     return max(entries, key=lambda entry: sign * entry["means"][figure])
 
 
-def _cell(entry: dict[str, Any]) -> str:
+def _cell(entry: Entry) -> str:
     means, at = entry["means"], "" if entry["setting"] is None else f"{entry['setting']:g}: "
     return f"{at}{means['psnr']:.2f} / {100 * means['flicker_error']:.2f}"
 
@@ -168,10 +165,8 @@ def main() -> None:
     torch.set_num_threads(args.threads)
     results = begun(args.json, {**facts(args.threads), "seed": 2026, "steps": args.steps, "tasks": {}})
     for name in args.tasks.split(",") if args.footage else ():
-        task, work = TASKS[name], args.work / name
-        folders = [train(task, kind, weight, args.steps, work) for kind in LEARNED for weight in LAMBDAS]
         before = results["tasks"].get(name, [])
-        results["tasks"][name] = measure(task, args.footage, network(task, work), folders, before)
+        results["tasks"][name] = measure(TASKS[name], args.footage, args.work / name, args.steps, before)
         write_json(args.json, results)
     show(tables(results), "kinds.py", args.docs)
     if args.docs:

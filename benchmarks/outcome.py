@@ -6,12 +6,14 @@ import os
 import platform
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import cv2
 import torch
+
+Entry = dict[str, Any]
 
 
 def facts(threads: int) -> dict[str, Any]:
@@ -57,6 +59,13 @@ def trained_by(recipe: str, folder: Path, changes: Mapping[str, Any]) -> Path:
 def begun(path: Path, fresh: dict[str, Any]) -> dict[str, Any]:
     """The results of an earlier run, or, where there are none, fresh ones to add to."""
     return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else fresh
+
+
+def merged(before: Sequence[Entry], new: Sequence[Entry], order: Sequence[str]) -> list[Entry]:
+    """Entries with a label each: the new ones, and those of before that were not measured again; in this order."""
+    again = {entry["label"] for entry in new}
+    kept = [entry for entry in before if entry["label"] not in again]
+    return sorted([*kept, *new], key=lambda entry: order.index(entry["label"]))
 
 
 def show(text: str, program: str, docs: Path | None) -> None:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from outcome import arguments, begun, facts, show, write_json
+from outcome import arguments, begun, facts, merged, show, write_json
 from torch.nn import functional as F
 
 from holdsteady import zoo
@@ -186,9 +186,7 @@ def main() -> None:
                 continue
             before = done.get(corruption, [])
             new = measure(TASKS[name], corruption, args.footage, {row["label"] for row in before})
-            by_label = {row["label"]: row for row in [*new, *before]}
-            order = [one.label for one in contenders(TASKS[name])]
-            done[corruption] = [by_label[label] for label in order if label in by_label]
+            done[corruption] = merged(before, new, [one.label for one in contenders(TASKS[name])])
             write_json(args.json, results)
             for row in new:
                 print(name, corruption, row["label"], _cell(TASKS[name], row), sep="  ", flush=True)
