@@ -175,16 +175,28 @@ class MotionFixed:
         faint = ((3.2 / 255) ** 2 - grain) / ((3.2 / 255) ** 2 - (2.2 / 255) ** 2)
         faint = ((explained - 0.8) / 0.12).clamp(0, 1) * faint.clamp(0, 1)
         light = cell_mean(x[:, ::4, ::4].mean(dim=0, keepdim=True), 2)
-        light = ((light - x.min()) / (x.max() - x.min())).clamp_min(0.02)
-
-        def quiet(energies: Tensor) -> float:
-            every = sorted(energies.flatten().tolist())
-            return every[(len(every) - 1) // 4]
-
-        usual = (quiet(grain / light) * light).clamp_min(max(quiet(grain), 1e-30))
-        unusual = ((grain / usual - 2.5) / 2.5).clamp(0, 1) * ((explained - 0.65) / 0.2).clamp(0, 1)
+        light = (light - x.min()) / (x.max() - x.min())
+        unusual = ((grain / self.usual(grain, light) - 2.5) / 2.5).clamp(0, 1) * ((explained - 0.65) / 0.2).clamp(0, 1)
         steeper = min(self.steeper(x.mean(dim=0)), self.steeper(x.mean(dim=0).T))
         return torch.maximum(faint, unusual * min(1.0, max(0.0, (1.45 - steeper) / 0.2)))
+
+    @staticmethod
+    def usual(grain: Tensor, light: Tensor) -> Tensor:
+        """g* of (24), cell by cell."""
+        energies, lights = grain.flatten().tolist(), light.flatten().tolist()
+        order = sorted(range(len(lights)), key=lights.__getitem__)
+        groups: list[list[float]] = [[], [], [], []]
+        for rank, cell in enumerate(order):
+            if energies[cell] > (0.5 / 255) ** 2 and 0.04 < lights[cell] < 0.96:
+                groups[rank * 4 // len(order)].append(energies[cell])
+        quarters = [sorted(group)[(len(group) - 1) // 4] if group else 0.0 for group in groups]
+        quarters = [quarter or max(quarters) or 1.0 for quarter in quarters]
+        found = torch.empty(len(order))
+        for rank, cell in enumerate(order):
+            place = min(3.0, max(0.0, (rank + 0.5) * 4 / len(order) - 0.5))
+            low = int(place)
+            found[cell] = quarters[low] + (place - low) * (quarters[min(low + 1, 3)] - quarters[low])
+        return found.view_as(grain)
 
     @staticmethod
     def steeper(grey: Tensor) -> float:
