@@ -12,6 +12,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
+from holdsteady.permissions import as_new_files_are
 from holdsteady.training.schedule import make_scheduler
 
 #: The batch of a step, which depends on the step alone: a training that was stopped resumes at the same weights.
@@ -81,6 +82,7 @@ def fit(network: nn.Module, draw: Draw, loss: Loss, args: argparse.Namespace, av
             mean = 0.0
             weights = averaged.module.state_dict()
             save_file({name: value.cpu().contiguous() for name, value in weights.items()}, args.out)
+            as_new_files_are(args.out)
             part = checkpoint.with_suffix(".part")
             torch.save(
                 {"step": step, "seconds": seconds, **{name: part.state_dict() for name, part in parts.items()}}, part

@@ -15,6 +15,7 @@ from holdsteady import archive
 from holdsteady.adapters.adapter import Adapter, Point
 from holdsteady.adapters.config import AdapterConfig, validate
 from holdsteady.errors import AdapterError
+from holdsteady.permissions import as_new_files_are
 
 WEIGHTS_NAME, CONFIG_NAME = "adapter.safetensors", "adapter.json"
 _FORMAT = 1
@@ -55,6 +56,7 @@ def save_adapter(adapter: Adapter, folder: str | Path) -> Path:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=folder) as partial:
             save_file(weights, Path(partial, WEIGHTS_NAME))
+            as_new_files_are(Path(partial, WEIGHTS_NAME))
             Path(partial, CONFIG_NAME).write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
             for name in (WEIGHTS_NAME, CONFIG_NAME):
                 Path(partial, name).replace(folder / name)

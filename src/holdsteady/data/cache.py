@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from holdsteady.errors import ConfigError
+from holdsteady.permissions import as_new_files_are
 from holdsteady.video import open_video
 
 from .clips import Window
@@ -133,6 +134,7 @@ class FrameCache:
                 fits = _expected_size(source) <= self._budget
                 index, whole = _write(pictures(source), file, self._room(), self._evict if fits else lambda: 0)
             if whole:
+                as_new_files_are(Path(name))
                 Path(name).replace(path)
             _write_index(path.with_suffix(".json"), index)
         finally:

@@ -8,6 +8,7 @@ from safetensors.torch import save_file
 
 from holdsteady.errors import StateError
 from holdsteady.host.state import StreamState
+from holdsteady.permissions import as_new_files_are
 
 _FORMAT = "1"
 
@@ -30,6 +31,7 @@ def save_state(state: StreamState | None, path: Path, notes: dict[str, str] | No
     about = {"format": _FORMAT, "places": json.dumps(places), "frame_shape": json.dumps(shape)}
     try:
         save_file(tensors, path, about | {f"note:{name}": text for name, text in (notes or {}).items()})
+        as_new_files_are(path)
     except SafetensorError as error:
         raise OSError(f"{path} can't be written: {error}") from error
 

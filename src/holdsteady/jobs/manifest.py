@@ -8,6 +8,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from holdsteady.errors import ConfigError, VideoError
+from holdsteady.permissions import as_new_files_are
 
 MANIFEST_NAME = "manifest.json"
 FORMAT = 1
@@ -70,6 +71,7 @@ class Manifest(BaseModel):
             descriptor, name = tempfile.mkstemp(prefix=".manifest-", dir=folder)
             with os.fdopen(descriptor, "w", encoding="utf-8") as file:
                 file.write(self.model_dump_json(indent=2) + "\n")
+            as_new_files_are(Path(name))
             Path(name).replace(folder / MANIFEST_NAME)
         except OSError as error:
             raise VideoError(f"{folder / MANIFEST_NAME}: can't be written: {error.strerror or error}") from error

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from holdsteady.errors import ModelError, in_one_line
 from holdsteady.models.model import Model
+from holdsteady.permissions import as_new_files_are
 
 # Averaged weights take precedence over the last ones, as their authors intend.
 _AVERAGED = re.compile(r"(^|_)(ema|swa|averaged?)(_|$)", re.IGNORECASE)
@@ -60,6 +61,7 @@ def load_weights(model: Any, weights: Path, trust: bool = False) -> None:
 def save_weights(model: nn.Module, path: Path) -> None:
     """The weights of a model as :func:`load_weights` takes them."""
     save_from(model.fn if isinstance(model, Model) else model, str(path))
+    as_new_files_are(path)
 
 
 def read_checkpoint(path: Path, trust: bool = False) -> Any:

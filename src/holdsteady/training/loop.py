@@ -18,6 +18,7 @@ from holdsteady.host.resolve import load_adapter
 from holdsteady.loading import load
 from holdsteady.models.card import make_card
 from holdsteady.models.weights import save_weights
+from holdsteady.permissions import as_new_files_are
 from holdsteady.training.build import make_rivals, make_unroll, names_of_watched, open_clips, open_watched
 from holdsteady.training.checkpoint import NAME as CHECKPOINT_NAME
 from holdsteady.training.checkpoint import load_checkpoint, save_checkpoint
@@ -302,6 +303,7 @@ class _Loop:
             return
         path = self.out / f"stopped-at-step-{self.step}-rank-{self.fabric.global_rank}.safetensors"
         save_file({key: value.contiguous().cpu() for key, value in batch.items()}, path)
+        as_new_files_are(path)
         found = "NaN" if value.isnan() else f"{value.item():g}"
         raise TrainingError(
             f"the {what} is {found} at step {self.step}; the batch is in {path}. Take a lower learning rate "
