@@ -156,6 +156,10 @@ def lines(footage: Path, replays: Path | None) -> list[Line]:
         shown, limits = (("psnr",), ()) if what == "fade" else (ALL, (Limit("gain", -0.1, -0.1),))
         found.append(Line(f"true {what}, input known", "fade", several, shown, limits))
         found.append(Line(f"true {what}, blind", "fade", [s.blind() for s in several], shown, limits))
+    clips = {"bikes": Clip(footage / "bikes.mp4", 31, 12), "box": Clip(footage / "box.mp4", 60, 12, half=True)}
+    for what, sigma, gain in (("noise", 0.003, 0.0005), ("much noise", 0.01, 0.0)):
+        several = [scenarios.raw(f"{what} before gamma, {name}", clip, sigma, gain) for name, clip in clips.items()]
+        found.append(Line(f"{what} of a sensor before gamma", "fast", several, ALL, (NO_LOSS,)))
     hand_held = scenarios.noisy("fast hand-held, box", Clip(footage / "box.mp4", 60, stride=3), 0.03)
     found.append(Line(hand_held.name, "fast", [hand_held], ALL, (NO_LOSS,)))
     return found

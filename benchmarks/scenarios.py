@@ -166,6 +166,26 @@ def noisy(name: str, clip: Clip, sigma: float, seed: int = 0) -> Scenario:
     return Scenario(name, play)
 
 
+def raw(name: str, clip: Clip, sigma: float, gain: float, seed: int = 0) -> Scenario:
+    """A model that passes frames through, which a sensor has given its noise before gamma: it is strongest in shadows.
+
+    Args:
+        name, clip: what it is called, and made of.
+        sigma, gain: of noise with the variance σ² + gain·x in linear light.
+        seed: of the noise.
+    """
+
+    def play() -> Iterator[Moment]:
+        generator = torch.Generator().manual_seed(seed)
+        for frame in clip.frames():
+            light = frame**2.2
+            noise = (sigma**2 + gain * light).sqrt() * torch.randn(light.shape, generator=generator)
+            seen = (255 * (light + noise).clamp(0, 1) ** (1 / 2.2)).round() / 255
+            yield Moment(seen, seen, frame)
+
+    return Scenario(name, play)
+
+
 # --- Shots that end and lights that switch, unannounced ---
 
 

@@ -4,7 +4,7 @@
     python recipes/scene_networks.py --out scenes.safetensors
 
 A small U-Net with two outputs, trained on single frames of scenes that are made from all stills; adapters are trained
-and measured on scenes of other draws. What ships is of this recipe before it had the loop of fitting.py.
+and measured on scenes of other draws. What ships was made when this recipe had a loop of its own (commit bc14a1c).
 docs/design.md has one of 2000 steps: take an output of it with ``--model recipes/scene_networks.py:depth`` or
 ``…:classes`` and ``--weights scenes.safetensors``.
 """
