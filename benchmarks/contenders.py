@@ -61,7 +61,7 @@ def attach(model: nn.Module, contender: str) -> StabilizedModel:
 
 
 def parameters(network: str, contender: str) -> int:
-    """How many numbers the adapters of a contender have learned."""
+    """How many numbers the adapters of a contender learn."""
     steady = attach(build(network), contender)
     return sum(p.numel() for number in range(len(steady.adapters)) for p in steady.adapter(number).parameters())
 

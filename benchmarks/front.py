@@ -1,4 +1,4 @@
-"""Quality over time: which adapters nobody beats in both, as time on a CPU and not in multiply-accumulates.
+"""Quality over time: which adapters none beats in both PSNR and the time that a CPU takes.
 
     python benchmarks/front.py --footage footage --json benchmarks/results/front.json [--work runs/front]
     python benchmarks/front.py --json benchmarks/results/front.json --docs docs/results.md       table and figure again
@@ -72,7 +72,7 @@ def by_corruption(results: dict[str, Any]) -> dict[str, dict[str, Entry]]:
 
 
 def unbeaten(entries: dict[str, Entry], times: dict[str, float]) -> list[str]:
-    """Whom nobody beats in PSNR at the same time or less, by time."""
+    """The adapters that none beats in PSNR at their time or less, by time."""
     best, found = -math.inf, []
     for name in sorted((name for name in entries if name in times), key=lambda name: times[name]):
         if entries[name]["psnr"][0] > best:
@@ -82,7 +82,7 @@ def unbeaten(entries: dict[str, Entry], times: dict[str, float]) -> list[str]:
 
 
 def table(results: dict[str, Any]) -> str:
-    """In Markdown; whom nobody beats is in bold."""
+    """In Markdown; those that none beats are in bold."""
     found, times = by_corruption(results), results["times"]
     body = []
     for name in NAMES:
@@ -96,7 +96,7 @@ def table(results: dict[str, Any]) -> str:
 
 
 def draw(results: dict[str, Any], folder: Path) -> None:
-    """Gain in PSNR over the time of a step, with a line through whom nobody beats; PNG and SVG."""
+    """Gain in PSNR over the time of a step, with a line through those that none beats; PNG and SVG."""
     found, times = by_corruption(results), results["times"]
     figure = Figure(figsize=(10.5, 4.4), layout="constrained")
     for axis, (corruption, entries) in zip(figure.subplots(1, len(found)), found.items(), strict=True):

@@ -6,7 +6,7 @@
 Each contender runs in a process of its own. They have their turns one after the other, round after round; a ratio is
 taken within a round, and the median over the rounds counts. Beside it are the least and the largest.
 
-*Controlled* and the presets, which are *spatial*, are at input and output, *paper* at the points of its preset, inside.
+*Controlled*, *light* and *tiny* are at input and output, *paper* at every point inside.
 
 ``MiB`` is the rise of the process's peak memory from before the network was made to after the last frame: weights,
 state and what is computed with (``workers.py``). With ``--compile`` the compiler's own memory is in it.
@@ -131,7 +131,7 @@ def make_rows(network: str, size: str, way: Way, results: dict[str, Result]) -> 
         times = ratio(result.wall, base.wall)
         peak = result.peak / base.peak
         how = (way.threads, way.compiled, way.dtype, way.gives_back)
-        size_of_adapters = parameters(network, name)
+        size_of_adapters = 0 if result.error else parameters(network, name)
         figures = (milliseconds, *times, result.peak, peak, size_of_adapters)
         rows.append(Row(network, size, *how, name, *figures, result.error))
     return rows

@@ -62,9 +62,12 @@ def begun(path: Path, fresh: dict[str, Any]) -> dict[str, Any]:
 
 
 def merged(before: Sequence[Entry], new: Sequence[Entry], order: Sequence[str]) -> list[Entry]:
-    """Entries with a label each: the new ones, and those of before that were not measured again; in this order."""
+    """Entries with a label each: the new ones, and those of before that were not measured again; in this order.
+
+    Those of labels that don't take part any more are left out.
+    """
     again = {entry["label"] for entry in new}
-    kept = [entry for entry in before if entry["label"] not in again]
+    kept = [entry for entry in before if entry["label"] in order and entry["label"] not in again]
     return sorted([*kept, *new], key=lambda entry: order.index(entry["label"]))
 
 

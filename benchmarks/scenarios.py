@@ -250,7 +250,7 @@ def wide_flicker(name: str, clip: Clip, kind: str, seed: int = 0) -> Scenario:
 
 
 def drift(name: str, clip: Clip, keeps: float, seed: int = 0) -> Scenario:
-    """The operator's output in slow flicker: exposure wanders, by a tenth at a time; the input is steady.
+    """The operator's output in slow flicker: its exposure wanders about the right one; the input is steady.
 
     Args:
         name, clip: what it is called, and made of.
@@ -263,7 +263,7 @@ def drift(name: str, clip: Clip, keeps: float, seed: int = 0) -> Scenario:
         exposure = EXPOSURE * torch.randn((), generator=generator)
         for frame in clip.frames():
             truth = operator(frame)
-            yield Moment(frame, truth * exposure.exp(), truth)
+            yield Moment(frame, (truth * exposure.exp()).clamp(0, 1), truth)
             step = EXPOSURE * torch.randn((), generator=generator)
             exposure = keeps * exposure + math.sqrt(1 - keeps**2) * step
 
@@ -319,7 +319,8 @@ def _two(footage: Path, count: int) -> dict[str, Clip]:
 
 def drifting(footage: Path, keeps: float) -> list[Scenario]:
     """Slow flicker on both."""
-    return [drift(f"slow flicker {keeps:g}, {name}", clip, keeps) for name, clip in _two(footage, 40).items()]
+    clips = _two(footage, 40).items()
+    return [drift(f"slow flicker {keeps:g}, {name}", clip, keeps, seed) for seed, (name, clip) in enumerate(clips)]
 
 
 def flickering(footage: Path, count: int = 20) -> tuple[dict[str, list[Scenario]], dict[str, list[Scenario]]]:

@@ -80,14 +80,15 @@ def fit(network: nn.Module, draw: Draw, loss: Loss, args: argparse.Namespace, av
             seconds = time.monotonic() - begun
             print(f"step {step}  loss {mean:.4f}  {seconds / step:.3f} s/step", flush=True)
             mean = 0.0
-            weights = averaged.module.state_dict()
-            save_file({name: value.cpu().contiguous() for name, value in weights.items()}, args.out)
-            as_new_files_are(args.out)
+            # The checkpoint first: weights without one are those of a training that has ended.
             part = checkpoint.with_suffix(".part")
             torch.save(
                 {"step": step, "seconds": seconds, **{name: part.state_dict() for name, part in parts.items()}}, part
             )
             part.replace(checkpoint)
+            weights = averaged.module.state_dict()
+            save_file({name: value.cpu().contiguous() for name, value in weights.items()}, args.out)
+            as_new_files_are(args.out)
     checkpoint.unlink(missing_ok=True)
 
 

@@ -6,9 +6,9 @@
     python recipes/make_zoo.py --minutes 5                  at most five minutes for each training
     python recipes/make_zoo.py --only enhance,enhance-clean
 
-Results go to build/zoo. An entry that is done is not made again, and one that was stopped resumes;
-*universal* keeps its examples and learns anew. Adapters learn with
-the networks that the package holds: to ship new ones, copy their weights into src/holdsteady/zoo before the adapters.
+Results go to build/zoo. An entry that is done is not made again, within another budget neither: remove its .done. One
+that was stopped resumes at its last checkpoint; *universal* keeps its examples and learns anew. Adapters learn with the
+networks that the package holds: to ship new ones, copy their weights into src/holdsteady/zoo before the adapters.
 """
 
 import argparse

@@ -177,7 +177,8 @@ class MotionFixed:
         light = cell_mean(x[:, ::4, ::4].mean(dim=0, keepdim=True), 2)
         light = (light - x.min()) / (x.max() - x.min())
         unusual = ((grain / self.usual(grain, light) - 2.5) / 2.5).clamp(0, 1) * ((explained - 0.65) / 0.2).clamp(0, 1)
-        steeper = min(self.steeper(x.mean(dim=0)), self.steeper(x.mean(dim=0).T))
+        grey = x.mean(dim=0)
+        steeper = min(self.steeper(grey[::4]), self.steeper(grey.T[::4]))
         return torch.maximum(faint, unusual * min(1.0, max(0.0, (1.45 - steeper) / 0.2)))
 
     @staticmethod
@@ -185,26 +186,29 @@ class MotionFixed:
         """g* of (24), cell by cell."""
         energies, lights = grain.flatten().tolist(), light.flatten().tolist()
         order = sorted(range(len(lights)), key=lights.__getitem__)
+        size = math.ceil(len(order) / 4)
         groups: list[list[float]] = [[], [], [], []]
         for rank, cell in enumerate(order):
             if energies[cell] > (0.5 / 255) ** 2 and 0.04 < lights[cell] < 0.96:
-                groups[rank * 4 // len(order)].append(energies[cell])
+                groups[rank // size].append(energies[cell])
         quarters = [sorted(group)[(len(group) - 1) // 4] if group else 0.0 for group in groups]
-        quarters = [quarter or max(quarters) or 1.0 for quarter in quarters]
+        quarters = [quarter or max(quarters) or torch.finfo(grain.dtype).max for quarter in quarters]
         found = torch.empty(len(order))
         for rank, cell in enumerate(order):
-            place = min(3.0, max(0.0, (rank + 0.5) * 4 / len(order) - 0.5))
+            place = min(3.0, max(0.0, (rank + 0.5) / size - 0.5))
             low = int(place)
             found[cell] = quarters[low] + (place - low) * (quarters[min(low + 1, 3)] - quarters[low])
         return found.view_as(grain)
 
     @staticmethod
     def steeper(grey: Tensor) -> float:
-        """How much steeper an image (H, W) is between blocks of eight columns than beside."""
+        """How much steeper an image (H, W) is between blocks of eight columns than in them."""
         steps = [float((grey[:, i + 1] - grey[:, i]).abs().mean()) for i in range(grey.shape[1] - 1)]
-        at = [step for i, step in enumerate(steps) if i % 8 == 7]
-        beside = [step for i, step in enumerate(steps) if i % 8 in (6, 0)]
-        return (sum(at) / max(len(at), 1)) / max(sum(beside) / max(len(beside), 1), 1e-15)
+        found = [
+            steps[i] / max(sum(steps[i + d] for d in (-6, -4, -2, 2, 4, 6)) / 6, 1e-15)
+            for i in range(7, len(steps) - 6, 8)
+        ]
+        return sorted(found)[len(found) // 2] if len(found) >= 6 else 0.0
 
     def returns(self, u: Tensor, r: Tensor) -> Tensor:
         """Q of (13)."""

@@ -5,6 +5,7 @@ from pathlib import Path
 from types import ModuleType
 
 import compressed
+import front
 import kinds
 import leave_one_out
 import numpy as np
@@ -12,6 +13,7 @@ import outcome
 import own_footage
 import pytest
 import robustness
+import stability_weight
 import strides
 import torch
 import weather
@@ -29,10 +31,12 @@ ROOT = Path(__file__).parents[1]
     ("module", "table"),
     [
         (compressed, compressed.table),
+        (front, front.table),
         (kinds, kinds.tables),
         (leave_one_out, leave_one_out.table),
         (own_footage, own_footage.table),
         (robustness, robustness.tables),
+        (stability_weight, stability_weight.table),
         (strides, strides.table),
         (weather, weather.table),
     ],

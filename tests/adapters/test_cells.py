@@ -141,6 +141,28 @@ def test_motion_fixed_keeps_grain_and_follows_a_fade_as_its_formulas_do(fades: b
     assert (float(oracle.grain.max()) > 0.9) == (not fades)
 
 
+def test_motion_fixed_tells_texture_from_noise_as_its_formulas_do() -> None:
+    """Noise of the input, far more of it in a corner, between faint blocks: parts of the change are kept."""
+    generator = torch.Generator().manual_seed(0)
+    base = F.interpolate(torch.rand(1, 3, 6, 7, generator=generator), size=(72, 80), mode="bicubic")
+    blocks = torch.rand(1, 1, 9, 10, generator=generator).repeat_interleave(8, dim=2).repeat_interleave(8, dim=3)
+    noise = torch.randn(6, 1, 3, 72, 80, generator=generator) * (3.3 / 255)
+    noise[..., :32, :40] *= torch.linspace(1, 4, 40)
+    frames = [base + 0.05 * blocks + one for one in noise]
+    cell = make_cell(make_config("motion-fixed"), 3, name="output")
+    oracle = formulas.MotionFixed(1.3 * frames[0][0], frames[0][0])
+    stable, memory = 1.3 * frames[0], begin(cell, 1.3 * frames[0])[1]
+    for t in range(1, 6):
+        value = 1.3 * frames[t]
+        flow = DISFlow(smooth=1.0)(value, stable)
+        shown, memory = step(cell, value, memory, Context(frames[t], frames[t - 1]))
+        stable = oracle.step(value[0], frames[t][0], flow[0])[None]
+        torch.testing.assert_close(shown, stable, rtol=1e-4, atol=2e-5)
+        steeper = min(oracle.steeper(one) for one in (frames[t][0].mean(0)[::4], frames[t][0].mean(0).T[::4]))
+        assert 1.25 < steeper < 1.45
+        assert ((oracle.grain > 0.1) & (oracle.grain < 0.9)).any()
+
+
 def _without_memory(kind: str) -> Cell:
     name = KINDS[kind][0].partition(":")[0]
     if name in ("output-fixed", "simple-fixed"):

@@ -22,7 +22,7 @@ from holdsteady.adapters.choose import tunable
 from holdsteady.adapters.config import AdapterConfig
 from holdsteady.adapters.controller import MotionHead, initial_logits, make_head
 from holdsteady.adapters.fade import followed
-from holdsteady.adapters.grain import own_grain
+from holdsteady.adapters.grain import own_grain, steeper_at_blocks
 from holdsteady.adapters.means import CELL, box_mean, cell_mean, channel_mean, energy, enlarge, shrink, value_range
 from holdsteady.adapters.relation import new_relation, steady_relation
 from holdsteady.adapters.trust import frames_behind, noise_level, returned_detail, trusted_weight
@@ -312,8 +312,9 @@ class MotionFixed(MotionCell):
         squares = energy(r)
         noise = noise_level(kept["noise"], cell_mean(squares), span)
         returned, *after = returned_detail(kept["returned"], kept["trend"], removed, r, noise, follows)
-        if frames is not None:
-            returned = 1 - (1 - returned) * (1 - own_grain(change, *frames, flow, share))
+        if frames is not None and context.frame is not None:
+            own = own_grain(change, *frames, flow, share, steeper_at_blocks(context.frame.to(z.dtype)))
+            returned = 1 - (1 - returned) * (1 - own)
         weight = trusted_weight(mismatch(r, squares), noise, returned, count, self.tolerance, self.memory_weight)
         more |= light | {"count": frames_behind(count, weight), "noise": noise, "returned": after[0], "trend": after[1]}
         return Evidence(z, moved, memory, mixed, share, weight, removed, noise, flow, more)
