@@ -185,7 +185,7 @@ class MotionFixed:
     def usual(grain: Tensor, light: Tensor) -> Tensor:
         """g* of (24), cell by cell."""
         energies, lights = grain.flatten().tolist(), light.flatten().tolist()
-        order = sorted(range(len(lights)), key=lights.__getitem__)
+        order = sorted(range(len(lights)), key=lambda cell: lights[cell] + 1e-7 * cell)
         size = math.ceil(len(order) / 4)
         groups: list[list[float]] = [[], [], [], []]
         for rank, cell in enumerate(order):

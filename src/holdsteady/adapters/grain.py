@@ -22,6 +22,7 @@ _FAINT, _SEEN = 2.2 / 255, 3.2 / 255
 _FOLLOWS, _TIMES = (0.65, 0.85), (2.5, 5.0)
 # Groups of cells by light, the deviation up to which a cell is still, and the ends of the range where noise is cut off.
 _GROUPS, _STILL, _END = 4, 0.5 / 255, 0.04
+_TIE = 1e-7
 _STEEPER, _BORDERS = (1.25, 1.45), 6  # of blocks of JPEG: how much steeper they are between, and how many tell
 
 
@@ -65,9 +66,11 @@ def usual(grain: Tensor, light: Tensor) -> Tensor:
         as good as still, as bars are, and those at the ends of the range, where noise is cut off, don't count; a group
         of such cells has the most of the others. Beyond any energy where all groups are such.
     """
-    order = light.flatten(1).argsort(dim=1, stable=True)
-    energies, light = (value.flatten(1).gather(1, order) for value in (grain, light))
+    light = light.flatten(1)
     number = light.shape[1]
+    # A little for the place: equal ones would lie as it happens, and ONNX has no stable order.
+    order = (light + _TIE * torch.arange(number, device=light.device)).argsort(dim=1)
+    energies, light = (value.flatten(1).gather(1, order) for value in (grain, light))
     size = -(-number // _GROUPS)
     counting = (energies > _STILL**2) & (light > _END) & (light < 1 - _END)
     groups = F.pad(torch.where(counting, energies, torch.inf), (0, _GROUPS * size - number), value=torch.inf)
