@@ -13,7 +13,6 @@ import outcome
 import own_footage
 import pytest
 import robustness
-import stability_weight
 import strides
 import torch
 import weather
@@ -36,7 +35,6 @@ ROOT = Path(__file__).parents[1]
         (leave_one_out, leave_one_out.table),
         (own_footage, own_footage.table),
         (robustness, robustness.tables),
-        (stability_weight, stability_weight.table),
         (strides, strides.table),
         (weather, weather.table),
     ],

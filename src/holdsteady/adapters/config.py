@@ -127,8 +127,8 @@ class AdapterConfig(BaseModel):
     tolerance: float = Field(1.5, gt=0, description="c, tolerated mismatch, in standard deviations of the noise")
     deflicker: bool | None = Field(
         None,
-        description="take wide flicker out of outputs like the frame: always, never (nor is the input's own grain "
-        "looked for), or (None) by evidence",
+        description="take wide flicker out of outputs like the frame: always, never (nor are the input's own grain "
+        "and texture looked for), or (None) by evidence",
     )
     fuse_as: Literal["auto", "values", "classes", "mask"] = Field(
         "auto",

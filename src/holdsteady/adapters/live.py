@@ -28,7 +28,7 @@ def shrinking(height: int, max_height: int) -> int:
 class Live(MotionFixedOutput):
     """*live*: (7), (1), (11) to (13) and (25), with all that is no more than a weight at 1/s of the size.
 
-    Small maps have s = 1, which is *motion fixed* without its care for wide flicker and for the input's grain.
+    Small maps have s = 1, which is *motion fixed* without its care for wide flicker and for what is the input's own.
     """
 
     def __init__(self, channels: int, frame_channels: int, config: AdapterConfig) -> None:
