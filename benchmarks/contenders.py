@@ -2,6 +2,7 @@
 
 import argparse
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -60,6 +61,7 @@ def attach(model: nn.Module, contender: str) -> StabilizedModel:
     return stabilize(model, contender, example=example)
 
 
+@cache
 def parameters(network: str, contender: str) -> int:
     """How many numbers the adapters of a contender learn."""
     steady = attach(build(network), contender)

@@ -5,8 +5,8 @@
 
 Data: frames of the training clips (bikes, bigbuckbunny, box, tree, vtest) and the stills. The clips kept
 for choosing settings and for reporting (cup, carphone_pristine) are never read. Single frames only; noise is
-clipped to [0, 1] as in a video file. What ships was made when this
-recipe had a loop of its own, not that of fitting.py (commit bc14a1c).
+clipped to [0, 1] as in a video file. What ships was made when this recipe had a loop of its own, not that of
+fitting.py (commit bc14a1c).
 """
 
 from pathlib import Path

@@ -39,7 +39,8 @@ def own_grain(change: Tensor, frame: Tensor, previous: Tensor, flow: Tensor, sha
     """
     some = (..., slice(None, None, _APART), slice(None, None, _APART))
     moved = sample(previous, *places(flow.to(previous.dtype), _APART))
-    by_channel = frame[some] - torch.lerp(moved, previous[some], share[some])
+    present = frame[some]
+    by_channel = present - torch.lerp(moved, previous[some], share[some])
     out, into = change[some], channel_mean(by_channel)
     both, out, into = (cell_mean(product, _SIDE) for product in (out * into, out * out, into * into))
     explained = both.clamp_min(0).square() / (out * into).clamp_min(1e-30)
@@ -48,7 +49,7 @@ def own_grain(change: Tensor, frame: Tensor, previous: Tensor, flow: Tensor, sha
     # Both frames have grain, so half of the energy is that of one.
     grain = cell_mean(energy(by_channel), _SIDE) / (2 * span.square())
     faint = between(explained, _OWN, _WHOLLY) * between(grain, _SEEN**2, _FAINT**2)
-    light = (cell_mean(channel_mean(frame[some]), _SIDE) - low) / span
+    light = (cell_mean(channel_mean(present), _SIDE) - low) / span
     texture = between(explained, *_FOLLOWS) * between(grain / usual(grain, light), *_TIMES)
     # What JPEG leaves is in a part of the image only, too.
     return torch.maximum(faint, texture * between(steeper, *reversed(_STEEPER)))
