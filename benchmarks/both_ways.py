@@ -14,6 +14,7 @@ from torch import Tensor
 
 import holdsteady as hs
 from holdsteady import video
+from holdsteady.allocator import keep_freed_memory
 from holdsteady.metrics import VideoScores
 from holdsteady.report.table import markdown
 
@@ -67,6 +68,7 @@ def measure(truth: list[Tensor], adapter: str) -> dict[str, str]:
 
 def main() -> None:
     """Print a table."""
+    keep_freed_memory()
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("clips", nargs="+", type=Path)
     parser.add_argument("--frames", type=int, default=60)

@@ -24,6 +24,7 @@ from scenarios import Clip, Moment
 from torch import Tensor
 
 from holdsteady import stabilize, video, zoo
+from holdsteady.allocator import keep_freed_memory
 from holdsteady.corruptions import make_corruption
 from holdsteady.report.table import markdown
 
@@ -100,6 +101,7 @@ def _cell(figures: dict[str, Any]) -> str:
 
 
 def main() -> None:
+    keep_freed_memory()
     parser = arguments(__doc__)
     parser.add_argument("--threads", type=int, default=1)
     args = parser.parse_args()

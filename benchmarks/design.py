@@ -27,6 +27,7 @@ from contenders import build
 from holdsteady import stabilize, zoo
 from holdsteady.adapters.config import make_config
 from holdsteady.adapters.files import load_adapter
+from holdsteady.allocator import keep_freed_memory
 
 NOISE = "gaussian:sigma=0.19607843"
 CORRUPTIONS = {"noise": NOISE, "drop": f"{NOISE}+patch-drop"}
@@ -173,6 +174,7 @@ def _holdsteady(*arguments: str) -> None:
 
 
 def main() -> None:
+    keep_freed_memory()
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, required=True, help="folder for adapters and results")
     parser.add_argument("--only", help="variants, with commas between them")

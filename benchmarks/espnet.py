@@ -23,6 +23,7 @@ from torch import Tensor
 from torchmetrics.functional.segmentation import mean_iou
 
 import holdsteady as hs
+from holdsteady.allocator import keep_freed_memory
 from holdsteady.corruptions import make_corruption
 from holdsteady.evaluation.intervals import bootstrap_interval
 from holdsteady.evaluation.scoring import both_flows
@@ -89,6 +90,7 @@ def table(results: dict[str, Any]) -> str:
 
 
 def main() -> None:
+    keep_freed_memory()
     parser = arguments(__doc__)
     parser.add_argument("--weights", type=Path)
     parser.add_argument("--threads", type=int, default=2)

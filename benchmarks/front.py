@@ -21,6 +21,7 @@ from outcome import Entry, arguments, begun, facts, merged, show, trained_by, wr
 from scenarios import Clip, denoised
 
 from holdsteady import zoo
+from holdsteady.allocator import keep_freed_memory
 from holdsteady.evaluation.contenders import BASE, trained
 from holdsteady.evaluation.evaluate import evaluate, summarise
 from holdsteady.report.table import markdown
@@ -117,6 +118,7 @@ def draw(results: dict[str, Any], folder: Path) -> None:
 
 
 def main() -> None:
+    keep_freed_memory()
     parser = arguments(__doc__)
     parser.add_argument("--steps", type=int, default=120)
     parser.add_argument("--work", type=Path, default=Path("runs/front"))

@@ -25,6 +25,7 @@ from outcome import Entry, arguments, begun, facts, merged, show, trained_by, wr
 from robustness import enhanced, real
 
 from holdsteady import load
+from holdsteady.allocator import keep_freed_memory
 from holdsteady.evaluation.contenders import BASE, baselines, trained
 from holdsteady.evaluation.evaluate import evaluate, summarise
 from holdsteady.evaluation.footage import Footage
@@ -156,6 +157,7 @@ def is_near(means: dict[str, float], base: dict[str, float]) -> bool:
 
 
 def main() -> None:
+    keep_freed_memory()
     parser = arguments(__doc__)
     parser.add_argument("--tasks", default=",".join(TASKS))
     parser.add_argument("--steps", type=int, default=120)

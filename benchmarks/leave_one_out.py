@@ -27,6 +27,7 @@ from outcome import arguments, begun, facts, show, write_json
 from torch import Tensor
 
 from holdsteady import stabilize
+from holdsteady.allocator import keep_freed_memory
 from holdsteady.data import Mixture, make_source
 from holdsteady.report.table import markdown
 from holdsteady.training.synthesis.clips import PICTURES, SEVERAL, SINGLES
@@ -157,6 +158,7 @@ def table(results: dict[str, Any]) -> str:
 
 
 def main() -> None:
+    keep_freed_memory()
     parser = arguments(__doc__)
     parser.add_argument("--work", type=Path, default=Path("runs/leave-one-out"), help="folder of examples and adapters")
     parser.add_argument("--steps", type=int, default=600)

@@ -32,6 +32,7 @@ from scenarios import Clip, Moment
 from torch import Tensor
 
 from holdsteady import load, stabilize, video
+from holdsteady.allocator import keep_freed_memory
 from holdsteady.corruptions import make_corruption
 from holdsteady.report.table import markdown
 
@@ -148,6 +149,7 @@ def _kept(trial: dict[str, Any]) -> str:
 
 
 def main() -> None:
+    keep_freed_memory()
     parser = arguments(__doc__)
     parser.add_argument("--sci", type=Path, help="sci-medium.pt")
     parser.add_argument("--work", type=Path, default=Path("runs/own-footage"), help="folder of files and adapters")

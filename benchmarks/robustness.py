@@ -20,6 +20,7 @@ from outcome import arguments, begun, facts, merged, show, write_json
 from torch.nn import functional as F
 
 from holdsteady import zoo
+from holdsteady.allocator import keep_freed_memory
 from holdsteady.data import Mixture, make_source
 from holdsteady.evaluation.contenders import BASE, Contender, trained
 from holdsteady.evaluation.evaluate import evaluate, summarise
@@ -170,6 +171,7 @@ def _cell(task: Task, row: dict[str, Any] | None) -> str:
 
 
 def main() -> None:
+    keep_freed_memory()
     parser = arguments(__doc__)
     parser.add_argument("--tasks", default=",".join(TASKS))
     parser.add_argument("--minutes", type=float, help="begin nothing new after so many")

@@ -15,7 +15,8 @@ import torch
 from outcome import arguments, begun, facts, show, trained_by, write_json
 
 from holdsteady import zoo
-from holdsteady.evaluation.contenders import BASE, trained
+from holdsteady.allocator import keep_freed_memory
+from holdsteady.evaluation.contenders import BASE, Contender, trained
 from holdsteady.evaluation.evaluate import evaluate, summarise
 from holdsteady.evaluation.footage import video_footage
 from holdsteady.report.table import markdown
@@ -38,17 +39,14 @@ def train(weight: float, way: str, steps: int, work: Path) -> str:
     return str(trained_by("nafnet16-noise-motion", work / f"{weight:g}-{way.split()[0]}", changes))
 
 
-def measure(footage: Path, folder: str) -> dict[str, Any]:
-    """Means of each clip with 95 % intervals, with an adapter and without."""
-    found: dict[str, Any] = {}
+def measure(footage: Path, contender: Contender) -> dict[str, Any]:
+    """Means of each clip with 95 % intervals."""
+    found = {}
     for name, frames in CLIPS.items():
         clips = [video_footage(str(footage / f"{name}.mp4"), frames)]
-        rows = evaluate(
-            zoo.load("denoise"), [BASE, *trained([folder])], clips, corruptions=[NOISE], target="frames", seed=0
-        )
-        for label, one in zip(("base", "adapter"), summarise(rows), strict=True):
-            figures = {figure: [one["means"][figure], *one["intervals"].get(figure, ())] for figure in KEPT}
-            found.setdefault(label, {})[name] = figures
+        rows = evaluate(zoo.load("denoise"), [contender], clips, corruptions=[NOISE], target="frames", seed=0)
+        one = summarise(rows)[0]
+        found[name] = {figure: [one["means"][figure], *one["intervals"].get(figure, ())] for figure in KEPT}
     return found
 
 
@@ -68,6 +66,7 @@ def _cell(figures: dict[str, list[float]]) -> str:
 
 
 def main() -> None:
+    keep_freed_memory()
     parser = arguments(__doc__)
     parser.add_argument("--steps", type=int, default=300)
     parser.add_argument("--work", type=Path, default=Path("runs/stability-weight"))
@@ -75,13 +74,15 @@ def main() -> None:
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     results = begun(args.json, {**facts(args.threads), "steps": args.steps, "base": {}, "settings": {}})
+    if args.footage and not results["base"]:
+        results["base"] = measure(args.footage, BASE)
     for weight, way in settings() if args.footage else ():
         name = f"{weight:g} {way}"
         if name not in results["settings"]:
-            found = measure(args.footage, train(weight, way, args.steps, args.work))
-            results["base"], results["settings"][name] = found["base"], found["adapter"]
+            (adapter,) = trained([train(weight, way, args.steps, args.work)])
+            results["settings"][name] = found = measure(args.footage, adapter)
             write_json(args.json, results)
-            print(name, *map(_cell, found["adapter"].values()), sep="  ", flush=True)
+            print(name, *map(_cell, found.values()), sep="  ", flush=True)
     show(table(results), "stability_weight.py", args.docs)
 
 

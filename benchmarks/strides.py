@@ -16,6 +16,7 @@ import torch
 from outcome import arguments, begun, facts, show, write_json
 
 from holdsteady import zoo
+from holdsteady.allocator import keep_freed_memory
 from holdsteady.evaluation.contenders import BASE, trained
 from holdsteady.evaluation.evaluate import evaluate, summarise
 from holdsteady.evaluation.footage import Footage, video_footage
@@ -62,6 +63,7 @@ def _cell(figures: dict[str, Any]) -> str:
 
 
 def main() -> None:
+    keep_freed_memory()
     parser = arguments(__doc__)
     parser.add_argument("--threads", type=int, default=1)
     args = parser.parse_args()

@@ -16,6 +16,7 @@ from outcome import arguments, begun, facts, show, trained_by, write_json
 from robustness import TASKS
 
 from holdsteady import zoo
+from holdsteady.allocator import keep_freed_memory
 from holdsteady.evaluation.contenders import BASE, trained
 from holdsteady.evaluation.evaluate import evaluate, summarise
 from holdsteady.report.table import markdown
@@ -66,6 +67,7 @@ def _cell(means: dict[str, float]) -> str:
 
 
 def main() -> None:
+    keep_freed_memory()
     parser = arguments(__doc__)
     parser.add_argument("--steps", type=int, default=300)
     parser.add_argument("--work", type=Path, default=Path("runs/weather"))

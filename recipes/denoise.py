@@ -18,6 +18,7 @@ import torch
 from fitting import arguments, fit, psnr_loss
 from torch import Tensor
 
+from holdsteady.allocator import keep_freed_memory
 from holdsteady.data.dataset import item_generator
 from holdsteady.models.nafnet import NAFNet
 
@@ -67,6 +68,7 @@ def corrupt(clean: Tensor, generator: torch.Generator) -> Tensor:
 
 
 def main() -> None:
+    keep_freed_memory()
     parser = arguments(__doc__, steps=5000, batch=12, rate=5e-3)
     parser.add_argument("--footage", type=Path, default=Path("footage"))
     parser.add_argument("--crop", type=int, default=96)

@@ -15,10 +15,12 @@ from torch import Tensor
 from torch.optim.swa_utils import get_ema_avg_fn
 
 from holdsteady import zoo
+from holdsteady.allocator import keep_freed_memory
 from holdsteady.data import Mixture, make_source
 
 
 def main() -> None:
+    keep_freed_memory()
     parser = arguments(__doc__, steps=1400, batch=10, rate=2e-3)
     parser.add_argument("--pairs", type=Path, required=True, help="the folder that pairs.py made")
     args = parser.parse_args()

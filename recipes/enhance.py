@@ -16,6 +16,7 @@ from pairs import clean_clip, clean_clips, uniform
 from torch import Tensor
 from torch.nn import functional as F
 
+from holdsteady.allocator import keep_freed_memory
 from holdsteady.data.dataset import item_generator
 from holdsteady.models.detail import enhance_details
 from holdsteady.models.hdrnet import HDRNet
@@ -39,6 +40,7 @@ def before_a_wall(frame: Tensor, random: torch.Generator) -> Tensor:
 
 
 def main() -> None:
+    keep_freed_memory()
     parser = arguments(__doc__, steps=700, batch=5, rate=2e-3)
     parser.add_argument("--footage", type=Path, default=Path("footage"))
     parser.add_argument("--alpha", type=float, default=0.5, help="exponent of details; less is stronger")

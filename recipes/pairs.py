@@ -21,6 +21,7 @@ from torch import Tensor
 from torch.nn import functional as F
 from torchvision.transforms.v2.functional import gaussian_blur
 
+from holdsteady.allocator import keep_freed_memory
 from holdsteady.data import Mixture, make_source
 from holdsteady.data.dataset import item_generator
 from holdsteady.models.detail import enhance_details
@@ -108,6 +109,7 @@ TASKS = {"noisy": write_noisy, "detail": write_detail, "detail-strong": partial(
 
 
 def main() -> None:
+    keep_freed_memory()
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("task", choices=TASKS)
     parser.add_argument("--footage", type=Path, default=Path("footage"))

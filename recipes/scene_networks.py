@@ -16,6 +16,7 @@ from fitting import arguments, fit
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from holdsteady.allocator import keep_freed_memory
 from holdsteady.data import Mixture, make_source
 from holdsteady.models.scenes import SceneNetwork
 
@@ -38,6 +39,7 @@ def loss(outputs: tuple[Tensor, Tensor], wanted: Tensor) -> Tensor:
 
 
 def main() -> None:
+    keep_freed_memory()
     parser = arguments(__doc__, steps=3000, batch=8, rate=4e-3)
     parser.add_argument("--stills", type=Path, default=Path("footage/stills"))
     parser.add_argument("--crop", type=int, default=96)

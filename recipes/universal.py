@@ -27,6 +27,7 @@ from holdsteady.adapters.adapter import Adapter, Point
 from holdsteady.adapters.config import make_config
 from holdsteady.adapters.files import load_adapter, save_adapter
 from holdsteady.adapters.universal import Universal
+from holdsteady.allocator import keep_freed_memory
 from holdsteady.data import Mixture, make_source
 from holdsteady.data.dataset import item_generator
 from holdsteady.data.sample import pick
@@ -100,6 +101,7 @@ def batch_at(
 
 
 def main() -> None:
+    keep_freed_memory()
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--footage", type=Path, default=Path("footage"))
     parser.add_argument(

@@ -12,6 +12,7 @@ from pairs import clean_clip, clean_clips, uniform
 from torch import Tensor
 from torch.nn import functional as F
 
+from holdsteady.allocator import keep_freed_memory
 from holdsteady.corruptions.compression import Jpeg
 from holdsteady.data.dataset import item_generator
 from holdsteady.models.upscaler import Upscaler
@@ -31,6 +32,7 @@ def degraded(frame: Tensor, random: torch.Generator) -> Tensor:
 
 
 def main() -> None:
+    keep_freed_memory()
     parser = arguments(__doc__, steps=1600, batch=10, rate=2e-3)
     parser.add_argument("--footage", type=Path, default=Path("footage"))
     args = parser.parse_args()
