@@ -171,7 +171,7 @@ class Judge:
 
     def __init__(self) -> None:
         file = Path(torch.hub.get_dir(), "checkpoints", Path(SqueezeNet1_1_Weights.IMAGENET1K_V1.url).name)
-        self.without = "" if file.is_file() else f"LPIPS is not measured: there is no {file.name} in {file.parent}"
+        self.without = "" if file.is_file() else f"LPIPS is not measured: torch's hub folder lacks {file.name}"
         self._lpips = None if self.without else LearnedPerceptualImagePatchSimilarity("squeeze", normalize=True)
 
     def __call__(self, moments: Sequence[Moment], outputs: Sequence[Tensor]) -> Figures:

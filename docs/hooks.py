@@ -2,7 +2,8 @@
 
 * ``index.md`` is the README, ``zoo.md`` the cards of the zoo, with links that hold on the site;
 * ``{{ help COMMAND }}`` becomes what ``holdsteady COMMAND --help`` says, as Markdown;
-* links of the class ``video`` become players.
+* links of the class ``video`` become players;
+* roles of docstrings, as :class:, go.
 """
 
 import inspect
@@ -33,6 +34,7 @@ def on_page_markdown(markdown: str, *, page: Any, **_: Any) -> str:
 
 def on_page_content(html: str, **_: Any) -> str:
     """The page as HTML; called by MkDocs."""
+    html = re.sub(r":(?:func|class|meth):(?=<code)", "", html)
     player = r'<video controls loop muted playsinline preload="metadata" aria-label="\2" src="\1"></video>'
     return re.sub(r'<a class="video" href="([^"]+)">([^<]*)</a>', player, html)
 

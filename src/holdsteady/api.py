@@ -49,7 +49,8 @@ def run(
 ) -> "Summary":
     """Run an image model over a video, frame by frame, held steady by an adapter; the command ``holdsteady run``.
 
-    >>> hs.run("noisy.mp4", "clean.mp4", model, "nafnet16-light", start=10, duration=5)
+    Examples:
+        >>> hs.run("noisy.mp4", "clean.mp4", model, "nafnet16-light", start=10, duration=5)
 
     Takes the extra ``holdsteady[video]``.
 
@@ -161,8 +162,9 @@ def batch(
 ) -> "Report":
     """Run an image model over many videos, held steady by an adapter; the command ``holdsteady batch``.
 
-    >>> report = hs.batch(["archive/"], "steady/", "denoise-video", "denoise-video-clean")
-    >>> report.done, report.skipped, report.failed
+    Examples:
+        >>> report = hs.batch(["archive/"], "steady/", "denoise-video", "denoise-video-clean")
+        >>> report.done, report.skipped, report.failed
 
     Takes the extra ``holdsteady[cli]``.
 

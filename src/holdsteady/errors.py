@@ -66,8 +66,9 @@ def near(name: str, known: Iterable[str]) -> str:
 def extra(name: str, purpose: str) -> Iterator[None]:
     """Around the imports of an optional library: names the pip line where it is missing.
 
-    >>> with extra("video", "reading videos"):
-    ...     import av
+    Examples:
+        >>> with extra("video", "reading videos"):
+        ...     import av
 
     Args:
         name: the extra of ``pyproject.toml`` that installs it.

@@ -29,7 +29,7 @@ from holdsteady.adapters.trust import frames_behind, noise_level, returned_detai
 from holdsteady.flow.dis import FLOWS
 from holdsteady.flow.warp import hold_within, resize, resize_flow, warp, warp_bilinear
 
-# Of *motion fixed*, chosen on recorded outputs of five networks (docs/design.md).
+# Of *motion fixed*, chosen on recorded outputs of three networks (docs/design.md).
 ROUGH = 0.25  # part of the unsigned energy in a mismatch
 BIAS = 1.1  # in favour of no motion
 

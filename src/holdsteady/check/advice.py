@@ -47,13 +47,13 @@ def advise(found: Figures, video: str, original: str | None = None) -> Advice:
     mostly = "the light flickers" if light else "the detail flickers"
     more = ("--deflicker",) if light else ()
     if original is None:
-        return Advice(_fix(video), f"{mostly} more than what is about to be seen")
+        return Advice(_fix(video), f"{mostly} more than is just noticeable")
     run = _line("run", original, _result(video), "--model", "MODEL", *more)
     return Advice(_fix(video, original, *more), f"{mostly} more than in the original", instead=run)
 
 
 def found_detail(found: Figures) -> float:
-    """The original's flicker of detail in units of what is about to be seen."""
+    """The original's flicker of detail in units of what is just noticeable."""
     return _or_0(found.source_detail) / SEEN_DETAIL
 
 

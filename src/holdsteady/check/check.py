@@ -76,9 +76,9 @@ def _score(stretch: Stretch) -> float:
 def check(frames: Iterable[Frame], rate: Fraction, *, progress: Callable[[int], None] | None = None) -> Check:
     """How unsteady a video is, along its own motion in places that can be followed.
 
-    What goes to and fro within half a second in the light of cells is wide flicker; what changes in the detail,
-    though motion explains it not, is detail flicker. Both are shares: of the light and of the picture's own detail.
-    Fades, switches of the light and new shots are no flicker.
+    What goes back and forth within half a second in the light of cells is wide flicker; what changes in the detail,
+    although motion does not explain it, is detail flicker. Both are shares: of the light and of the picture's own
+    detail. Fades, switches of the light and new shots are no flicker.
 
     Args:
         frames: in order. All have an original, whose motion is then followed and whose flicker is subtracted, or none.

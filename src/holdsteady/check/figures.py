@@ -9,7 +9,7 @@ import numpy.typing as npt
 from holdsteady.check.bands import OCTAVES
 from holdsteady.check.pairs import Change
 
-#: What is about to be seen: flicker of the light as a share of it (de Lange 1958: about 0.5 % at 10 Hz), and a change
+#: What is just noticeable: flicker of the light as a share of it (de Lange 1958: about 0.5 % at 10 Hz), and a change
 #: of detail as a share of its contrast, which hides what is far below it (Legge and Foley 1980: a tenth to a fifth).
 SEEN_LIGHT, SEEN_DETAIL = 0.005, 0.10
 # In the dark the eye sees no share of the light: this, a mean of squares, is added to it.
@@ -106,7 +106,7 @@ class Figures:
     """How unsteady a stretch of video is.
 
     Attributes:
-        score: in units of what is about to be seen: below 1 the eye finds nothing, 3 is plain. With an original, lost
+        score: in units of what is just noticeable: below 1 the eye finds nothing, 3 is obvious. With an original, lost
             detail counts too.
         wide: flicker of the light, as a share of it. With an original: what was added to its own.
         detail: share of the detail that changes from frame to frame. With an original: likewise.

@@ -32,8 +32,8 @@ def batch(
         typer.Argument(metavar="IN...", help="Videos, globs, and folders, whose subfolders are taken too."),
     ],
     out: Annotated[Path, typer.Option(help="Folder for the results and manifest.json.")],
-    model: Annotated[str, typer.Option(help="As of `holdsteady run`.")],
-    adapter: Annotated[str, typer.Option(help="As of `holdsteady run`.")] = "motion-fixed",
+    model: Annotated[str, typer.Option(help="As in `holdsteady run`.")],
+    adapter: Annotated[str, typer.Option(help="As in `holdsteady run`.")] = "motion-fixed",
     strength: options.Strength = 1.0,
     suffix: Annotated[
         str | None, typer.Option(help="Type of the results, as .mkv; default each file's own.", show_default=False)

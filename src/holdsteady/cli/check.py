@@ -40,7 +40,7 @@ def check(
 ) -> None:
     """Tell how unsteady a video is, where, and what to do about it.
 
-    A score of 1 is what is about to be seen, and 3 is plain; it can be compared between videos. It is made of wide
+    A score of 1 is just noticeable, and 3 is obvious; it can be compared between videos. It is made of wide
     flicker, in percent of the light, and detail flicker, in percent of the detail. With --original, the original's own
     flicker is subtracted, and lost detail counts.
 

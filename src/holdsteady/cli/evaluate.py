@@ -26,7 +26,7 @@ def evaluate(
         Path | None, typer.Argument(metavar="[RECIPE.yaml]", help="Takes model, corruption, target and clips from it.")
     ] = None,
     model: Annotated[str | None, typer.Option(help="Without a recipe: the model.", show_default=False)] = None,
-    adapter: Annotated[list[str] | None, typer.Option(help="Folder of an adapter; repeatable.")] = None,
+    adapter: Annotated[list[str] | None, typer.Option(help="As in holdsteady run; repeatable.")] = None,
     clips: Annotated[list[str] | None, typer.Option(help="A clean video or folder of frames; repeatable.")] = None,
     corrupt: Annotated[list[str] | None, typer.Option(help="A corruption, none, or all; repeatable.")] = None,
     target: Annotated[

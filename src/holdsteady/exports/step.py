@@ -21,9 +21,10 @@ _TYPES = {"float32": "tensor(float)", "float16": "tensor(float16)", "float64": "
 class OnnxStep:
     """The step of an export: ``output, state = step(frame, state)``.
 
-    >>> step = OnnxStep("out/")
-    >>> state = step.new_state(*frame.shape)
-    >>> output, state = step(frame, state)
+    Examples:
+        >>> step = OnnxStep("out/")
+        >>> state = step.new_state(*frame.shape)
+        >>> output, state = step(frame, state)
 
     It remembers nothing itself, so that several threads can use one.
 

@@ -47,7 +47,8 @@ def export(
 ) -> Path:
     """Write a stabilized model as ``step(frame, state) → (output, state)``, with the state in the caller's hands.
 
-    >>> hs.export(steady, frame, "out/")
+    Examples:
+        >>> hs.export(steady, frame, "out/")
 
     ``out/holdsteady.json`` says what goes in and comes out: names, dtypes, shapes, what the state is before the first
     frame. ``holdsteady run --model out/`` runs it, by ONNX Runtime and without PyTorch. See docs/export.md.

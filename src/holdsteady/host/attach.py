@@ -33,12 +33,13 @@ def stabilize(
 ) -> StabilizedModel:
     """Hold a frame-wise image model steady over a video.
 
-    >>> steady = stabilize(model)                              # no training: motion fixed
-    >>> steady = stabilize(model, "nafnet16-light")            # an adapter that ships here
-    >>> steady = stabilize(model, "my-adapter/")               # a folder
-    >>> steady = stabilize(model, "me/my-adapter")             # one on the Hugging Face hub
-    >>> steady = stabilize(model, "for-holes/+motion-fixed")   # a composition, also as a list
-    >>> steady = stabilize(model, "spatial", example=frame)    # an untrained adapter, to be trained
+    Examples:
+        >>> steady = stabilize(model)                              # no training: motion fixed
+        >>> steady = stabilize(model, "nafnet16-light")            # an adapter that ships here
+        >>> steady = stabilize(model, "my-adapter/")               # a folder
+        >>> steady = stabilize(model, "me/my-adapter")             # one on the Hugging Face hub
+        >>> steady = stabilize(model, "for-holes/+motion-fixed")   # a composition, also as a list
+        >>> steady = stabilize(model, "spatial", example=frame)    # an untrained adapter, to be trained
 
     Args:
         model: any nn.Module; or any callable from a batch of frames to outputs, for the output kinds.

@@ -176,7 +176,8 @@ class StabilizedModel(nn.Module):
     def stream(self, frames: Iterable[Any], cuts: str = "off") -> Iterator[Any]:
         """The outputs of a video's frames, one by one, as they are asked for; what ``forward`` remembers stays.
 
-        >>> for output in steady.stream(frames): ...
+        Examples:
+            >>> for output in steady.stream(frames): ...
 
         Args:
             frames: of one size, as ``step`` takes them, from any iterable.

@@ -19,8 +19,9 @@ _TREE = ("_modules", "_parameters", "_buffers", "_non_persistent_buffers_set")
 class Model(nn.Module):
     """A model that takes frames (B, 3, H, W) in [0, 1], RGB, whatever the model behind it wants.
 
-    >>> model = Model(network, range=(0, 255), channels="bgr", output="out", kind="classes", multiple=12)
-    >>> steady = holdsteady.stabilize(model, "motion")
+    Examples:
+        >>> model = Model(network, range=(0, 255), channels="bgr", output="out", kind="classes", multiple=12)
+        >>> steady = holdsteady.stabilize(model, "motion")
 
     It stands around the model and adds no level to it: names of points, parameters and state dict are the model's own,
     so that adapters and weights fit with and without a card.

@@ -28,7 +28,8 @@ _OPTIONAL = ("InvertedResidual", "Bottleneck")  # of one backbone or the other
 def points_of(model: Any, preset: Preset = "light") -> tuple[str, ...]:
     """Points for :func:`holdsteady.stabilize`: where a preset puts adapters in this network.
 
-    >>> hs.stabilize(model, "spatial", preset="paper", example=frame, points=hs.points_of(model, "paper"))
+    Examples:
+        >>> hs.stabilize(model, "spatial", preset="paper", example=frame, points=hs.points_of(model, "paper"))
 
     Args:
         model: a network, behind a card or not.

@@ -67,7 +67,7 @@ def save_plot(found: Check, video: str, path: Path) -> None:
     for one in found.worst():
         top.axvspan(one.start, max(one.end, one.start + 0.5), color="tab:red", alpha=0.2, linewidth=0)
     top.axhline(STEADY, color="tab:green", linestyle="--", linewidth=1)
-    top.set_ylabel("score (1: about to be seen)")
+    top.set_ylabel("score (1: just noticeable)")
     for name, label in (("wide", "wide, % of the light"), ("detail", "detail, % of it"), ("lost", "lost detail, %")):
         values = [getattr(one.figures, name) for one in found.seconds]
         if any(value is not None for value in values):

@@ -31,7 +31,8 @@ def push_to_hub(
 ) -> str:
     """Upload an adapter or an export to the Hugging Face hub; the repository is made if it is missing.
 
-    >>> hs.push_to_hub("my-adapter/", "me/my-adapter", license="apache-2.0")
+    Examples:
+        >>> hs.push_to_hub("my-adapter/", "me/my-adapter", license="apache-2.0")
 
     With it goes a page (README.md): what it is and how to use it, and, as far as they are known, figures, recipe and
     data of its training, and a picture. Of paths only the names of files are told. Takes ``holdsteady[hub]``.
@@ -78,8 +79,9 @@ def push_to_hub(
 def from_pretrained(repository: str, **options: Any) -> Adapter | OnnxStep:
     """An adapter or an export from the Hugging Face hub. Nothing that is downloaded is executed or unpickled.
 
-    >>> steady = hs.stabilize(model, hs.from_pretrained("me/my-adapter"))
-    >>> hs.run("in.mp4", "out.mp4", hs.from_pretrained("me/my-export"))
+    Examples:
+        >>> steady = hs.stabilize(model, hs.from_pretrained("me/my-adapter"))
+        >>> hs.run("in.mp4", "out.mp4", hs.from_pretrained("me/my-export"))
 
     Args:
         repository: ``"owner/name"``.
