@@ -1,5 +1,6 @@
 """hs.run and hs.load: what the commands do, from Python."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import av
@@ -9,7 +10,8 @@ import torch
 from exports.made import make_export
 from hostile import zipped
 from networks import cnn
-from torch import nn
+from torch import Tensor, nn
+from torch.nn import functional as F
 from typer.testing import CliRunner
 
 import holdsteady as hs
@@ -49,6 +51,88 @@ def test_run_takes_a_network_and_leaves_it(carphone: str, tmp_path: Path) -> Non
     hs.run(carphone, tmp_path / "out.mkv", model, "none", duration=0.1, device="cpu", cuts="off")
     assert all(torch.equal(tensor, before[name]) for name, tensor in model.state_dict().items())
     assert len(pixels(tmp_path / "out.mkv")) == 3
+
+
+class Caching(nn.Module):
+    """Weights, a buffer, a tensor that is neither, a network in a script, and a mode of its own inside."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.second = nn.Conv2d(3, 3, 3, padding=1), torch.jit.script(nn.Conv2d(3, 3, 1))
+        self.register_buffer("gain", torch.ones(3, 1, 1))
+        self.offset = torch.zeros(1)
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> "Caching":
+        self.offset = fn(self.offset)
+        super()._apply(fn, recurse)
+        return self
+
+    def forward(self, frame: Tensor) -> Tensor:
+        result: Tensor = self.second(self.first(frame)) * self.gain + self.offset
+        return result.sigmoid()
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+@pytest.mark.parametrize("how", ["run", "batch"])
+def test_a_model_that_is_handed_over_comes_back_as_it_was(how: str, dtype: str, carphone: str, tmp_path: Path) -> None:
+    model = Caching().double().train()
+    model.first.eval()
+    adapter = hs.load_adapter("nafnet16-noise-motion").double()
+    expected = {name: (id(tensor), tensor.data_ptr(), tensor.stride()) for name, tensor in model.named_parameters()}
+    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    frame = torch.rand(1, 3, 8, 8, dtype=torch.float64)
+    output = model(frame)
+    if how == "run":
+        hs.run(carphone, tmp_path / "out.mkv", model, adapter, duration=0.1, device="cpu", dtype=dtype)
+    else:
+        (tmp_path / "in").mkdir()
+        hs.run(carphone, tmp_path / "in" / "a.mkv", lambda frame: frame, "none", duration=0.1, device="cpu")
+        report = hs.batch([tmp_path / "in"], tmp_path / "out", model, adapter, device="cpu", dtype=dtype)
+        assert report.done == ("a.mkv",)
+    assert model.training and model.second.training and not model.first.training
+    after = {name: (id(tensor), tensor.data_ptr(), tensor.stride()) for name, tensor in model.named_parameters()}
+    assert after == expected
+    assert all(torch.equal(tensor, before[name]) for name, tensor in model.state_dict().items())
+    assert model.offset.dtype == model.gain.dtype == next(adapter.parameters()).dtype == torch.float64
+    assert torch.equal(model(frame), output)
+
+
+def test_run_takes_a_model_that_is_steady_already(carphone: str, tmp_path: Path) -> None:
+    model = nn.Sequential(cnn(), nn.Sigmoid())
+    steady = hs.stabilize(model, "output-fixed:0.3")
+    for name in ("a.mkv", "b.mkv"):  # what it remembers of one video is not in the next
+        hs.run(carphone, tmp_path / name, steady, duration=0.1, device="cpu", codec="ffv1")
+    hs.run(carphone, tmp_path / "c.mkv", model, "output-fixed:0.3", duration=0.1, device="cpu", codec="ffv1")
+    first, second, expected = (pixels(tmp_path / name) for name in ("a.mkv", "b.mkv", "c.mkv"))
+    assert np.array_equal(first, expected) and np.array_equal(second, expected)
+    with pytest.raises(ConfigError, match="held steady already, and an adapter is given"):
+        hs.run(carphone, tmp_path / "d.mkv", steady, "motion-fixed")
+    with pytest.raises(ConfigError, match="batch needs the base"):
+        hs.batch([carphone], tmp_path / "out", steady)
+    with pytest.raises(ConfigError, match="held steady already"):
+        hs.stabilize(steady)
+
+
+@pytest.mark.parametrize("kind", ["depth", "classes"])
+def test_an_output_of_a_size_of_its_own_is_brought_to_the_frames(kind: str, carphone: str, tmp_path: Path) -> None:
+    """As networks give it that know one size alone, whatever the proportions of the frame are."""
+    channels = 1 if kind == "depth" else 7
+
+    def square(frame: Tensor) -> Tensor:
+        grey = F.interpolate(frame.mean(dim=1, keepdim=True), size=(48, 48))
+        return 5 * grey[:, 0] if kind == "depth" else torch.cat([grey * n for n in range(channels)], dim=1)
+
+    model = hs.Model(square, kind=kind)
+    hs.run(carphone, tmp_path / "out.mkv", model, "motion-fixed", duration=0.1, device="cpu")
+    assert pixels(tmp_path / "out.mkv").shape == (3, 144, 176, 3)
+
+
+@pytest.mark.parametrize(
+    ("model", "hint"), [("denoise", r"hs\.load\('denoise'\)"), (5, "a module or a function of a frame, not 5")]
+)
+def test_stabilize_wants_a_model(model: object, hint: str) -> None:
+    with pytest.raises(ConfigError, match=hint):
+        hs.stabilize(model)  # type: ignore[arg-type]
 
 
 def test_what_run_refuses(carphone: str, tmp_path: Path) -> None:

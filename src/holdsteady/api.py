@@ -10,6 +10,7 @@ from holdsteady.errors import ConfigError, extra, near
 from holdsteady.exports.manifest import is_export
 from holdsteady.exports.step import OnnxStep
 from holdsteady.host.resolve import AdapterLike, deflickering, resolve_ready
+from holdsteady.host.stabilized import StabilizedModel
 from holdsteady.loading import card_of_adapters, load
 from holdsteady.models.card import ModelCard
 from holdsteady.models.model import with_card
@@ -57,8 +58,10 @@ def run(
     Args:
         source: a video file, a folder or glob of images, a camera's number, a URL, or ``-``.
         sink: a video file, a folder for PNG images, or ``-``.
-        model: a name as :func:`holdsteady.load` takes it, or any callable from frames (1, 3, H, W) in [0, 1] to images;
-            or an export, as a folder, a zip of one or a step, which has its adapter, card and strength in it.
+        model: a name as :func:`holdsteady.load` takes it, or any callable from frames (1, 3, H, W) in [0, 1] to images
+            (a module is moved and cast for the run, and put back as it was); a model that :func:`holdsteady.stabilize`
+            gave, whose adapters and strength are then taken; or an export, as a folder, a zip of one or a step, which
+            has its adapter, card and strength in it.
         adapter: as of :func:`holdsteady.stabilize`, ready to run; None for ``motion-fixed``, ``none`` for the model
             alone.
         weights, card, trust, inside: see :func:`holdsteady.load`. What the card does not say is taken from the adapter,
@@ -86,10 +89,13 @@ def run(
     """
     with extra("video", "reading and writing videos"):
         from holdsteady import video
+        from holdsteady.models.place import borrowed
         from holdsteady.models.runner import FrameRunner, LaterTwin
         from holdsteady.models.value_files import ValueWriter
         from holdsteady.video.tensors import dtype_of
 
+    if isinstance(model, StabilizedModel):
+        model, adapter, strength = _taken_apart(model, adapter, strength)
     if both_ways and values is not None:
         raise ConfigError("--both-ways averages pictures, and --values keeps what the model gives: take one of them")
     _check(options, "run", [name for name in video.RunOptions.__dataclass_fields__ if name != "device"])
@@ -120,23 +126,24 @@ def run(
             loaded = with_card(model, card)
             if weights is not None:
                 load_weights(loaded, Path(weights), trust)
-    runner = FrameRunner(
-        loaded,
-        adapters,
-        strength=strength,
-        device=how.device,
-        dtype=dtype_of(how.dtype),
-        compile=compile,
-        style=style,
-        values=None if values is None else ValueWriter(Path(values), values_as, how.overwrite),
-        note=note,
-        records=both_ways,
-    )
-    back = None
-    if both_ways:
-        twin = LaterTwin(runner)
-        back = video.Backward(twin.step, twin.reset, lambda: runner.recorded)
-    return video.run(source, sink, runner.step, how, on_cut=runner.reset, back=back, progress=progress, stop=stop)
+    with borrowed(model, *adapters):
+        runner = FrameRunner(
+            loaded,
+            adapters,
+            strength=strength,
+            device=how.device,
+            dtype=dtype_of(how.dtype),
+            compile=compile,
+            style=style,
+            values=None if values is None else ValueWriter(Path(values), values_as, how.overwrite),
+            note=note,
+            records=both_ways,
+        )
+        back = None
+        if both_ways:
+            twin = LaterTwin(runner)
+            back = video.Backward(twin.step, twin.reset, lambda: runner.recorded)
+        return video.run(source, sink, runner.step, how, on_cut=runner.reset, back=back, progress=progress, stop=stop)
 
 
 def batch(
@@ -190,10 +197,13 @@ def batch(
     with extra("cli", "working on many files"):
         from holdsteady.jobs.batch import batch as run_batch
         from holdsteady.jobs.work import Order
+        from holdsteady.models.place import borrowed
         from holdsteady.video import RunOptions
 
     left_out = ("device", "start", "duration", "side_by_side")
     _check(options, "batch", [name for name in RunOptions.__dataclass_fields__ if name not in left_out])
+    if isinstance(model, StabilizedModel):
+        raise ConfigError("batch needs the base of a model that is held steady, and its adapters beside it")
     order = Order(
         model,
         adapter,
@@ -206,18 +216,33 @@ def batch(
         # On Ray, each worker picks its own.
         options=RunOptions(device=device if engine == "ray" else pick_device(device), **options),
     )
-    return run_batch(
-        inputs,
-        out,
-        order,
-        engine=engine,
-        streams=streams,
-        workers=workers,
-        suffix=suffix,
-        overwrite=order.options.overwrite,
-        note=note,
-        stop=stop,
-    )
+    with borrowed(model, *([adapter] if isinstance(adapter, AdapterLike) else adapter)):
+        return run_batch(
+            inputs,
+            out,
+            order,
+            engine=engine,
+            streams=streams,
+            workers=workers,
+            suffix=suffix,
+            overwrite=order.options.overwrite,
+            note=note,
+            stop=stop,
+        )
+
+
+def _taken_apart(
+    model: StabilizedModel, adapter: AdapterLike | Sequence[AdapterLike] | None, strength: float
+) -> tuple[Callable[..., Any], list[AdapterLike], float]:
+    """The base of a model that is held steady, its adapters, and the strength that it has or that is asked for.
+
+    Raises:
+        ConfigError: other adapters are asked for.
+    """
+    if adapter is not None:
+        raise ConfigError("the model is held steady already, and an adapter is given: give the base, or leave it out")
+    adapters: list[AdapterLike] = [model.adapter(number) for number in range(len(model.adapters))]
+    return model.base, adapters, model.strength if strength == 1 else strength
 
 
 def _check(options: dict[str, Any], verb: str, known: list[str]) -> None:

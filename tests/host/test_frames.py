@@ -98,6 +98,21 @@ def test_what_is_no_picture_keeps_its_floats() -> None:
     assert np.array_equal(np.asarray(image), far)
 
 
+def test_images_of_other_modes_keep_their_values_and_their_alpha() -> None:
+    deep = np.linspace(0, 60000, 40 * 52).reshape(40, 52)
+    steady = hs.stabilize(lambda frame: frame, takes="tensors")
+    for mode in ("I;16", "I;16B"):
+        image = Image.frombytes(mode, (52, 40), deep.astype(">u2" if mode == "I;16B" else "<u2").tobytes())
+        output = steady(image)
+        steady.reset()
+        assert output.mode == "I;16" and np.array_equal(np.asarray(output), deep.astype(np.uint16))
+    grey = np.stack((clip()[0][..., 0], clip()[0][..., 1]), axis=-1)
+    output = steady(Image.fromarray(grey, "LA"))
+    assert output.mode == "RGBA" and np.array_equal(np.asarray(output)[..., 2:], grey)
+    with pytest.raises(LayoutError, match="mode I has whole numbers of 32 bits"):
+        steady(Image.fromarray(deep.astype(np.int32)))
+
+
 def blur(frame: np.ndarray) -> np.ndarray:
     """OpenCV takes arrays (H, W, C) in whole numbers and nothing else."""
     return cv2.GaussianBlur(frame, (0, 0), 1.5)

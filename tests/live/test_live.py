@@ -6,6 +6,7 @@ import time
 from fractions import Fraction
 from pathlib import Path
 
+import av
 import cv2
 import numpy as np
 import pytest
@@ -175,3 +176,16 @@ def test_a_url_gets_an_encoded_stream(clip: str) -> None:
 def test_an_unknown_url_is_refused(clip: str) -> None:
     with pytest.raises(ConfigError, match="live pictures go to udp://"):
         live(clip, "gopher://x", lambda frame: frame)
+
+
+def test_transparency_that_is_left_out_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "clip.mov"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("qtrle", rate=RATE)
+        stream.width, stream.height, stream.pix_fmt = 48, 32, "argb"
+        for number in range(3):
+            frame = av.VideoFrame.from_ndarray(np.full((32, 48, 4), 40 * number, np.uint8), format="argb")
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+    with pytest.warns(UserWarning, match="transparency is left out"):
+        live(str(path), str(tmp_path / "out.mkv"), lambda frame: frame)

@@ -12,7 +12,7 @@ from holdsteady.adapters.cell import Cell, Context, Memory
 from holdsteady.adapters.classes import MotionFixedOutput
 from holdsteady.adapters.config import HEAD_KINDS, AdapterConfig
 from holdsteady.adapters.controller import Backbone
-from holdsteady.adapters.layout import Layout, infer_layout, stated_layout
+from holdsteady.adapters.layout import Layout, infer_layout, output_layout, stated_layout
 from holdsteady.adapters.live import Live
 from holdsteady.adapters.method import (
     FixedEMA,
@@ -25,7 +25,7 @@ from holdsteady.adapters.method import (
 from holdsteady.adapters.missing import advance, remembers
 from holdsteady.adapters.statistics import GatedStatistics, Statistics
 from holdsteady.adapters.universal import Universal
-from holdsteady.errors import AdapterError
+from holdsteady.errors import AdapterError, LayoutError
 from holdsteady.flow.dis import FLOWS
 
 
@@ -226,10 +226,20 @@ class Adapter(nn.Module):
 
 
 def resolve_layout(name: str, shape: tuple[int, ...], frame_size: tuple[int, int], config: AdapterConfig) -> Layout:
-    """The layout that the config states for a point, or else the one inferred from its shape."""
+    """The layout that the config states for a point, or else the one inferred from its shape.
+
+    Raises:
+        LayoutError: nothing states it, and the shape does not tell.
+    """
     if name in config.layouts:
         return stated_layout(config.layouts[name], shape, frame_size, config.grid)
-    return infer_layout(shape, frame_size, config.grid)
+    own = output_layout(shape) if name == "output" else None
+    try:
+        return infer_layout(shape, frame_size, config.grid)
+    except LayoutError:
+        if own is None:
+            raise
+        return own
 
 
 def _reads(layout: Layout, point: Point, shape: tuple[int, ...]) -> bool:

@@ -12,6 +12,7 @@ from holdsteady.errors import LayoutError
 LayoutKind = Literal["map", "channels-last", "tokens", "vector", "depth"]
 LAYOUT_KINDS: tuple[str, ...] = get_args(LayoutKind)
 _MOST_PREFIX_TOKENS = 5  # a class token and up to four registers
+_SHORTEST, _ELONGATED = 16, 4  # side of an output of a size of its own, and how much longer the other one may be
 _STRIDES = (2, 4, 8, 16, 32, 64)  # networks pad frames to a multiple of their stride
 
 
@@ -93,6 +94,20 @@ def infer_layout(shape: tuple[int, ...], frame_size: tuple[int, int], grid: tupl
         f"can't tell the axes of a tensor {tuple(shape)} made from a frame of {frame_size[0]}×{frame_size[1]} "
         f"(height × width); state it, as in layouts={{'NAME': 'map'}} (one of {', '.join(LAYOUT_KINDS)})"
     )
+
+
+def output_layout(shape: tuple[int, ...]) -> Layout | None:
+    """That of a model's output which has a size of its own, as of networks that always give 384×384.
+
+    Its sides are several times as long as its channels are many, or else None.
+    """
+    if len(shape) == 3 and min(shape[1:]) >= _SHORTEST and max(shape[1:]) <= _ELONGATED * min(shape[1:]):
+        return Layout("depth")
+    if len(shape) == 4:
+        for kind, channels, space in (("map", shape[1], shape[2:]), ("channels-last", shape[3], shape[1:3])):
+            if min(space) >= max(_SHORTEST, 2 * channels) and max(space) <= _ELONGATED * min(space):
+                return Layout(kind)  # type: ignore[arg-type]
+    return None
 
 
 def stated_layout(

@@ -57,11 +57,12 @@ def stabilize(
         settings: fields of :class:`AdapterConfig`, as ``points``, ``beta``, ``kernel``.
 
     Raises:
-        ConfigError: an unknown kind, setting or name, or a missing example.
+        ConfigError: an unknown kind, setting or name, a missing example, or a model that is none or steady already.
         PointError: points that are not there or can't be stabilized.
         AdapterError: a trained adapter that is damaged or belongs to another base.
         MissingExtraError: the hub is asked and huggingface_hub is not installed.
     """
+    _check_model(model)
     adapters = []
     for one in resolve(adapter, preset, settings):
         if isinstance(one, Adapter):
@@ -70,6 +71,14 @@ def stabilize(
         elif isinstance(one, AdapterConfig):
             adapters.append(_new_adapter(model, one, example, takes))
     return StabilizedModel(model, adapters, strength, takes, check_finite)
+
+
+def _check_model(model: Any) -> None:
+    if not callable(model):
+        hint = f"; to load a model by its name: hs.load('{model}')" if isinstance(model, str) else ""
+        raise ConfigError(f"a model is a module or a function of a frame, not {model!r}{hint}")
+    if isinstance(model, StabilizedModel):
+        raise ConfigError("the model is held steady already; give its base, or name all adapters at once, as a list")
 
 
 def _new_adapter(model: Callable[..., Any], config: AdapterConfig, example: Any, takes: Takes) -> Adapter:

@@ -13,7 +13,7 @@ from holdsteady.host.outputs import as_tensor
 
 Axes = Literal["BCHW", "BHWC", "HWC", "HW"]
 
-#: PIL's modes that are kept; images of others are taken as RGB.
+#: PIL's modes that are kept; images of others are taken as RGB, or as RGBA if they have an alpha channel.
 _MODES: dict[str, tuple[Axes, str, int]] = {
     "L": ("HW", "uint8", 1),
     "I;16": ("HW", "uint16", 1),
@@ -21,6 +21,7 @@ _MODES: dict[str, tuple[Axes, str, int]] = {
     "RGB": ("HWC", "uint8", 3),
     "RGBA": ("HWC", "uint8", 4),
 }
+_WITH_ALPHA = ("LA", "La", "PA", "RGBa")
 _WHITE = {"uint8": 255, "uint16": 65535}
 _WHOLE = {torch.uint8: "uint8", torch.uint16: "uint16"}
 
@@ -70,8 +71,7 @@ def form_of(value: Any) -> Form:
         if len(shape) == 3 and shape[2] <= 4:
             return Form("array", str(value.dtype), "HWC", shape[2])
     elif not isinstance(value, Tensor) and _is_image(value):
-        mode = value.mode if value.mode in _MODES else "RGB"
-        axes, dtype, channels = _MODES[mode]
+        axes, dtype, channels = _MODES[_mode_of(value)]
         return Form("image", dtype, axes, channels)
     if len(shape) != 4:
         hint = "; add the batch axis: frame[None]" if len(shape) == 3 else ""
@@ -110,7 +110,9 @@ def to_map(value: Any, form: Form) -> Tensor:
         LayoutError: its numbers are neither floats nor of 8 or 16 bits.
     """
     if form.kind == "image":
-        value = np.asarray(value if value.mode in _MODES else value.convert("RGB"))
+        mode = _mode_of(value)
+        is_kept = value.mode == mode or mode == "I;16"
+        value = np.asarray(value if is_kept else value.convert(mode)).astype(_MODES[mode][1], copy=False)
     tensor = value if isinstance(value, Tensor) else as_tensor(value)
     if not (tensor.is_floating_point() or form.is_integer):
         raise LayoutError(f"frames are floats, uint8 or uint16, not {tensor.dtype}: convert them first")
@@ -167,6 +169,23 @@ def held(picture: Tensor, kind: str, dtype: str) -> Any:
 
         return Image.fromarray(array)
     return array
+
+
+def _mode_of(image: Any) -> str:
+    """As which of the modes that are kept a PIL image is taken.
+
+    Raises:
+        LayoutError: it has whole numbers of 32 bits.
+    """
+    mode = str(image.mode)
+    if mode == "I":
+        raise LayoutError(
+            "a PIL image of mode I has whole numbers of 32 bits, of which nobody knows which one is white: "
+            "convert it to I;16, RGB or L, or to F with values in [0, 1]"
+        )
+    if mode.startswith("I;16"):  # of either order of bytes
+        return "I;16"
+    return mode if mode in _MODES else "RGBA" if mode in _WITH_ALPHA else "RGB"
 
 
 def _is_image(value: Any) -> bool:

@@ -2,6 +2,7 @@
 
 import threading
 import time
+import warnings
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
@@ -89,6 +90,8 @@ def run(
             reader = opening.enter_context(open_video(source))
             shown = stack.enter_context(open_sink(sink, straightened(reader.info), options, stdout))
             opening.pop_all()  # from here on it is closed by the thread that grabs
+        if reader.info.has_alpha:
+            warnings.warn(f"{source}: transparency is left out, live pictures have none", stacklevel=2)
         latest = stack.enter_context(Latest(reader, stop, paced=_is_there(source)))
         for number, grabbed in enumerate(latest):
             first = grabbed.time if first is None else first

@@ -1,6 +1,8 @@
 """Moving a model without damaging unusual weights."""
 
-from typing import TypeVar
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -44,3 +46,34 @@ def switch(module: _Module, training: bool) -> _Module:
 def in_eval(module: _Module) -> _Module:
     """A module in eval mode."""
     return switch(module, training=False)
+
+
+@contextmanager
+def borrowed(*things: Any) -> Iterator[None]:
+    """Modules of somebody else are put back as they were: modes, and where and as what their tensors are kept."""
+    modules: list[nn.Module] = []
+    for thing in things:
+        for _, inner in named_modules(_behind(thing)) if isinstance(thing, nn.Module) else ():
+            modules += inner.modules() if isinstance(inner, torch.jit.ScriptModule) else [inner]
+    kept = []
+    for module in modules:
+        parameters = {name: (one, one.data) for name, one in module._parameters.items() if one is not None}
+        tensors = {name: one for name, one in vars(module).items() if isinstance(one, Tensor)}
+        kept.append((module, module.training, parameters, dict(module._buffers.items()), tensors))
+    try:
+        yield
+    finally:
+        for module, training, parameters, buffers, tensors in kept:
+            module.training = training
+            for name, (parameter, data) in parameters.items():
+                parameter.data = data
+                module._parameters[name] = parameter
+            for name, buffer in buffers.items():
+                module._buffers[name] = buffer
+            vars(module).update(tensors)
+
+
+def _behind(model: nn.Module) -> nn.Module:
+    """What stands behind a card, in which a scripted network is no submodule."""
+    inner = getattr(model, "fn", None)
+    return inner if isinstance(inner, nn.Module) else model
