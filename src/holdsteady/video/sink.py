@@ -128,7 +128,7 @@ def check_report(path: str | Path, *sources: str | Path | None) -> None:
     path = Path(path)
     if path.suffix.lower() in {*CONTAINERS, *SUFFIXES, *FLOAT_SUFFIXES}:
         raise VideoError(f"{path}: a report is JSON, and this is the name of a video or an image; end it in .json")
-    if path.exists() and path.suffix.lower() != ".json":
+    if path.is_file() and path.suffix.lower() != ".json":  # and not a pipe or /dev/stdout
         raise VideoError(f"{path}: exists already, and its name does not end in .json; choose another name")
 
 
