@@ -148,6 +148,24 @@ def test_what_run_refuses(carphone: str, tmp_path: Path) -> None:
     assert not out.exists()
 
 
+def test_values_do_not_go_where_the_frames_or_the_results_are(carphone: str, tmp_path: Path) -> None:
+    frames, out = tmp_path / "frames", tmp_path / "out.mkv"
+    hs.run(carphone, frames, cnn(), "none", duration=0.1)
+    before = {path.name: path.read_bytes() for path in frames.iterdir()}
+    settings = {"values_as": "png", "overwrite": True}
+    for source in (frames, frames / "*.png", frames / "%06d.png", frames / "000000.png"):
+        with pytest.raises(VideoError, match="is the source itself"):
+            hs.run(source, out, cnn(), "none", values=frames, **settings)
+    with pytest.raises(ConfigError, match="the pictures go there"):
+        hs.run(carphone, tmp_path / "both", cnn(), "none", values=tmp_path / "both", **settings)
+    assert {path.name: path.read_bytes() for path in frames.iterdir()} == before
+    (tmp_path / "clip.mp4").write_bytes(Path(carphone).read_bytes())
+    hs.run(tmp_path / "clip.mp4", out, cnn(), "none", values=tmp_path, duration=0.1, overwrite=True)
+    assert (tmp_path / "000000.npy").exists()
+    with pytest.warns(UserWarning, match="--values-as png has no effect"):
+        hs.run(carphone, out, cnn(), "none", values_as="png", duration=0.1, overwrite=True)
+
+
 def test_run_takes_exports_as_the_command_does(carphone: str, tmp_path: Path) -> None:
     folder = make_export(tmp_path / "out")
     path = zipped(folder, tmp_path / "out.zip")

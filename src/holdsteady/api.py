@@ -1,5 +1,6 @@
 """The commands as functions; what they need beyond the core is imported when they are called."""
 
+import warnings
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import nullcontext
 from pathlib import Path
@@ -12,7 +13,7 @@ from holdsteady.exports.step import OnnxStep
 from holdsteady.host.resolve import AdapterLike, deflickering, resolve_ready
 from holdsteady.host.stabilized import StabilizedModel
 from holdsteady.loading import card_of_adapters, load
-from holdsteady.models.card import ModelCard
+from holdsteady.models.card import FORMATS, ModelCard
 from holdsteady.models.model import with_card
 from holdsteady.models.weights import load_weights
 
@@ -98,6 +99,8 @@ def run(
         model, adapter, strength = _taken_apart(model, adapter, strength)
     if both_ways and values is not None:
         raise ConfigError("--both-ways averages pictures, and --values keeps what the model gives: take one of them")
+    if values is None and values_as != FORMATS[0]:
+        warnings.warn(f"--values-as {values_as} has no effect: without --values no values are kept", stacklevel=2)
     _check(options, "run", [name for name in video.RunOptions.__dataclass_fields__ if name != "device"])
     source, sink = str(source), str(sink)
     if isinstance(model, OnnxStep) or (isinstance(model, str | Path) and is_export(model)):
@@ -115,6 +118,10 @@ def run(
     video.check_sink(source, sink, how.overwrite)
     video.check_codec(sink, how.codec, how.crf)
     video.open_cuts(how.cuts)
+    if values is not None:
+        video.check_apart(Path(values), source)
+        if sink != "-" and Path(values).resolve() == Path(sink).resolve():
+            raise ConfigError(f"--values {values}: the pictures go there; take another folder for one of them")
     with video.own_stdout() if sink == "-" else nullcontext():  # models may print as they are made
         adapters = resolve_ready("motion-fixed" if adapter is None else adapter)
         adapters = deflickering(adapters) if deflicker else adapters

@@ -51,6 +51,7 @@ def fix(
     how = how or video.RunOptions()
     how = replace(how, device=pick_device(str(how.device)))
     video.check_sink(processed, sink, how.overwrite)
+    video.check_apart(sink, original)
     chosen = resolve_ready(adapter)
     for one in chosen:
         _refuse_inner(one, adapter)

@@ -67,6 +67,31 @@ def test_an_original_of_another_size_and_turn_is_paired(cli: Cli, flickering: st
     assert found["source_wide"] < 0.01 < found["wide"]
 
 
+def test_a_report_replaces_nothing_else(cli: Cli, smooth: str, tmp_path: Path) -> None:
+    other = write_clip(tmp_path / "other.mkv", texture(3))
+    (tmp_path / "notes.txt").write_text("mine")
+    (tmp_path / "old.json").write_text("{}")
+    before = Path(other).read_bytes()
+    for name, words in {
+        other: "is the name of a video",
+        "new.MP4": "is the name of a video",
+        "picture.png": "is the name of a video or an image",
+        smooth: "is the source itself",
+        "notes.txt": "exists already, and its name does not end in .json",
+    }.items():
+        done = cli("check", "--json", name, smooth)
+        assert done.code == 1 and words in done.error
+    assert Path(other).read_bytes() == before and (tmp_path / "notes.txt").read_text() == "mine"
+    assert not (tmp_path / "new.MP4").exists()
+    assert cli("check", "--json", "old.json", smooth).code == 0
+    assert (tmp_path / "old.json").read_text() != "{}"
+    (tmp_path / "report").mkdir()
+    plot = tmp_path / "report" / "check.png"
+    plot.write_bytes(b"a picture")
+    assert "is the source itself" in cli("check", plot, "--out", "report").error
+    assert plot.read_bytes() == b"a picture"
+
+
 def test_what_is_refused(cli: Cli, smooth: str, tmp_path: Path) -> None:
     short = write_clip(tmp_path / "short.mkv", texture(3))
     one = write_clip(tmp_path / "one.mkv", texture(1))

@@ -163,6 +163,32 @@ def test_fix_refuses(cli: Cli, flickering: str, smooth: str) -> None:
         assert not Path("out.mkv").exists()
 
 
+def test_fix_leaves_the_original(cli: Cli, flickering: str, smooth: str, tmp_path: Path) -> None:
+    before = Path(smooth).read_bytes()
+    done = cli("fix", flickering, smooth, "--original", smooth, "-y")
+    assert done.code == 1 and "is the source itself" in done.error
+    assert Path(smooth).read_bytes() == before
+    for name in ("frames", "more"):
+        assert cli("corrupt", smooth, f"{name}/", "--with", "gaussian").code == 0
+    pictures = [path.read_bytes() for path in sorted((tmp_path / "frames").iterdir())]
+    assert "is the source itself" in cli("fix", "more/", "frames/", "--original", "frames/*.png", "-y").error
+    assert [path.read_bytes() for path in sorted((tmp_path / "frames").iterdir())] == pictures
+
+
+def test_results_of_a_comparison_or_an_evaluation_replace_no_source(cli: Cli, smooth: str, flickering: str) -> None:
+    Path("comparison").mkdir()
+    mine = shutil.copy(smooth, "comparison/side-by-side.mp4")
+    beside = shutil.copy(smooth, "comparison/beside.mkv")
+    before = Path(mine).read_bytes()
+    for arguments in ((flickering, mine), (flickering, beside, "--truth", mine)):
+        assert "is the source itself" in cli("compare", *arguments).error
+    assert Path(mine).read_bytes() == before
+    assert cli("compare", flickering, beside, "--out", "comparison/new").code == 0
+    assert cli("corrupt", smooth, "frames/", "--with", "gaussian").code == 0
+    done = cli("eval", "--model", "denoise", "--clips", "frames", "--out", "frames", "--frames", 2)
+    assert done.code == 1 and "is the source itself" in done.error
+
+
 def tensors(source: str, count: int) -> list[torch.Tensor]:
     return [torch.from_numpy(frame).permute(2, 0, 1)[None] / 255 for frame in frames_of(source)[:count]]
 
@@ -234,6 +260,7 @@ def test_compare_refuses(cli: Cli, smooth: str, carphone: str, tmp_path: Path) -
         (smooth, "--truth", carphone): "smooth 64×48, truth 176×144",
         (smooth, "gone.mkv"): "gone.mkv: no such file or folder",
         (smooth, smooth): "smooth.mkv is given twice",
+        (smooth,): "smooth.mkv is the only video: give another one to compare it with, or --truth",
         (smooth, carphone, "--out", "file"): "can't make the folder 'file'",
         (tiny, "--truth", tiny): "at least 11×11 pixels",
     }.items():

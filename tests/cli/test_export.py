@@ -17,6 +17,25 @@ def test_what_cannot_be_is_said(cli: Cli, model: Callable[[str], str], tmp_path:
     assert "'file' is a file; exports need a folder" in cli("export", "file", *words[2:]).error
 
 
+def test_an_export_replaces_no_model(cli: Cli, model: Callable[[str], str], tmp_path: Path) -> None:
+    mine = make_export(tmp_path / "out") / "step.onnx"
+    before = mine.read_bytes()
+    flags = ("--adapter", "output-fixed", "--size", "64x48", "--overwrite")
+    assert "the model itself" in cli("export", "out", "--model", "out/step.onnx", "--inside", *flags).error
+    (tmp_path / "out" / "holdsteady.json").unlink()
+    assert "is of no export, and could be replaced" in cli("export", "out", "--model", model("Blur"), *flags).error
+    assert mine.read_bytes() == before
+
+
+def test_parts_of_an_earlier_export_do_not_stay(cli: Cli, model: Callable[[str], str], tmp_path: Path) -> None:
+    folder = make_export(tmp_path / "out")
+    (folder / "step-2.onnx").write_bytes(b"of an earlier one")
+    (folder / "steps.txt").write_bytes(b"mine")
+    flags = ("--adapter", "output-fixed", "--size", "64x48", "--overwrite")
+    assert cli("export", "out", "--model", model("Blur"), *flags).code == 0
+    assert sorted(path.name for path in folder.iterdir()) == ["holdsteady.json", "step.onnx", "steps.txt"]
+
+
 @pytest.mark.slow
 def test_exported_and_run(cli: Cli, model: Callable[[str], str], carphone: str, tmp_path: Path) -> None:
     """The same pictures as by PyTorch."""

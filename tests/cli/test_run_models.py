@@ -239,6 +239,12 @@ def test_an_adapter_brings_its_card(cli: Cli, m: Callable[[str], str], short: st
     assert difference(frames_of("out")[1], frames_of(short)[1]) < 0.6
 
 
+def test_a_format_of_values_that_are_not_kept_is_said(cli: Cli, m: Callable[[str], str], short: str) -> None:
+    done = cli("run", short, "out/", "--model", m("depth"), "--adapter", "none", "--values-as", "png")
+    assert done.code == 0
+    assert done.err.count("--values-as png has no effect") == 1
+
+
 def test_flags_that_make_no_sense(cli: Cli, m: Callable[[str], str], short: str) -> None:
     for options, words in {
         ("--range", "255"): "write black..white, as 0..255",

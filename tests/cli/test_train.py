@@ -32,6 +32,17 @@ def recipe_for(carphone: str) -> dict[str, object]:
     }
 
 
+def test_a_training_does_not_go_where_its_clips_are(cli: Cli, tmp_path: Path) -> None:
+    (tmp_path / "footage").mkdir()
+    clip = write_clip(tmp_path / "footage" / "a.mkv", texture(8))
+    recipe = recipe_for("footage")
+    Path("my.yaml").write_text(yaml.safe_dump(recipe))
+    done = cli("train", "my.yaml", "--out", "footage")
+    assert done.code == 1 and "is the source itself" in done.error
+    assert "is the source itself" in cli("eval", "my.yaml", "--out", "footage", "--frames", 2).error
+    assert [str(path) for path in (tmp_path / "footage").iterdir()] == [clip]
+
+
 @pytest.mark.slow
 def test_a_short_training_improves_its_validation_and_its_adapter_runs(cli: Cli, carphone: str) -> None:
     Path("my.yaml").write_text(yaml.safe_dump(recipe_for(carphone)))

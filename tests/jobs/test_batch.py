@@ -133,6 +133,40 @@ def test_one_file_fails_and_the_others_are_finished(clips: Path, model: str, tmp
     assert batch([clips], out, Order(model)).done == ("broken.mp4",)
 
 
+def test_results_of_another_function_are_made_again(clips: Path, tmp_path: Path) -> None:
+    out, one = tmp_path / "out", clips / "a.mp4"
+    assert batch([one], out, Order(lambda frame: frame * 0.2, "none")).done == ("a.mp4",)
+    dark = pixels(out / "a.mp4").mean()
+    assert batch([one], out, Order(lambda frame: frame * 0.9, "none")).done == ("a.mp4",)
+    assert pixels(out / "a.mp4").mean() > 3 * dark
+    assert batch([one], out, Order(lambda frame: frame * 0.9, "none")).skipped == ("a.mp4",)
+
+
+def test_an_interrupted_file_does_not_go_on_with_another_function(clips: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    stop, progress = stopping_at("a.mp4", 5)
+    first = batch([clips / "a.mp4"], out, Order(lambda frame: frame * 0.2, "none"), progress=progress, stop=stop)
+    assert first.left == ("a.mp4",)
+    batch([clips / "a.mp4"], out, Order(lambda frame: frame * 0.9, "none"))
+    assert read_entries(out)["a.mp4"].resumed == 0
+
+
+def test_a_file_of_ones_own_is_not_replaced_after_a_failure(clips: Path, model: str, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    (clips / "x.mp4").write_bytes(b"no video at all" * 100)
+    assert list(batch([clips / "x.mp4"], out, Order(model)).failed) == ["x.mp4"]
+    write_clip(clips / "x.mp4", 3)
+    (out / "x.mp4").write_bytes(b"someone's own")
+    assert "no batch made it" in batch([clips / "x.mp4"], out, Order(model)).failed["x.mp4"]
+    assert (out / "x.mp4").read_bytes() == b"someone's own"
+    assert batch([clips / "x.mp4"], out, Order(model), overwrite=True).done == ("x.mp4",)
+    # A result of an earlier batch stays its own while the source fails.
+    (clips / "x.mp4").write_bytes(b"no video at all" * 100)
+    assert list(batch([clips / "x.mp4"], out, Order(model)).failed) == ["x.mp4"]
+    write_clip(clips / "x.mp4", 4)
+    assert batch([clips / "x.mp4"], out, Order(model)).done == ("x.mp4",)
+
+
 def order_of(model: str, adapter: str = "motion-fixed") -> Order:
     """With results that keep every pixel: x264 itself makes another file of the same pictures each time."""
     return Order(model, adapter, options=RunOptions(codec="ffv1"))

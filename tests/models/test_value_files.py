@@ -65,6 +65,28 @@ def test_png_of_16_bits(tmp_path: Path) -> None:
     assert np.abs(back - picture[0].permute(1, 2, 0).numpy()).max() < 1e-5
 
 
+def test_values_of_an_earlier_run_do_not_stay(tmp_path: Path) -> None:
+    folder = tmp_path / "v"
+    first = ValueWriter(folder)
+    for number in range(5):
+        first.write(number, DEPTH, "depth")
+    for name in ("000009.txt", "12.npy", "notes.npy", "000002.jpg"):
+        (folder / name).touch()
+    second = ValueWriter(folder, "png", overwrite=True)
+    assert (folder / "000004.npy").exists()  # until there is something in its place
+    for number in range(2):
+        second.write(number, DEPTH, "depth")
+    assert sorted(path.name for path in folder.iterdir()) == [
+        "000000.png", "000001.png", "000002.jpg", "000009.txt", "12.npy", "notes.npy", "values.json",
+    ]  # fmt: skip
+
+
+def test_numbered_images_of_ones_own_are_no_values(tmp_path: Path) -> None:
+    (tmp_path / "000007.png").touch()
+    ValueWriter(tmp_path, overwrite=True).write(0, DEPTH, "depth")
+    assert (tmp_path / "000007.png").exists()
+
+
 def test_folders_are_not_written_over_unasked(tmp_path: Path) -> None:
     (tmp_path / "mine.txt").touch()
     with pytest.raises(ConfigError, match="not empty; add --overwrite"):

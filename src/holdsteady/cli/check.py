@@ -58,6 +58,10 @@ def check(
     from holdsteady.report.check import as_json as in_json
     from holdsteady.report.check import percent, save_plot, table
 
+    if as_json not in (None, "-"):
+        video.check_report(str(as_json), source, original)
+    if out is not None:
+        video.check_folder(out, ("check.png", "check.json"), source, original)
     is_new_shot = video.open_cuts(cuts)
     with ExitStack() as stack, options.frame_progress("checking") as progress:
 

@@ -14,7 +14,9 @@ from holdsteady.errors import ConfigError
 
 
 def compare(
-    videos: Annotated[list[str], typer.Argument(metavar="VIDEO…", help="Two or more videos of one size.")],
+    videos: Annotated[
+        list[str], typer.Argument(metavar="VIDEO…", help="Two or more videos of one size; with --truth, one will do.")
+    ],
     truth: Annotated[str | None, typer.Option(help="The video as it should be.", show_default=False)] = None,
     out: Annotated[Path, typer.Option(help="Folder for the results.")] = Path("comparison"),
     cuts: options.Cuts = "auto",
@@ -33,10 +35,17 @@ def compare(
         holdsteady compare base.mp4 steady.mp4 --truth clean.mp4 --out report
     """
     # Here, not above: torchmetrics and matplotlib take seconds to load, and the other commands don't need them.
+    from holdsteady.report.compare import FILES
     from holdsteady.report.compare import compare as compare_videos
     from holdsteady.report.table import rich_table
 
+    if len(videos) == 1 and truth is None:
+        raise ConfigError(
+            f"{videos[0]} is the only video: give another one to compare it with, or --truth; how steady one video is "
+            "says holdsteady check"
+        )
     sources = _labelled(videos)
+    video.check_folder(out, FILES, *videos, truth)
     is_new_shot = video.open_cuts(cuts)
     with ExitStack() as stack, options.frame_progress("comparing") as progress:
 

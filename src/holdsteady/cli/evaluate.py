@@ -10,6 +10,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
+from holdsteady import video
 from holdsteady.cli import options
 from holdsteady.cli.model_options import ModelOptions, takes_model_options
 from holdsteady.corruptions import CORRUPTIONS
@@ -55,7 +56,7 @@ def evaluate(
         holdsteady eval --model denoise --adapter A --clips a.mp4 --frames 1000 --bounce
     """
     # Here, not above: torchmetrics and matplotlib take seconds to load, and the other commands don't need them.
-    from holdsteady.report.evaluation import save_results
+    from holdsteady.report.evaluation import FILES, save_results
     from holdsteady.report.table import FIGURES, rich_table
 
     try:
@@ -77,6 +78,7 @@ def evaluate(
         weights = weights or (None if plan.weights is None else Path(plan.weights))
         card, trust, inside = card.over(make_card(**plan.card)), trust or plan.trust, inside or plan.inside
         corruptions = corruptions or [plan.corruption]
+        video.check_folder(out, FILES, *(() if footage else plan.read_from))
         footage = footage or recipe_footage(plan, frames, bounce=bounce)
         if plan.objective.target in ("self", "frames"):
             target = target or plan.objective.target
@@ -97,6 +99,7 @@ def evaluate(
         "seed": seed,
         "machine": f"{os.cpu_count()} CPUs ({platform.machine()}), {picked}, torch {torch.__version__}",
     }
+    video.check_folder(out, FILES, *(clips or []))
     options.make_folder(out)
     with options.frame_progress("evaluating") as progress:
         found = run_evaluation(

@@ -13,7 +13,7 @@ from holdsteady import video, zoo
 from holdsteady.cli import options
 from holdsteady.cli.model_options import ModelOptions, takes_model_options
 from holdsteady.errors import ConfigError
-from holdsteady.exports.manifest import MANIFEST, read_manifest
+from holdsteady.exports.manifest import MANIFEST, files_of_exports, read_manifest
 from holdsteady.exports.write import export as write_export
 from holdsteady.host.attach import stabilize
 from holdsteady.host.resolve import resolve_ready
@@ -69,6 +69,8 @@ def export(
 
         holdsteady export out/ --model my_model.py:build --adapter my-adapter/ --format pt2 --size 1280x720
     """
+    if Path(model).is_file() and Path(model).resolve() in [path.resolve() for path in files_of_exports(folder)]:
+        raise ConfigError(f"{folder}: the model itself, {model}, could be replaced; export to another folder")
     adapters = resolve_ready(adapter)
     frame = _example(example or str(zoo.DEMO_CLIP), size)
     steady = stabilize(given.load(model, adapters), adapters, example=frame, strength=strength)

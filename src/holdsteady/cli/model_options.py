@@ -1,6 +1,7 @@
 """The flags that say what a model wants and gives, how it is loaded, and how its results are shown."""
 
 import re
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -64,7 +65,10 @@ _STYLE: dict[str, Flag] = {
         None,
     ),
     "values": (Annotated[Path | None, _option("Folder for the values themselves, one file a frame.", _SHOWN)], None),
-    "values_as": (Annotated[str, _option(f"What they are written as: {', '.join(FORMATS)}.", _SHOWN)], FORMATS[0]),
+    "values_as": (
+        Annotated[str | None, _option(f"What they are written as: {', '.join(FORMATS)}; by default npy.", _SHOWN)],
+        None,
+    ),
 }
 
 
@@ -143,7 +147,7 @@ def shown_from(
     overlay: float | None = None,
     background: str | None = None,
     values: Path | None = None,
-    values_as: str = FORMATS[0],
+    values_as: str | None = None,
 ) -> ShownOptions:
     """What is shown, from flags as they are written.
 
@@ -155,6 +159,10 @@ def shown_from(
         raise ConfigError(f"--overlay {overlay:g}: an opacity above 0, up to 1")
     if overlay is not None and background is not None:
         raise ConfigError("--overlay puts results over the input, --background something behind it; give one of them")
+    if values is None and values_as is not None:
+        warnings.warn(f"--values-as {values_as} has no effect: without --values no values are kept", stacklevel=2)
+        values_as = None
+    values_as = values_as or FORMATS[0]
     if colormap is None and class_colors is None and overlay is None and background is None:
         return ShownOptions(None, values, values_as)
     from holdsteady.models import colours

@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+from holdsteady import video
 from holdsteady.cli import options
 from holdsteady.cli.model_options import ModelOptions, takes_model_options
 from holdsteady.device import pick_device
@@ -66,6 +67,7 @@ def train(
     console = Console(stderr=True, soft_wrap=True, quiet=not is_first)
     plan = _plan(recipe, model, videos or [], given, settings or [], console)
     target = out or Path("trained", recipe.stem if recipe is not None else Path(str(model).partition(":")[0]).stem)
+    video.check_apart(target, *(videos or []), *plan.read_from)
     name, _, number = device.partition(":")
     if device != "auto":
         pick_device(device)

@@ -13,7 +13,7 @@ Array = npt.NDArray[Any]
 
 
 class Display:
-    """Values (1, C, H, W) or (1, H, W) as pictures (1, 1 or 3, H, W) in [0, 1].
+    """Values (1, C, H, W) or (1, H, W), of classes their numbers (1, H, W), as pictures (1, 1 or 3, H, W) in [0, 1].
 
     Args:
         kind: what the values are.
@@ -34,6 +34,8 @@ class Display:
         Raises:
             ExportError: an image has neither 1, 3 nor 4 channels.
         """
+        if self._kind in ("classes", "labels"):
+            return colours_of_classes(max(int(values.max()) + 1, 256))[values].transpose(0, 3, 1, 2)
         values = values[:, None] if values.ndim == 3 else values
         if self._kind == "image":
             if values.shape[1] not in (1, 3, 4):
@@ -41,10 +43,7 @@ class Display:
             return values[:, :3]
         if self._kind == "depth":
             return self._depth(values[:, :1])
-        if self._kind == "mask":
-            return self._mask(values)
-        colours = colours_of_classes(max(values.shape[1], 256))
-        return colours[values.argmax(axis=1)].transpose(0, 3, 1, 2)
+        return self._mask(values)
 
     def _depth(self, depth: Array) -> Array:
         known = depth[np.isfinite(depth)]

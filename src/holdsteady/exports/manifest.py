@@ -22,6 +22,7 @@ FLOW_CONVENTION = (
 )
 
 _MOST_BYTES = 1 << 20
+_PART = re.compile(r"step(-\d+)?\.onnx|step\.pt2")
 _EXTENT = re.compile(r"(batch|height|width)(?:\*([1-9]\d{0,3}))?(?:/([1-9]\d{0,3}))?")
 
 Extent = Annotated[int, Field(ge=1, le=1 << 20)] | Annotated[str, Field(pattern=rf"^{_EXTENT.pattern}$")]
@@ -216,6 +217,11 @@ def is_export(folder: str | Path) -> bool:
     """Whether something is the folder of an export, or a zip, which nothing else here comes in."""
     path = Path(folder)
     return path.suffix == ".zip" if path.is_file() else (path / MANIFEST).is_file()
+
+
+def files_of_exports(folder: Path) -> list[Path]:
+    """The files in a folder that have the names of an export's parts."""
+    return sorted(path for path in folder.glob("step*") if _PART.fullmatch(path.name))
 
 
 def extent(size: int, frame: int, name: str) -> str | None:

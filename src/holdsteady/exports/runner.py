@@ -5,11 +5,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import numpy.typing as npt
 
 from holdsteady import video
 from holdsteady.exports.display import Display
+from holdsteady.exports.manifest import Manifest
+from holdsteady.exports.sizes import cropped, largest, padded_to, resized
 from holdsteady.exports.step import OnnxStep, State
 from holdsteady.video.arrays import Arrays
 
@@ -34,6 +35,8 @@ class ExportRunner:
     def step(self, frame: Array) -> Array:
         """One frame (1, 3, H, W) in [0, 1] → the picture of the stabilized output.
 
+        It has the frame's size times the card's scale, and where that is not stated, no less than the frame's.
+
         Raises:
             ExportError: the export takes frames of another size.
         """
@@ -43,9 +46,14 @@ class ExportRunner:
         if self._state is None:
             self._state = self._step.new_state(*padded.shape)
         output, self._state = self._step(padded, self._state)
-        rows, columns = padded.shape[-2:]
-        shown = output[..., : round(output.shape[-2] * height / rows), : round(output.shape[-1] * width / columns)]
-        return self._display(shown)
+        output = output[:, None] if output.ndim == 3 else output
+        shown = cropped(output, padded.shape[-2:], (height, width))
+        natural = 1.0 if _is_stretched(manifest) else max(1.0, output.shape[-2] / padded.shape[-2])
+        scale = manifest.card.scale or natural
+        size = (max(1, round(height * scale)), max(1, round(width * scale)))
+        if manifest.kind in ("classes", "labels"):
+            return self._display(largest(shown, size))
+        return self._display(resized(shown, size))
 
     @property
     def strength(self) -> float:
@@ -56,21 +64,6 @@ class ExportRunner:
         """Forget what was seen: a new shot begins."""
         self._state = None
         self._display.reset()
-
-
-def padded_to(frame: Array, multiple: tuple[int, int], least: int = 1) -> Array:
-    """A frame (B, C, H, W) continued at the bottom and right by reflection, to sides that are such multiples."""
-    height, width = frame.shape[-2:]
-    bottom, right = (
-        -(-max(side, least) // part) * part - side for side, part in zip((height, width), multiple, strict=True)
-    )
-    if not (bottom or right):
-        return frame
-    return np.pad(
-        frame,
-        ((0, 0), (0, 0), (0, bottom), (0, right)),
-        mode="reflect" if bottom < height and right < width else "edge",
-    )
 
 
 def run_export(
@@ -86,3 +79,11 @@ def run_export(
     video.check_sink(source, sink, how.overwrite)
     runner = ExportRunner(export)
     return video.run(source, sink, runner.step, how, on_cut=runner.reset, border=Arrays(), progress=progress, stop=stop)
+
+
+def _is_stretched(manifest: Manifest) -> bool:
+    """Whether the output has one size whatever the frame's is."""
+    frame, output = manifest.frame.shape[-2:], manifest.output.shape[-2:]
+    if all(isinstance(side, int) for side in (*frame, *output)):
+        return int(output[0]) * int(frame[1]) != int(output[1]) * int(frame[0])
+    return all(isinstance(side, int) for side in output)

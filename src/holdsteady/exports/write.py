@@ -16,7 +16,7 @@ from torch import Tensor
 
 from holdsteady.adapters.config import AdapterConfig
 from holdsteady.errors import ConfigError, ExportError, extra
-from holdsteady.exports.manifest import FORMAT, MANIFEST, FlowEntry, Manifest, Part, is_export
+from holdsteady.exports.manifest import FORMAT, MANIFEST, FlowEntry, Manifest, Part, files_of_exports, is_export
 from holdsteady.exports.operator import flow as flow_operator
 from holdsteady.exports.split import DOMAIN, FLOW
 from holdsteady.exports.step import OnnxStep
@@ -77,6 +77,9 @@ def export(
         raise ExportError(f"'{folder}' is a file; exports need a folder")
     if is_export(folder) and not overwrite:
         raise ExportError(f"'{folder}' holds an export already; give --overwrite to replace it")
+    earlier = files_of_exports(folder)
+    if earlier and not is_export(folder):
+        raise ExportError(f"'{earlier[0]}' is of no export, and could be replaced by one; take another folder")
     frame = _as_frame(example)
     with torch.inference_mode(False), torch.no_grad():
         card = card_of(steady.base)
@@ -118,6 +121,9 @@ def export(
                 _verify(Path(beside), steady, traced, flow)
             for name in (*(part.file for part in parts), MANIFEST):
                 Path(beside, name).replace(folder / name)
+        for path in earlier:  # of an export in more parts, or another format
+            if path.name not in {part.file for part in parts}:
+                path.unlink()
     except OSError as error:
         raise ExportError(f"can't write an export to '{folder}': {error.strerror or error}") from error
     return folder

@@ -122,19 +122,23 @@ def _locked(
             was, sink = manifest.files.get(job.name), out / job.name
             try:
                 source_digest = file_digest(job.source)
-                is_there = was is not None and was.status == "done" and _is(sink, was)
+                is_there = was is not None and _is(sink, was)
             except VideoError as error:
                 failed[job.name] = str(error)
                 continue
-            if was is not None and is_there and was.key == worker.key(job, source_digest):
+            is_done = was is not None and was.status == "done"
+            if was is not None and is_done and is_there and was.key == worker.key(job, source_digest):
                 skipped.append(job.name)
-            elif was is None and sink.exists() and not overwrite:
+            # What a batch finished is its own, also when it was damaged since; what it failed to make is not.
+            elif sink.exists() and not (is_done or is_there or overwrite):
                 failed[job.name] = f"{sink}: exists already, and no batch made it; give --overwrite to replace it"
             else:
                 yield job, source_digest
 
     def noted(job: Job, entry: Entry | None) -> None:
         if entry is not None:
+            if entry.status == "failed" and (was := manifest.files.get(job.name)) is not None:
+                entry = entry.model_copy(update={"result_digest": was.result_digest})  # what may still be there
             manifest.files[job.name] = entry
             manifest.save(out)
             if entry.status == "done":

@@ -9,9 +9,10 @@ from typing import Any
 from holdsteady.errors import HoldsteadyError
 from holdsteady.host.resolve import AdapterLike, resolve_ready
 from holdsteady.host.stabilized import StabilizedModel
+from holdsteady.jobs.content import Content
 from holdsteady.jobs.inputs import Job
 from holdsteady.jobs.journal import Journal
-from holdsteady.jobs.keys import adapters_digest, digest, file_digest, model_digest
+from holdsteady.jobs.keys import adapters_digest, cuts_digest, digest, file_digest, model_digest
 from holdsteady.jobs.manifest import Entry
 from holdsteady.loading import card_of_adapters, load
 from holdsteady.models.card import ModelCard
@@ -24,6 +25,8 @@ from holdsteady.video.tensors import Tensors, dtype_of
 
 #: Where unfinished files are kept, in the folder of results.
 UNFINISHED = ".unfinished"
+# What says nothing of the result; of cuts, their numbers do.
+_NOT_IN_KEY = ("overwrite", "cuts")
 
 
 @dataclass(frozen=True)
@@ -75,8 +78,9 @@ class Worker:
         name = order.model if isinstance(order.model, str) else ""
         settings = {
             "strength": order.strength,
-            "style": repr(order.style),
-            "options": {name: str(value) for name, value in vars(order.options).items() if name != "overwrite"},
+            "style": Content().of(order.style),  # with every pixel of a background
+            "options": {name: str(value) for name, value in vars(order.options).items() if name not in _NOT_IN_KEY},
+            "cuts": cuts_digest(order.options.cuts),
         }
         self._base_key = [model_digest(model, name), adapters_digest(self._adapters), settings]
 

@@ -1,6 +1,7 @@
 """The values behind the pictures as files: NPY, 16-bit PNG or OpenEXR, one for each frame."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from holdsteady.models.card import FORMATS, Kind
 
 _ABOUT = "values.json"
 _MOST = 65535
+_OURS = re.compile(rf"\d{{6,}}\.({'|'.join(FORMATS)})")
 
 
 class ValueWriter:
@@ -23,7 +25,7 @@ class ValueWriter:
     Args:
         folder: made if it is not there.
         format: of the files.
-        overwrite: whether it may hold values already.
+        overwrite: whether it may hold values already; those of an earlier run are removed with the first that come.
 
     Raises:
         ConfigError: an unknown format, or the folder holds something.
@@ -47,6 +49,7 @@ class ValueWriter:
             raise VideoError(f"can't make the folder '{folder}': {error.strerror}") from error
         self.folder, self.format = folder, format
         self._factor: float | None = None
+        self._is_begun = False
 
     def write(self, number: int, values: Tensor, kind: Kind) -> None:
         """The values of a frame.
@@ -63,6 +66,9 @@ class ValueWriter:
         if array.ndim == 3:
             array = array[0] if array.shape[0] == 1 else array.transpose(1, 2, 0)
         path = self.folder / f"{number:06d}.{self.format}"
+        if not self._is_begun:
+            self._remove_earlier()
+            self._is_begun = True
         if self.format == "png":
             array = self._as_integers(array, kind, path)
         elif values.ndim == 3:
@@ -75,6 +81,17 @@ class ValueWriter:
             part.replace(path)
         except OSError as error:
             raise VideoError(f"can't write {path}: {error.strerror or error}") from error
+
+    def _remove_earlier(self) -> None:
+        """Remove the values of an earlier run, which may have been longer or of another format, and nothing else."""
+        if not (self.folder / _ABOUT).is_file():
+            return
+        try:
+            for path in self.folder.iterdir():
+                if _OURS.fullmatch(path.name):
+                    path.unlink()
+        except OSError as error:
+            raise VideoError(f"can't remove earlier values in {self.folder}: {error.strerror or error}") from error
 
     def _as_integers(self, array: Any, kind: Kind, path: Path) -> Any:
         if array.ndim == 2 and not np.issubdtype(array.dtype, np.floating):

@@ -20,6 +20,8 @@ from holdsteady.video import RunOptions, VideoFrame, VideoInfo, Writer, open_wri
 
 # A picture of more columns than this shows nothing more.
 _SLICE_FRAMES = 1500
+#: What is written to the folder of a comparison.
+FILES = ("side-by-side.mp4", "flicker.png", "time-slice.png", "scores.json", "scores.md")
 
 
 @dataclass(frozen=True)

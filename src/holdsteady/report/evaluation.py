@@ -15,6 +15,9 @@ from holdsteady.report.table import FIGURES, number
 from holdsteady.report.table import markdown as markdown_lines
 from holdsteady.training.folder import write_json
 
+#: What is written to the folder of an evaluation.
+FILES = ("results.json", "results.csv", "results.md", "accuracy-stability.png", "over-time.png")
+
 
 def save_results(rows: Sequence[Row], folder: Path, facts: dict[str, Any]) -> None:
     """Write ``results.json``, ``results.csv``, ``results.md``, ``accuracy-stability.png`` and ``over-time.png``.

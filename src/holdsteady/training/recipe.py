@@ -168,6 +168,12 @@ class Recipe(_Part):
     checkpoint_every: int = Field(200, ge=1, description="steps between checkpoints to resume from")
     seed: int = Field(0, ge=0, description="of weights, clips and corruption")
 
+    @property
+    def read_from(self) -> list[str]:
+        """All files and folders that clips come from."""
+        sources = (*self.data.sources, *self.validation.sources)
+        return [path for source in sources for path in (*source.paths, *source.truth)]
+
     @field_validator("validation")
     @classmethod
     def _hold_valid(cls, validation: ValidationRecipe, info: ValidationInfo) -> ValidationRecipe:

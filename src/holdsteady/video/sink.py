@@ -1,10 +1,13 @@
 """Where results go: what a sink's name means, and whether it can be written."""
 
 import os
+from collections.abc import Iterable
 from enum import Enum
 from pathlib import Path
 
 from holdsteady.errors import ConfigError, VideoError
+
+from .picture import FLOAT_SUFFIXES, SUFFIXES
 
 CONTAINERS = (".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi")
 
@@ -84,6 +87,49 @@ def _check(source: str | None, sink: str, overwrite: bool) -> None:
                 f"{sink}: the folder is not empty; give --overwrite to replace the numbered PNG images "
                 f"in it, or choose another one"
             )
+
+
+def check_apart(target: str | Path, *sources: str | Path | None) -> None:
+    """Refuse a file or folder for results that something is read from.
+
+    Raises:
+        VideoError: it is one of the sources, or the folder of their images. Videos may lie in a folder of results.
+    """
+    folder = Path(target).resolve()
+    for source in map(str, filter(None, sources)):
+        is_video = Path(source).is_file() and Path(source).suffix.lower() not in SUFFIXES | FLOAT_SUFFIXES
+        if target != "-" and (Path(source).resolve() == folder if is_video else _same(source, folder)):
+            raise VideoError(f"{target}: is the source itself, {source}; choose another name for the result")
+
+
+def check_folder(folder: Path, names: Iterable[str], *sources: str | Path | None) -> None:
+    """Refuse a folder for results where a source would be written over.
+
+    Args:
+        folder: need not exist.
+        names: of the files that will be written there.
+        sources: what is read.
+
+    Raises:
+        VideoError: it is a source, holds the images of one, or a source is one of the files.
+    """
+    check_apart(folder, *sources)
+    for name in names:
+        check_apart(folder / name, *sources)
+
+
+def check_report(path: str | Path, *sources: str | Path | None) -> None:
+    """Refuse a file for a report in JSON that holds something else.
+
+    Raises:
+        VideoError: it is a source, has the ending of a video or an image, or exists and does not end in .json.
+    """
+    check_apart(path, *sources)
+    path = Path(path)
+    if path.suffix.lower() in {*CONTAINERS, *SUFFIXES, *FLOAT_SUFFIXES}:
+        raise VideoError(f"{path}: a report is JSON, and this is the name of a video or an image; end it in .json")
+    if path.is_file() and path.suffix.lower() != ".json":  # and not a pipe or /dev/stdout
+        raise VideoError(f"{path}: exists already, and its name does not end in .json; choose another name")
 
 
 def _same(source: str, target: Path) -> bool:
