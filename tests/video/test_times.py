@@ -1,5 +1,6 @@
 """The times of frames where those of the file jump, begin late, or are missing."""
 
+import warnings
 from fractions import Fraction
 from pathlib import Path
 
@@ -92,12 +93,51 @@ def test_frame_rates_that_vary_are_kept(make_clip, pictures):
     assert times_of(path) == pytest.approx([t / 1000 for t in pts])
 
 
+HEVC = {"x265-params": "log-level=none"}
+
+
+@pytest.mark.parametrize(
+    ("pts", "rate", "codec", "options"),
+    [
+        (range(0, 20_000, 1000), 1, "libx264", {"crf": "20"}),
+        (range(0, 10_000, 500), 2, "libx264", {"crf": "20"}),
+        (range(0, 4000, 200), 5, "libx264", {"crf": "20"}),
+        (range(0, 5000, 250), 4, "libx265", HEVC),
+        ([*range(0, 10_000, 1000), *range(9040, 9440, 40)], 25, "libx264", {"crf": "20"}),
+    ],
+)
+def test_long_steps_of_reordered_pictures_are_no_jump(make_clip, pictures, pts, rate, codec, options):
+    """FFmpeg gives the first packets of such a Matroska no decoding times."""
+    path = make_clip(
+        "a.mkv", pictures, pts=list(pts), time_base=Fraction(1, 1000), rate=rate, codec=codec, options=options
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert times_of(path) == [time / 1000 for time in pts]
+
+
+def test_further_pictures_that_are_reordered_keep_their_times(tmp_path):
+    source = Film(tmp_path / "a.mkv").second_video().save()
+    for name in ("b.mkv", "b.mp4"):
+        run(source, str(tmp_path / name), lambda frame: frame, on_cut=lambda: None)
+        with av.open(str(tmp_path / name)) as container:
+            again = [float(frame.pts * frame.time_base) for frame in container.decode(video=1)]
+        assert np.diff(again) == pytest.approx([0.04] * 35, abs=1.1e-3)
+
+
+def test_a_last_picture_may_stand_long(make_clip, pictures):
+    path = make_clip("a.mkv", pictures[:10], rate=1, time_base=Fraction(1), options={"bf": "0"})
+    assert times_of(path) == list(range(10))
+    with open_video(path) as reader:
+        assert reader.info.frames == 10
+
+
 @pytest.mark.parametrize(
     ("name", "codec", "options"),
     [
         ("a.h264", "libx264", {}),
         ("a.h264", "libx264", {"bf": "0"}),
-        ("a.hevc", "libx265", {"x265-params": "log-level=none"}),
+        ("a.hevc", "libx265", HEVC),
         ("a.m2v", "mpeg2video", {"bf": "2"}),
         ("a.mjpeg", "mjpeg", {}),
         ("a.avi", "mpeg4", {"bf": "2"}),

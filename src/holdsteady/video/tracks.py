@@ -49,10 +49,23 @@ class _Copy:
         self._last: int | None = None
         self._lasts = template.type == "subtitle"  # each stands for a while, which can begin before the part
         self._begun = template.type != "video"  # pictures can't be shown before their first keyframe
+        self._held: list[av.Packet[Stream]] = []
 
     def packets(self, packet: "av.Packet[Stream] | None") -> Iterator["av.Packet[Stream]"]:
-        if packet is None:
+        # FFmpeg gives the first packets of a Matroska with reordered pictures no decoding times: they have to come
+        # before the first one that has, and their display times lie after it.
+        if not self._begun and packet is not None and packet.dts is None:
+            self._held.append(packet)
             return
+        held, self._held = self._held, []
+        for place, one in enumerate(held):
+            if packet is not None and packet.dts is not None:
+                one.dts = packet.dts - (len(held) - place) * (packet.duration or 1)
+            yield from self._copied(one)
+        if packet is not None:
+            yield from self._copied(packet)
+
+    def _copied(self, packet: "av.Packet[Stream]") -> Iterator["av.Packet[Stream]"]:
         dts = packet.dts if packet.dts is not None else packet.pts
         pts = packet.pts if packet.pts is not None else dts
         if dts is None or pts is None:
