@@ -72,8 +72,8 @@ class Timeline:
         shift = self._newest
         if is_timed:
             shift = self._shifts.get(index, shift)
-            # FFmpeg gives the first packets of a Matroska with reordered pictures no decoding times. Their display times
-            # lie ahead by as many pictures as are reordered, which is seconds where each stands long: no jump is told.
+            # FFmpeg gives the first packets of a Matroska with reordered pictures no decoding times. Display times lie
+            # ahead by as many pictures as are reordered, which is seconds where each stands long: they tell no jump.
             if packet.dts is not None:
                 shift = self.shift(index, packet.dts * base, (packet.duration or 0) * base or usual)
         if shift:
