@@ -20,8 +20,8 @@ _KEPT = ("MASTERING_DISPLAY_METADATA", "CONTENT_LIGHT_LEVEL")
 # Formats whose every picture is decoded with alpha, seen or not.
 _MAYBE_ALPHA = {"gif", "apng"}
 _ABSURD = 100
-# More slots a second than this are no rate of pictures; and some state twice theirs, that of fields.
-MOST_SLOTS, _UNSURE = 240, 0.05
+# More slots a second than this are no rate of pictures; and some state twice theirs, that of fields, or a round one.
+MOST_SLOTS, _UNSURE, _ROUND = 240, 0.05, 1.002
 # Entries of an index that are looked at one by one.
 _LONG = 500_000
 
@@ -81,7 +81,7 @@ def frame_rate(stream: VideoStream) -> Fraction:
 def _fine_rate(stream: VideoStream, rate: Fraction, *, interlaced: bool) -> Fraction | None:
     """The rate by which FFmpeg could tell all times, if that is one of pictures and not of fields."""
     fine = stream.base_rate
-    if fine is None or interlaced or not rate < fine <= MOST_SLOTS or abs(fine / rate - 2) < _UNSURE:
+    if fine is None or interlaced or not rate * _ROUND < fine <= MOST_SLOTS or abs(fine / rate - 2) < _UNSURE:
         return None
     return fine
 

@@ -274,7 +274,7 @@ class _Encoder:
                 if self.ending is _Ending.DISCARD:
                     self._writer.discard()
                 else:
-                    self._writer.finish(complete=self.ending is _Ending.COMPLETE)
+                    self._writer.finish(complete=self.ending is _Ending.COMPLETE, until=self._stored.end)
         return self._writer.count if self._writer is not None else 0
 
     def _write(self, result: _Result) -> None:

@@ -153,11 +153,11 @@ class VideoWriter(Writer):
         # Of pictures before 0 (a clock that wraps), players of the result would show nothing.
         return shift if self._first_time >= shift else min(self._info.start_time, self._first_time)
 
-    def finish(self, *, complete: bool = True) -> None:
+    def finish(self, *, complete: bool = True, until: Fraction | None = None) -> None:
         if not self.count:
             self.discard()
             return
-        end, last = None, self._last_length(complete=complete)
+        end, last = None, self._last_length(until if complete else None)
         warn_about(self.sink, [], self._slots.lost(last))
         if not complete:
             end = self._time + 1 / self._info.rate
@@ -180,13 +180,13 @@ class VideoWriter(Writer):
             self.discard()
             raise
 
-    def _last_length(self, *, complete: bool) -> Fraction:
-        """Seconds for which the last frame stands: as the source says, up to the end of the part that is written."""
-        if not complete or self._info.end is None:
+    def _last_length(self, until: Fraction | None) -> Fraction:
+        """Seconds for which the last frame stands, up to the end of the part that is written."""
+        if until is None:
             return self._nominal
         if self._duration is not None:
-            return max(self._nominal, min(self._info.end, self._first_time + Fraction(self._duration)) - self._time)
-        return self._info.end - self._time if self._info.end > self._time else self._nominal
+            return max(self._nominal, min(until, self._first_time + Fraction(self._duration)) - self._time)
+        return until - self._time if until > self._time else self._nominal
 
     def _with_the_rest(self, pictures: PartFile, end: Fraction | None, length: Fraction | None) -> PartFile:
         """The finished pictures, and beside them what comes from the source; for `length` see `Cargo`."""
