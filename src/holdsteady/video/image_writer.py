@@ -53,7 +53,7 @@ class ImageWriter(Writer):
         self._names.add(name.casefold())
         return f"{name}.png"
 
-    def finish(self, *, complete: bool = True, until: Fraction | None = None) -> None:  # noqa: ARG002 - images don't last
+    def finish(self, *, complete: bool = True, until: Fraction | None = None) -> None:
         if not self.count:
             self.discard()
             return

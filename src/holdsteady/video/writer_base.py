@@ -49,8 +49,8 @@ class Writer(ABC):
 
         Args:
             complete: Whether all frames were written. If not, copied audio ends with the last frame.
-            until: Time in seconds of the source up to which the last frame stands, if it was the source's last; None for
-                one frame's usual time.
+            until: Time in seconds of the source up to which the last frame stands, if it was the source's last; None
+                for one frame's usual time.
 
         Raises:
             VideoError: The rest can't be written; the result is discarded.
