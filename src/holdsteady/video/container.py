@@ -75,8 +75,9 @@ def ends_early(container: InputContainer, stream: VideoStream, last: int, end: i
         index = stream.index_entries
         return len(index) > 0 and index[-1].timestamp > last
     if "matroska" in formats:
-        stated = stated_end(stream)  # which counts for how long the last picture stands
-        return stated is not None and stated > end * (stream.time_base or 1) + 0.5
+        stated, base = stated_end(stream), stream.time_base or 1
+        # It counts for how long the last picture stands, which not all files tell with the picture.
+        return stated is not None and stated > max(last * base + 0.5, end * base + 0.1)
     return False
 
 
