@@ -71,6 +71,11 @@ def test_a_missing_folder(tmp_path: Path) -> None:
     rejects(tmp_path / "none", r"no adapter folder '.*none'")
 
 
+def test_a_config_of_an_editor_that_marks_its_encoding(folder: Path) -> None:
+    (folder / CONFIG_NAME).write_text((folder / CONFIG_NAME).read_text(), encoding="utf-8-sig")
+    assert load_adapter(folder) is not None
+
+
 @pytest.mark.parametrize("name", [CONFIG_NAME, WEIGHTS_NAME])
 def test_a_missing_file(folder: Path, name: str) -> None:
     (folder / name).unlink()

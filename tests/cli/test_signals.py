@@ -52,6 +52,18 @@ def test_a_signal_keeps_what_was_done(cli: Cli, bunny: str, tmp_path: Path, name
     assert signal.getsignal(number) is (signal.SIG_IGN if ignored else signal.SIG_DFL)
 
 
+def test_a_signal_before_the_first_frame_is_done_says_so(cli: Cli, bunny: str, tmp_path: Path) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    (tmp_path / "sender.py").write_text(
+        "import os, signal, sys\ndef model(frame):\n    os.kill(os.getpid(), signal.SIGINT)\n    return frame\n"
+    )
+    done = cli("run", bunny, "out.mp4", "--model", "sender.py:model", "--adapter", "none")
+    assert done.code == SIGNALS["SIGINT"], done.err
+    assert done.err.rstrip().endswith("interrupted before the first frame was done: out.mp4 is not written")
+    assert "0 frames" not in done.err
+    assert not Path("out.mp4").exists()
+
+
 @pytest.mark.parametrize("name", list(SIGNALS))
 def test_a_signal_while_the_model_is_loaded_ends_at_once(cli: Cli, bunny: str, tmp_path: Path, name: str) -> None:
     Path("out.mp4").write_text("precious")

@@ -117,6 +117,8 @@ def test_class_colours_from_a_file(tmp_path: Path) -> None:
     path = tmp_path / "colours.txt"
     path.write_text("#000000 sky\n\n255 128 0\n0,0,255 water\n")
     assert (class_colours(str(path)) * 255).tolist() == [[0, 0, 0], [255, 128, 0], [0, 0, 255]]
+    path.write_text("#ff0000 sky\n", encoding="utf-8-sig")  # as some editors write it
+    assert (class_colours(str(path)) * 255).tolist() == [[255, 0, 0]]
     faults = {"#00000": "line 1: '#00000' is not a colour", "1 2 256": "is not a colour", "": "has no colours"}
     for text, words in faults.items():
         path.write_text(text)

@@ -131,6 +131,19 @@ def test_a_pause_in_converted_sound_stays_a_pause(tmp_path):
     assert loudness == pytest.approx(seconds_of_sound(source)[1] / 2**0.5, rel=0.1)
 
 
+@pytest.mark.parametrize("inside", ["a.mp4", "a.mkv"])
+def test_sound_that_begins_before_zero_moves_no_picture_in_avi(tmp_path, inside):
+    """AAC begins with what its encoder needed to get going."""
+    source = Film(tmp_path / inside).sound("aac").save()
+    run(source, str(tmp_path / "b.avi"), lambda frame: frame, on_cut=lambda: None)
+    with av.open(str(tmp_path / "b.avi")) as container:
+        pictures = container.streams.video[0]
+        assert [entry.size > 0 for entry in pictures.index_entries] == [True] * 36
+        assert [frame.pts * frame.time_base * 25 for frame in container.decode(pictures)] == list(range(36))
+    (before, _), (after, _) = seconds_of_sound(source), seconds_of_sound(tmp_path / "b.avi")
+    assert after == pytest.approx(before, abs=0.05)
+
+
 def test_converted_sound_and_text_follow_start_and_duration(tmp_path):
     source = Film(tmp_path / "a.mkv").sound("flac").text("srt").save()
     for name in ("b.mp4", "b.mkv"):  # converted, copied

@@ -1,12 +1,14 @@
 """Finding the first frames of new shots."""
 
+import warnings
+
 import numpy as np
 import pytest
 import torch
 
 from holdsteady.corruptions import make_corruption
 from holdsteady.errors import ConfigError
-from holdsteady.video import CutDetector, open_cuts, open_video, read_cuts, upright_tensors
+from holdsteady.video import CutDetector, RunOptions, open_cuts, open_video, read_cuts, run, upright_tensors
 from holdsteady.video.tensors import to_pixels
 
 
@@ -60,6 +62,25 @@ def test_bad_line_is_named(tmp_path, line):
     path.write_text(f"1\n{line}\n", encoding="utf-8")
     with pytest.raises(ConfigError, match=r"cuts\.txt, line 2"):
         read_cuts(path)
+
+
+def test_file_of_cuts_of_an_editor_that_marks_its_encoding(tmp_path):
+    path = tmp_path / "cuts.txt"
+    path.write_text("3\n7\n", encoding="utf-8-sig")
+    assert read_cuts(path) == {3, 7}
+
+
+def test_numbers_past_the_end_are_told(tmp_path, carphone):
+    (tmp_path / "cuts.txt").write_text("3\n12\n99\n")
+    for duration, told in ((None, "99: there are 20"), (0.3, "12, 99: there are 9")):
+        options = RunOptions(cuts=str(tmp_path / "cuts.txt"), duration=duration, overwrite=True)
+        with pytest.warns(UserWarning, match=f"cuts.txt: no frame has the number {told}"):
+            run(carphone, str(tmp_path / "b.mkv"), lambda frame: frame, options, on_cut=lambda: None)
+    (tmp_path / "cuts.txt").write_text("3\n19\n")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        options = RunOptions(cuts=str(tmp_path / "cuts.txt"), overwrite=True)
+        run(carphone, str(tmp_path / "b.mkv"), lambda frame: frame, options, on_cut=lambda: None)
 
 
 def test_missing_file_of_cuts(tmp_path):

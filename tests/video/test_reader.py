@@ -10,9 +10,10 @@ import cv2
 import numpy as np
 import pytest
 from av.stream import Disposition
+from PIL import Image
 
-from holdsteady.errors import VideoError
-from holdsteady.video import open_video
+from holdsteady.errors import ConfigError, VideoError
+from holdsteady.video import RunOptions, open_video
 
 
 def read(source, **options):
@@ -51,6 +52,18 @@ def test_seek_between_frames_takes_the_next(bikes):
 def test_estimate_respects_start_and_duration(bikes, start, duration, estimate):
     with open_video(bikes, start=start, duration=duration) as reader:
         assert reader.info.frames == estimate == len(list(reader))
+
+
+@pytest.mark.parametrize("seconds", [float("inf"), float("nan"), float("-inf")])
+@pytest.mark.parametrize("name", ["start", "duration"])
+def test_parts_are_of_finite_numbers(carphone, tmp_path, name, seconds):
+    Image.new("RGB", (8, 8)).save(tmp_path / "a.png")
+    words = f"{name} is {seconds:g}, but has to be a number of seconds"
+    with pytest.raises(ConfigError, match=words):
+        RunOptions(**{name: seconds})
+    for source in (carphone, str(tmp_path)):
+        with pytest.raises(VideoError, match=words):
+            open_video(source, **{name: seconds})
 
 
 @pytest.mark.parametrize("start", [2.81, 1000.0])

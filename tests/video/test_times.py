@@ -1,14 +1,17 @@
 """The times of frames where those of the file jump, begin late, or are missing."""
 
+import warnings
 from fractions import Fraction
 from pathlib import Path
 
 import av
 import numpy as np
 import pytest
+from PIL import Image
 from video.media import Film, seconds_of_sound
 
-from holdsteady.video import open_video, run
+from holdsteady.video import RunOptions, open_video, run
+from holdsteady.video.probe import probe
 
 
 def times_of(source, **options):
@@ -92,12 +95,119 @@ def test_frame_rates_that_vary_are_kept(make_clip, pictures):
     assert times_of(path) == pytest.approx([t / 1000 for t in pts])
 
 
+HEVC = {"x265-params": "log-level=none"}
+
+
+@pytest.mark.parametrize(
+    ("pts", "rate", "codec", "options"),
+    [
+        (range(0, 20_000, 1000), 1, "libx264", {"crf": "20"}),
+        (range(0, 10_000, 500), 2, "libx264", {"crf": "20"}),
+        (range(0, 4000, 200), 5, "libx264", {"crf": "20"}),
+        (range(0, 5000, 250), 4, "libx265", HEVC),
+        ([*range(0, 10_000, 1000), *range(9040, 9440, 40)], 25, "libx264", {"crf": "20"}),
+    ],
+)
+def test_long_steps_of_reordered_pictures_are_no_jump(make_clip, pictures, pts, rate, codec, options):
+    """FFmpeg gives the first packets of such a Matroska no decoding times."""
+    path = make_clip(
+        "a.mkv", pictures, pts=list(pts), time_base=Fraction(1, 1000), rate=rate, codec=codec, options=options
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert times_of(path) == [time / 1000 for time in pts]
+
+
+def test_further_pictures_that_are_reordered_keep_their_times(tmp_path):
+    source = Film(tmp_path / "a.mkv").second_video().save()
+    for name in ("b.mkv", "b.mp4"):
+        run(source, str(tmp_path / name), lambda frame: frame, on_cut=lambda: None)
+        with av.open(str(tmp_path / name)) as container:
+            again = [float(frame.pts * frame.time_base) for frame in container.decode(video=1)]
+        assert np.diff(again) == pytest.approx([0.04] * 35, abs=1.1e-3)
+
+
+UNEVEN = [*range(0, 400, 40), *range(1360, 6360, 1000)]
+HALTING = [*range(0, 10_000, 1000), *range(9040, 9440, 40)]
+SLIDES = [*range(0, 400, 40), 5000, 10_000, 15_000]
+
+
+def copied(source, path, **options):
+    """What was said while a clip was copied."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        run(source, str(path), lambda frame: frame, RunOptions(**options), on_cut=lambda: None)
+    return [str(warning.message) for warning in caught]
+
+
+@pytest.mark.parametrize("pts", [UNEVEN, HALTING, SLIDES])
+@pytest.mark.parametrize(
+    ("name", "codec"),
+    [("b.mp4", None), ("b.mov", "libx265"), ("b.mkv", None), ("b.mp4", "mpeg4"), ("b.avi", None)],
+)
+def test_times_that_vary_are_kept_to_the_end(make_clip, pictures, tmp_path, pts, name, codec):
+    """Encoders reorder pictures; headers of MP4 and MOV tell the sum of the steps between decoding times."""
+    source = make_clip("a.mp4", pictures[: len(pts)], pts=pts, time_base=Fraction(1, 1000), options={"bf": "0"})
+    assert copied(source, tmp_path / name, codec=codec) == []
+    assert times_of(tmp_path / name) == pytest.approx([time / 1000 for time in pts], abs=1e-3)
+    with av.open(str(tmp_path / name)) as container:
+        assert container.duration / 1e6 == pytest.approx(pts[-1] / 1000 + 0.04, abs=0.011)
+
+
+@pytest.mark.parametrize(("name", "holder"), [("b.avi", ".avi"), ("-", "y4m")])
+def test_times_that_can_not_be_kept_are_told(make_clip, pictures, tmp_path, name, holder):
+    pts = [0, 7, 55, 313, 1201, 1400]
+    source = make_clip("a.mkv", pictures[:6], pts=pts, time_base=Fraction(1, 1000))
+    sink = name if name == "-" else tmp_path / name
+    (told,) = copied(source, sink)
+    assert "left out: the times of its frames, moved by up to" in told
+    assert f"s: {holder} has a constant rate, here 25 frames per second" in told
+    assert [text.partition("up to")[0] for text in probe(source, str(sink)).warnings] == [told.partition("up to")[0]]
+
+
+def animated(path):
+    """Four pictures, of which the last stands for three seconds."""
+    shades = [Image.fromarray(np.full((32, 32, 3), 60 * number, np.uint8)) for number in range(4)]
+    shades[0].save(path, save_all=True, append_images=shades[1:], duration=[100, 100, 100, 3000], lossless=True)
+    return str(path)
+
+
+@pytest.mark.parametrize("suffix", [".mkv", ".mp4", ".webm", ".mov", ".avi"])
+@pytest.mark.parametrize("name", ["a.gif", "a.png", "a.webp"])
+def test_a_last_picture_stands_as_long_as_in_the_source(tmp_path, name, suffix):
+    result = tmp_path / f"b{suffix}"
+    copied(animated(tmp_path / name), result)
+    assert times_of(result) == even(4, step=0.1)
+    with av.open(str(result)) as container:
+        assert container.duration / 1e6 == pytest.approx(3.3, abs=2e-3)
+    copied(str(result), tmp_path / "c.mp4")
+    with av.open(str(tmp_path / "c.mp4")) as container:
+        expected = 0.4 if suffix == ".avi" else 3.3  # no place in an AVI tells that
+        assert container.duration / 1e6 == pytest.approx(expected, abs=2e-3)
+
+
+def test_a_last_picture_ends_with_the_part_that_is_taken(tmp_path):
+    source = animated(tmp_path / "a.webp")
+    copied(source, tmp_path / "b.mkv", duration=2.0)
+    with av.open(str(tmp_path / "b.mkv")) as container:
+        assert container.duration / 1e6 == pytest.approx(2.0, abs=2e-3)
+    (told,) = [text for text in probe(source, "-").warnings if "left out" in text]
+    assert "that its last frame stands for 3 s: y4m has a constant rate" in told
+
+
+def test_a_last_picture_may_stand_long(make_clip, pictures):
+    path = make_clip("a.mkv", pictures[:10], rate=1, time_base=Fraction(1), options={"bf": "0"})
+    assert times_of(path) == list(range(10))
+    with open_video(path) as reader:
+        assert reader.info.frames == 10
+
+
 @pytest.mark.parametrize(
     ("name", "codec", "options"),
     [
         ("a.h264", "libx264", {}),
         ("a.h264", "libx264", {"bf": "0"}),
-        ("a.hevc", "libx265", {"x265-params": "log-level=none"}),
+        ("a.hevc", "libx265", HEVC),
         ("a.m2v", "mpeg2video", {"bf": "2"}),
         ("a.mjpeg", "mjpeg", {}),
         ("a.avi", "mpeg4", {"bf": "2"}),

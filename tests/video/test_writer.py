@@ -70,6 +70,17 @@ def test_times_shape_and_tags_are_kept(carphone, tmp_path):
         assert two.streams.video[0].duration == one.streams.video[0].duration  # the last frame lasts, too
 
 
+def test_the_last_frame_written_need_not_be_the_last_of_the_source(carphone, tmp_path):
+    with open_video(carphone) as reader:
+        info, frames = reader.info, list(reader)
+    with open_writer(str(tmp_path / "b.mp4"), info, width=info.width, height=info.height) as writer:
+        for frame in frames[:5]:
+            writer.write(frame)
+    with av.open(str(tmp_path / "b.mp4")) as container:
+        stream = container.streams.video[0]
+        assert stream.duration * stream.time_base == 5 / info.rate
+
+
 @pytest.mark.parametrize("suffix", [".mp4", ".mkv", ".mov", ".webm"])
 def test_variable_frame_rate_is_kept(make_clip, pictures, tmp_path, suffix):
     times = [0, 40, 120, 130, 500, 510, 990]

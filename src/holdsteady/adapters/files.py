@@ -84,7 +84,7 @@ def load_adapter(folder: str | Path) -> Adapter:
         except OSError as error:
             raise AdapterError(f"'{folder}' can't be read: {error.strerror or error}") from error
     try:
-        content = json.loads(files[0].decode())
+        content = json.loads(files[0].decode("utf-8-sig"))
         if isinstance(content, dict) and content.get("format", _FORMAT) != _FORMAT:
             raise AdapterError(
                 f"'{folder}' has format {content['format']}; this version reads {_FORMAT}: pip install -U holdsteady"

@@ -73,6 +73,7 @@ def check(
         info = reader.info
         frames = _frames(reader, before, is_new_shot)
         found = look(frames, info.rate, progress=lambda done: progress(done, info.frames))
+    is_new_shot.warn_of_rest()
     advice = advise(found.whole, source, original)
     text = json.dumps(in_json(found, advice, source, original), indent=1, ensure_ascii=False)
     if out is not None:

@@ -64,6 +64,7 @@ def compare(
             is_new_shot=is_new_shot,
             progress=lambda done: progress(done, info.frames),
         )
+    is_new_shot.warn_of_rest()
     console = Console()
     console.print(rich_table(result.scores))
     console.print(f"{result.frames} frames; pictures, video and scores are in {escape(str(out))}/", soft_wrap=True)

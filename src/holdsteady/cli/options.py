@@ -46,7 +46,10 @@ Deinterlace = Annotated[bool, typer.Option("--deinterlace", help="Make interlace
 Codec = Annotated[str | None, typer.Option(help="FFmpeg encoder; default by file type.", show_default=False)]
 Crf = Annotated[int | None, typer.Option(help="Constant rate factor; lower is better.", show_default=False)]
 SideBySide = Annotated[bool, typer.Option("--side-by-side", help="Write input and result beside each other.")]
-Cuts = Annotated[str, typer.Option(help="Where shots begin: auto, off, or a file with a frame number a line.")]
+Cuts = Annotated[
+    str,
+    typer.Option(help="Where shots begin: auto, off, or a file with a frame number a line; 0 is the frame at --start."),
+]
 Strength = Annotated[
     float, typer.Option(min=0.0, max=1.0, help="0 is what there was before the adapter, 1 the whole adapter.")
 ]
@@ -217,10 +220,12 @@ def watch(source: str, sink: str, stop: Stop, work: Work) -> None:
 
         summary = work(progress=move, stop=stop.event)
     console = Console(stderr=True, soft_wrap=True)
-    console.print(escape(_in_a_line(summary, sink)))
+    if summary.frames or not summary.interrupted:
+        console.print(escape(_in_a_line(summary, sink)))
     if summary.interrupted:
         stop.told = True
-        console.print("interrupted: what was done until then is kept")
+        nothing = f"interrupted before the first frame was done: {sink} is not written"
+        console.print("interrupted: what was done until then is kept" if summary.frames else escape(nothing))
         raise typer.Exit(stop.exit_code)
 
 

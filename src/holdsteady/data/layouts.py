@@ -73,7 +73,7 @@ def davis(root: Path, split: str | None) -> list[Recording]:
     if not names.is_file():
         return []
     recordings = []
-    for name in names.read_text(encoding="utf-8").split():
+    for name in names.read_text(encoding="utf-8-sig").split():
         frames = _images(root / "JPEGImages" / "480p" / name)
         labels = root / "Annotations" / "480p" / name
         recordings.append(

@@ -93,7 +93,7 @@ def _contender(spec: str, label: str) -> Contender:
 def _stability_weight(folder: str) -> float:
     """λ of the recipe next to an adapter; NaN if there is none."""
     try:
-        recipe = yaml.safe_load(Path(folder, RECIPE_NAME).read_text(encoding="utf-8"))
+        recipe = yaml.safe_load(Path(folder, RECIPE_NAME).read_text(encoding="utf-8-sig"))
         return float(recipe["objective"]["stability"])
     except (OSError, yaml.YAMLError, KeyError, TypeError, ValueError):
         return float("nan")

@@ -51,7 +51,7 @@ def class_colours(name: str) -> Tensor:
     if not path.is_file():
         raise ConfigError(f"no file '{name}' and no palette of that name{near(name, PALETTES)}: {', '.join(PALETTES)}")
     try:
-        lines = [line.strip() for line in path.read_text(encoding="utf-8").splitlines()]
+        lines = [line.strip() for line in path.read_text(encoding="utf-8-sig").splitlines()]
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path} can't be read as text: {error}") from error
     found = [_of_line(line, f"{path}, line {number}") for number, line in enumerate(lines, start=1) if line]

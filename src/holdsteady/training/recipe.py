@@ -246,7 +246,7 @@ def read_recipe(path: str | Path, overrides: list[str] | None = None, *, files: 
         ConfigError: the file can't be read or parsed; or with every fault of the recipe at once.
     """
     try:
-        data = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+        data = yaml.safe_load(Path(path).read_text(encoding="utf-8-sig"))
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"the recipe {path} can't be read: {getattr(error, 'strerror', None) or error}") from error
     except yaml.YAMLError as error:

@@ -1,5 +1,6 @@
 """Reading the pages of one image file as a clip: animated WebP, multi-page TIFF."""
 
+import math
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
@@ -11,6 +12,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from holdsteady.errors import VideoError
 
+from .describe import MOST_SLOTS
 from .frame import VideoFrame, VideoInfo
 from .images import RATE, image_info
 from .picture import Picture, bits, from_opencv, from_pillow
@@ -59,11 +61,20 @@ class AnimationReader:
             raise VideoError(f"{name}: has no picture after {start or 0:g} s; it is shorter than that")
         self._selected = times
         self._first = self._read(times[0][0])
-        self.info: VideoInfo = image_info(name, self._first, self._rate, len(times), self._base)
+        self.info: VideoInfo = image_info(
+            name, self._first, self._rate, len(times), self._base, fine_rate=self._fine_rate, end=self._end
+        )
+
+    @property
+    def times(self) -> list[Fraction]:
+        """Seconds at which the pictures are shown."""
+        return [time for _, time in self._selected]
 
     def _times(self) -> list[tuple[int, Fraction]]:
-        """Every page and its time in seconds; sets the rate and the time base too."""
+        """Every page and its time in seconds; sets the rates, the time base and the end too."""
         self._base, self._rate = 1 / RATE, RATE
+        self._fine_rate: Fraction | None = None
+        self._end: Fraction | None = None
         pages = range(_pages(self._image))
         if self._image.format == "TIFF":
             kept = []
@@ -73,12 +84,16 @@ class AnimationReader:
                     kept.append(page)
             return [(page, number / RATE) for number, page in enumerate(kept)]
         self._base = _MILLISECOND
-        times, end = [], 0
+        times, end, step = [], 0, 0
         for page in pages:
             self._image.seek(page)
             self._image.load()
             times.append((page, end * _MILLISECOND))
-            end += int(self._image.info.get("duration", 0)) or 100
+            length = int(self._image.info.get("duration", 0)) or 100
+            end, step = end + length, math.gcd(step, length)
+        self._end = end * _MILLISECOND
+        if 1 / (step * _MILLISECOND) <= MOST_SLOTS:
+            self._fine_rate = 1 / (step * _MILLISECOND)
         self._rate = (len(times) / (end * _MILLISECOND)).limit_denominator(1001)
         return times
 

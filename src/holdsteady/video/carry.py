@@ -22,7 +22,8 @@ from av.video.stream import VideoStream
 
 from .clock import Timeline, timed_streams
 from .container import is_full, open_container, reason
-from .copies import FORMATS, add_copy
+from .copies import FORMATS, QUICKTIME, add_copy
+from .lasting import lasting
 from .plan import Fate, StreamPlan, converted, is_written_anew
 from .span import Span
 from .tracks import Track, open_track
@@ -40,6 +41,7 @@ class Cargo:
         suffix: Extension of the result, such as `.mp4`.
         frames: How many pictures there are.
         rate: Frames per second of the pictures.
+        length: Seconds from the begin of the first picture to the end of the last; None if they stand equally long.
         metadata: Tags of the container.
         options: Options of its muxer.
     """
@@ -48,6 +50,7 @@ class Cargo:
     suffix: str
     frames: int
     rate: Fraction
+    length: Fraction | None
     metadata: Mapping[str, str]
     options: Mapping[str, str]
 
@@ -158,9 +161,11 @@ def _write(pictures: Path, target: "Path | _Nowhere", plans: list[StreamPlan], c
         source = stack.enter_context(open_container(cargo.source)) if cargo.source is not None and going else None
         beside = None if source is None else _load(source, going, output, cargo, span)
         written = 0
-        for packet in film.demux(stream):
-            if packet.size == 0 and packet.dts is None:
-                continue
+        packets: Iterator[av.Packet[VideoStream]]
+        packets = (packet for packet in film.demux(stream) if packet.size or packet.dts is not None)
+        if cargo.length is not None and cargo.suffix in QUICKTIME:
+            packets = lasting(packets, pictures, cargo.length)
+        for packet in packets:
             written += 1
             if beside is not None:
                 time = (packet.dts if packet.dts is not None else packet.pts or 0) * packet.time_base

@@ -31,7 +31,6 @@ class Timeline:
 
     def __init__(self, restarts: bool) -> None:
         self._back, self._ahead = (_BACK, _AHEAD) if restarts else (_BACK_ONE_CLOCK, _AHEAD_ONE_CLOCK)
-        self._restarts = restarts
         self._newest = 0.0  # seconds to add, since the last jump
         self._shifts: dict[int, float] = {}  # of each stream: the newest, or older where it has not come to the jump
         self._last: dict[int, float] = {}  # continuous time of each stream's last packet
@@ -73,10 +72,10 @@ class Timeline:
         shift = self._newest
         if is_timed:
             shift = self._shifts.get(index, shift)
-            # Display times go back and forth, which only the wider limits of a single clock let pass.
-            time = packet.dts if packet.dts is not None or self._restarts else packet.pts
-            if time is not None:
-                shift = self.shift(index, time * base, (packet.duration or 0) * base or usual)
+            # FFmpeg gives the first packets of a Matroska with reordered pictures no decoding times. Display times lie
+            # ahead by as many pictures as are reordered, which is seconds where each stands long: they tell no jump.
+            if packet.dts is not None:
+                shift = self.shift(index, packet.dts * base, (packet.duration or 0) * base or usual)
         if shift:
             ticks = round(shift / base)
             packet.pts = None if packet.pts is None else packet.pts + ticks

@@ -64,15 +64,20 @@ def reason(error: Exception) -> str:
     return getattr(error, "strerror", None) or str(error)
 
 
-def ends_early(container: InputContainer, stream: VideoStream, last: int) -> bool:
-    """Whether the header promises pictures of a stream after the packet at time `last`, in its time base."""
+def ends_early(container: InputContainer, stream: VideoStream, last: int, end: int) -> bool:
+    """Whether the header promises pictures of a stream after its last packet.
+
+    Args:
+        last, end: The time of that packet and where it ends, in the stream's time base.
+    """
     formats = container.format.name
     if "mp4" in formats:
         index = stream.index_entries
         return len(index) > 0 and index[-1].timestamp > last
     if "matroska" in formats:
-        end = stated_end(stream)
-        return end is not None and end > last * (stream.time_base or 1) + 0.5
+        stated, base = stated_end(stream), stream.time_base or 1
+        # It counts for how long the last picture stands, which not all files tell with the picture.
+        return stated is not None and stated > max(last * base + 0.5, end * base + 0.1)
     return False
 
 

@@ -70,6 +70,8 @@ def muxer_options(suffix: str, tags: Mapping[str, str], *, in_pieces: bool = Fal
         tags: Its tags.
         in_pieces: Whether the part written so far must be playable, in case writing never ends.
     """
+    if suffix == ".avi":  # what is before 0 is left out of it, see `tracks`; else all would be moved by that
+        return {"avoid_negative_ts": "disabled"}
     if suffix not in QUICKTIME:
         return {}
     if in_pieces:

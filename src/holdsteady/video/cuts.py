@@ -1,6 +1,6 @@
 """Finding the first frames of new shots, where a model's memory has to be cleared."""
 
-from collections.abc import Callable
+import warnings
 from pathlib import Path
 from typing import cast
 
@@ -61,7 +61,7 @@ def read_cuts(path: str | Path) -> frozenset[int]:
         ConfigError: The file can't be read, or a line is not a frame number.
     """
     try:
-        text = Path(path).read_text(encoding="utf-8")
+        text = Path(path).read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: the file of cuts can't be read: {error}") from error
     cuts = set()
@@ -75,8 +75,36 @@ def read_cuts(path: str | Path) -> frozenset[int]:
     return frozenset(cuts)
 
 
-def open_cuts(spec: str) -> Callable[[int, Pixels], bool]:
-    """A function that tells whether a frame begins a new shot, from its number and its pixels.
+class Cuts:
+    """Tells whether a frame begins a new shot, from its number and its pixels. Call it with every frame once, in order.
+
+    Args:
+        spec: See `open_cuts`.
+    """
+
+    def __init__(self, spec: str) -> None:
+        self._spec, self._frames = spec, 0
+        self._detector = CutDetector() if spec == "auto" else None
+        self._listed = frozenset[int]() if spec in ("auto", "off") else read_cuts(spec)
+
+    def __call__(self, number: int, pixels: Pixels) -> bool:
+        self._frames = number + 1
+        return number in self._listed if self._detector is None else self._detector.is_cut(pixels)
+
+    def warn_of_rest(self) -> None:
+        """Say which numbers of the file lie past the last frame. Call it when all frames were seen."""
+        rest = sorted(number for number in self._listed if number >= self._frames)
+        if rest:
+            shown = ", ".join(str(number) for number in rest[:5]) + (", …" if len(rest) > 5 else "")
+            warnings.warn(
+                f"{self._spec}: no frame has the number {shown}: there are {self._frames}, counted from 0 at the "
+                "start of the part that is processed",
+                stacklevel=2,
+            )
+
+
+def open_cuts(spec: str) -> Cuts:
+    """What tells whether a frame begins a new shot, from its number and its pixels.
 
     Args:
         spec: `auto` to detect cuts in the pixels, `off` for none, else a file for `read_cuts`. Numbers
@@ -85,10 +113,4 @@ def open_cuts(spec: str) -> Callable[[int, Pixels], bool]:
     Raises:
         ConfigError: The file of cuts is missing or malformed.
     """
-    if spec == "off":
-        return lambda number, pixels: False  # noqa: ARG005
-    if spec == "auto":
-        detector = CutDetector()
-        return lambda number, pixels: detector.is_cut(pixels)  # noqa: ARG005
-    cuts = read_cuts(spec)
-    return lambda number, pixels: number in cuts  # noqa: ARG005
+    return Cuts(spec)

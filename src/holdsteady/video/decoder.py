@@ -222,7 +222,7 @@ class Decoder:
         Raises:
             OSError: After that, if the file is truncated or can't be read any further.
         """
-        last = 0
+        last = end = 0
         partial = None
         streams = timed_streams(self.container) if self._is_file else [self.stream]
         try:
@@ -239,6 +239,7 @@ class Decoder:
                 if partial is not None:  # damaged, but not the end: let the decoder conceal it
                     yield partial
                 last = max(last, written)
+                end = max(end, written + (packet.duration or 0))
                 partial = None
                 if begin is not None:
                     time = packet.dts if packet.dts is not None else packet.pts
@@ -253,7 +254,7 @@ class Decoder:
             yield None
             raise
         yield None
-        if partial is not None or ends_early(self.container, self.stream, last):
+        if partial is not None or ends_early(self.container, self.stream, last, end):
             raise OSError(0, "the file is truncated")
 
 

@@ -12,7 +12,7 @@ from av.video.stream import VideoStream
 
 from .chroma import chroma_location
 from .color import depth, has_alpha, to_alpha
-from .container import stated_end
+from .container import open_container, stated_end
 from .frame import VideoInfo
 from .orientation import orientation
 
@@ -20,6 +20,8 @@ _KEPT = ("MASTERING_DISPLAY_METADATA", "CONTENT_LIGHT_LEVEL")
 # Formats whose every picture is decoded with alpha, seen or not.
 _MAYBE_ALPHA = {"gif", "apng"}
 _ABSURD = 100
+# More slots a second than this are no rate of pictures; and some state twice theirs, that of fields, or a round one.
+MOST_SLOTS, _UNSURE, _ROUND = 240, 0.05, 1.002
 # Entries of an index that are looked at one by one.
 _LONG = 500_000
 
@@ -63,6 +65,8 @@ def describe(
             name: bytes(cast(SideData, data)) for name in _KEPT if (data := frame.side_data.get(name)) is not None
         },
         chroma_location=chroma_location(container, stream) if "420" in frame.format.name else None,
+        fine_rate=_fine_rate(stream, rate, interlaced=frame.interlaced_frame),
+        end=_end(source, container, stream),
     )
 
 
@@ -72,6 +76,29 @@ def frame_rate(stream: VideoStream) -> Fraction:
     if average and guess and average > _ABSURD * guess:
         return guess
     return average or guess or Fraction(25)
+
+
+def _fine_rate(stream: VideoStream, rate: Fraction, *, interlaced: bool) -> Fraction | None:
+    """The rate by which FFmpeg could tell all times, if that is one of pictures and not of fields."""
+    fine = stream.base_rate
+    if fine is None or interlaced or not rate * _ROUND < fine <= MOST_SLOTS or abs(fine / rate - 2) < _UNSURE:
+        return None
+    return fine
+
+
+def _end(source: str, container: InputContainer, stream: VideoStream) -> Fraction | None:
+    """Seconds at which the last picture ends, in formats that say for how long it stands."""
+    name, base = container.format.name, stream.time_base or Fraction(1)
+    if "matroska" in name:
+        end = stated_end(stream)
+        return None if end is None else Fraction(end).limit_denominator(10**6)
+    if ("mp4" in name or name == "gif") and stream.duration:
+        return ((stream.start_time or 0) + stream.duration) * base
+    if name == "apng":  # tells it with each picture only
+        with open_container(source) as again:
+            packets = again.demux(video=0)
+            return max((packet.pts + (packet.duration or 0)) * base for packet in packets if packet.pts is not None)
+    return None
 
 
 def _origin(stream: VideoStream, first: av.VideoFrame, start: float | None) -> Fraction:

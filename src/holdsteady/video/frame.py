@@ -38,6 +38,9 @@ class VideoInfo:
         side_data: HDR10's facts as FFmpeg's structs, under FFmpeg's names `MASTERING_DISPLAY_METADATA` and
             `CONTENT_LIGHT_LEVEL`, where the source has them.
         chroma_location: FFmpeg's name of the place of chroma samples; None for the usual one, at the left.
+        fine_rate: Frames per second by which the times of all frames can be told, also where `rate` varies; None where
+            the source does not say.
+        end: Time in seconds at which the source's last frame ends; None where the source does not say.
     """
 
     name: str
@@ -64,6 +67,8 @@ class VideoInfo:
     interlaced: bool = False
     side_data: Mapping[str, bytes] = field(default_factory=dict)
     chroma_location: str | None = None
+    fine_rate: Fraction | None = None
+    end: Fraction | None = None
 
 
 @dataclass

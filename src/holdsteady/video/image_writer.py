@@ -1,5 +1,6 @@
 """Writing frames as a folder of PNG images."""
 
+from fractions import Fraction
 from pathlib import Path
 
 import cv2
@@ -52,7 +53,7 @@ class ImageWriter(Writer):
         self._names.add(name.casefold())
         return f"{name}.png"
 
-    def finish(self, *, complete: bool = True) -> None:
+    def finish(self, *, complete: bool = True, until: Fraction | None = None) -> None:
         if not self.count:
             self.discard()
             return

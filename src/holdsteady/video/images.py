@@ -26,7 +26,16 @@ def natural_order(path: Path) -> list[tuple[int, int, str]]:
     return [(1, int(part), part) if part.isdecimal() else (0, 0, part) for part in parts]
 
 
-def image_info(name: str, first: Picture, rate: Fraction, frames: int, time_base: Fraction) -> VideoInfo:
+def image_info(
+    name: str,
+    first: Picture,
+    rate: Fraction,
+    frames: int,
+    time_base: Fraction,
+    *,
+    fine_rate: Fraction | None = None,
+    end: Fraction | None = None,
+) -> VideoInfo:
     """The facts of a clip of images, by the first of them."""
     deep = bool(first.pixels.dtype == np.uint16)
     return VideoInfo(
@@ -47,6 +56,8 @@ def image_info(name: str, first: Picture, rate: Fraction, frames: int, time_base
         start_time=Fraction(0),
         frames=frames,
         has_alpha=first.alpha is not None,
+        fine_rate=fine_rate,
+        end=end,
     )
 
 

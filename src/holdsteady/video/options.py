@@ -1,5 +1,6 @@
 """What `run`, `fix` and `corrupt` can be told about reading and writing, in one place."""
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -7,6 +8,18 @@ from holdsteady.errors import ConfigError
 
 if TYPE_CHECKING:
     import torch
+
+
+def part_fault(start: float | None, duration: float | None) -> str | None:
+    """What is wrong with a part of a video, in words; None if nothing is."""
+    for name, seconds in (("start", start), ("duration", duration)):
+        if seconds is not None and not math.isfinite(seconds):
+            return f"{name} is {seconds:g}, but has to be a number of seconds; leave it out for the whole video"
+    if start is not None and start < 0:
+        return f"start is {start:g} s, but can't be negative"
+    if duration is not None and duration <= 0:
+        return f"duration is {duration:g} s, but has to be above 0"
+    return None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,7 +38,7 @@ class RunOptions:
         device, dtype: Where and in what precision a model of PyTorch gets its frames: torch's, or their names.
 
     Raises:
-        ConfigError: `start` is negative, `duration` is not above 0, or `crf` is negative.
+        ConfigError: `start` is negative, `duration` is not above 0, either is no finite number, or `crf` is negative.
     """
 
     start: float | None = None
@@ -40,10 +53,8 @@ class RunOptions:
     dtype: "str | torch.dtype" = "float32"
 
     def __post_init__(self) -> None:
-        # Not below zero: NaN is refused too.
-        if self.start is not None and not self.start >= 0:
-            raise ConfigError(f"start is {self.start:g} s, but can't be negative")
-        if self.duration is not None and not self.duration > 0:
-            raise ConfigError(f"duration is {self.duration:g} s, but has to be above 0")
+        fault = part_fault(self.start, self.duration)
+        if fault is not None:
+            raise ConfigError(fault)
         if self.crf is not None and self.crf < 0:
             raise ConfigError(f"crf is {self.crf}, but 0 is the best quality")

@@ -201,6 +201,8 @@ def run(
             written = encoding.result()
             failure = failed_step or decoding.exception()
     _warn_about_nan(lost)
+    if not interrupted and failure is None:
+        is_new_shot.warn_of_rest()
     if isinstance(failure, VideoError) and written:
         before = "the frame before it is" if written == 1 else f"the {written} frames before it are"
         raise VideoError(f"{failure}; {before} in {sink}") from failure
@@ -272,7 +274,7 @@ class _Encoder:
                 if self.ending is _Ending.DISCARD:
                     self._writer.discard()
                 else:
-                    self._writer.finish(complete=self.ending is _Ending.COMPLETE)
+                    self._writer.finish(complete=self.ending is _Ending.COMPLETE, until=self._stored.end)
         return self._writer.count if self._writer is not None else 0
 
     def _write(self, result: _Result) -> None:

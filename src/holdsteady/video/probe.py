@@ -5,7 +5,7 @@ import struct
 import warnings
 from collections.abc import Iterable
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from typing import Any
 from av.container import InputContainer
 from av.video.reformatter import ColorPrimaries, ColorTrc
 
+from .animation import AnimationReader
 from .codecs import choose_encoding
 from .color import UNSPECIFIED
 from .container import open_container
@@ -23,6 +24,7 @@ from .orientation import straightened
 from .plan import StreamPlan, plan_streams, warn_about
 from .reader import open_video
 from .sink import CONTAINERS, SinkKind, keeps_rotation, sink_kind
+from .slots import lost_times
 from .stream import StreamReader, interlaced_warning
 from .video_writer import left_out
 
@@ -152,15 +154,19 @@ def probe(source: str, sink: str | None = None) -> Probe:
         with open_video(source) as reader:
             info = reader.info
             is_stream = isinstance(reader, StreamReader)
+            times = reader.times if isinstance(reader, AnimationReader) else []
         sink = sink or _default_sink(source, is_stream)
         kind = sink_kind(sink)
         stored = info if keeps_rotation(sink) else straightened(info)
-        encoder, encoded_as, lost = _encoding(sink, kind, info, stored)
         plans, facts = [], _Facts()
         if is_stream:
             facts = _look(source)
+            times = facts.times
             if Path(source).is_file():
                 plans = plan_streams(source, Path(sink).suffix.lower() if kind is SinkKind.FILE else "")
+        encoder, encoded_as, lost = _encoding(sink, kind, info, stored)
+        if kind is not SinkKind.FOLDER:
+            lost += lost_times(times, encoder, Path(sink).suffix.lower(), info, whole=len(times) < _PACKETS)
         if info.interlaced or facts.interlaced:
             warnings.warn(interlaced_warning(source), stacklevel=2)
         warn_about(sink, plans, lost)
@@ -186,8 +192,13 @@ class _Facts:
     codec: str = ""
     profile: str = ""
     duration: float | None = None
-    variable_rate: bool | None = None
+    times: list[Fraction] = field(default_factory=list)  # of the first packets, in the order of display
     interlaced: bool = False
+
+    @property
+    def variable_rate(self) -> bool | None:
+        steps = [after - before for before, after in itertools.pairwise(self.times)][:-8]  # the last may lack some
+        return max(steps) - min(steps) > _UNEVEN if steps else None
 
 
 def _look(source: str) -> _Facts:
@@ -198,15 +209,12 @@ def _look(source: str) -> _Facts:
         interlaced = any(frame.interlaced_frame for frame in itertools.islice(decoder.frames(None), _FRAMES))
         profile, index = stream.profile or "", stream.index
     with open_container(source) as container:
-        return _Facts(name, codec, profile, duration, _varies(container, index), interlaced)
+        return _Facts(name, codec, profile, duration, _times(container, index), interlaced)
 
 
-def _varies(container: InputContainer, index: int) -> bool | None:
-    stream = container.streams[index]
-    packets = itertools.islice(container.demux(stream), _PACKETS)
-    times = sorted(float(packet.pts * packet.time_base) for packet in packets if packet.pts is not None and packet.size)
-    steps = [after - before for before, after in itertools.pairwise(times)][:-8]  # the last may lack some between
-    return max(steps) - min(steps) > _UNEVEN if steps else None
+def _times(container: InputContainer, index: int) -> list[Fraction]:
+    packets = itertools.islice(container.demux(container.streams[index]), _PACKETS)
+    return sorted(packet.pts * packet.time_base for packet in packets if packet.pts is not None and packet.size)
 
 
 def _default_sink(source: str, is_stream: bool) -> str:

@@ -12,6 +12,7 @@ from .animation import AnimationReader, page_format
 from .container import exists
 from .frame import VideoFrame, VideoInfo
 from .images import ImageReader, natural_order
+from .options import part_fault
 from .picture import FLOAT_SUFFIXES, SUFFIXES
 from .stream import StreamReader
 
@@ -55,14 +56,15 @@ def open_video(
         The reader. It decodes as it is iterated, and holds a few frames at most.
 
     Raises:
-        VideoError: The source is missing, empty, not a video, or ends before `start`. While
-            iterating: it is truncated, or damaged beyond what can be passed over; the frames before that have been
-            yielded.
+        VideoError: `start` or `duration` is no such time. The source has no name, is missing, empty, not a video, or
+            ends before `start`. While iterating: it is truncated, or damaged beyond what can be passed over; the frames
+            before that have been yielded.
     """
-    if start is not None and start < 0:
-        raise VideoError(f"{source}: start is {start:g} s, but can't be negative")
-    if duration is not None and duration <= 0:
-        raise VideoError(f"{source}: duration is {duration:g} s, but has to be above 0")
+    fault = part_fault(start, duration)
+    if fault is not None:
+        raise VideoError(f"{source}: {fault}")
+    if not source:
+        raise VideoError("the name of the source is empty; give a file, or . for the images of this folder")
     paths = _image_paths(source)
     pages = page_format(paths[0]) if paths is not None and paths == [Path(source)] else None
     if paths is None or pages == "PNG":  # FFmpeg composes an animated PNG at its full depth

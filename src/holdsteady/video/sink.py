@@ -25,11 +25,19 @@ def sink_kind(sink: str) -> SinkKind:
     folder of images; else a video file.
 
     Raises:
-        ConfigError: The extension is not that of a container that can be written.
+        ConfigError: The name is empty or an extension alone, or the extension is not that of a container that can be
+            written.
     """
     path = Path(sink)
     if sink == "-":
         return SinkKind.STDOUT
+    if not sink:
+        raise ConfigError("the name of the result is empty; give a file, or a folder (ending with /) for PNG images")
+    if path.name.startswith(".") and not path.suffix and not path.exists() and not sink.endswith(("/", os.sep)):
+        raise ConfigError(
+            f"{sink}: is an extension without a name; give one, such as {path.with_name('out' + path.name)}, or end it "
+            "with / for a folder of PNG images"
+        )
     if sink.endswith(("/", os.sep)) or path.is_dir() or (not path.suffix and not path.exists()):
         return SinkKind.FOLDER
     if path.suffix.lower() not in CONTAINERS:

@@ -36,7 +36,7 @@ def open_track(plan: StreamPlan, source: Stream, output: OutputContainer, span: 
         FFmpegError, ValueError: The container can't hold it.
     """
     if plan.fate is Fate.COPIED:
-        return _Copy(plan, source, add_copy(output, source, suffix), span)
+        return _Copy(plan, source, add_copy(output, source, suffix), span, from_zero=suffix == ".avi")
     assert plan.encoder is not None
     if plan.kind == "audio":
         return Sound(plan, cast(AudioStream, source), output, span)
@@ -44,15 +44,31 @@ def open_track(plan: StreamPlan, source: Stream, output: OutputContainer, span: 
 
 
 class _Copy:
-    def __init__(self, plan: StreamPlan, template: Stream, target: Stream, span: Span) -> None:
-        self.plan, self._target, self._span = plan, target, span
+    """A stream that is copied; `from_zero` where the container has no place for what is before 0, as of AAC that begins
+    with what its encoder needed to get going: packets in which nothing is to be heard."""
+
+    def __init__(self, plan: StreamPlan, template: Stream, target: Stream, span: Span, *, from_zero: bool) -> None:
+        self.plan, self._target, self._span, self._from_zero = plan, target, span, from_zero
         self._last: int | None = None
         self._lasts = template.type == "subtitle"  # each stands for a while, which can begin before the part
         self._begun = template.type != "video"  # pictures can't be shown before their first keyframe
+        self._held: list[av.Packet[Stream]] = []
 
     def packets(self, packet: "av.Packet[Stream] | None") -> Iterator["av.Packet[Stream]"]:
-        if packet is None:
+        # FFmpeg gives the first packets of a Matroska with reordered pictures no decoding times: they have to come
+        # before the first one that has, and their display times lie after it.
+        if not self._begun and packet is not None and packet.dts is None:
+            self._held.append(packet)
             return
+        held, self._held = self._held, []
+        for place, one in enumerate(held):
+            if packet is not None and packet.dts is not None:
+                one.dts = packet.dts - (len(held) - place) * (packet.duration or 1)
+            yield from self._copied(one)
+        if packet is not None:
+            yield from self._copied(packet)
+
+    def _copied(self, packet: "av.Packet[Stream]") -> Iterator["av.Packet[Stream]"]:
         dts = packet.dts if packet.dts is not None else packet.pts
         pts = packet.pts if packet.pts is not None else dts
         if dts is None or pts is None:
@@ -71,6 +87,8 @@ class _Copy:
             return
         shift = round(self._span.shift / packet.time_base)
         dts, pts = dts - shift, pts - shift
+        if self._from_zero and pts < 0:
+            return
         if self._last is not None and dts <= self._last:  # muxers refuse times that don't grow
             dts = self._last + 1
         self._last = dts

@@ -28,13 +28,12 @@ from .matroska import set_pixel_aspect
 from .options import RunOptions
 from .part import PartFile, keep_aside
 from .plan import plan_streams, warn_about
+from .slots import Slots
 from .span import Span
 from .timecode import later_tags
 from .writer_base import Writer
 
 _HEADER = 1 << 20  # bytes that hold everything that is rewritten when a file is closed
-# These only know frames at a constant rate; a finer time base would be refused or padded with empty frames.
-_CONSTANT_RATE = {"mpeg1video", "mpeg2video", "mpeg4", "wrapped_avframe", ".avi"}
 
 
 class VideoWriter(Writer):
@@ -71,11 +70,12 @@ class VideoWriter(Writer):
         self._tags = output_tags(info, encoding.pix_fmt, height)
         self._pix_fmt, self._keeps_alpha = encoding.pix_fmt, has_alpha(encoding.pix_fmt)
         warn_about(sink, self._plans, left_out(info, encoding))
-        constant = encoding.codec in _CONSTANT_RATE or suffix in _CONSTANT_RATE
-        # MPEG-4 has 16 bits for the denominator.
-        self._base = (1 / info.rate).limit_denominator(65535) if constant else info.time_base
+        self._slots = Slots(encoding.codec, suffix, info)
+        self._base = self._slots.base
+        self._nominal = 1 / (info.fine_rate or info.rate)  # seconds for which a frame stands where nothing tells
         self._last_pts: int | None = None
         self._first_time = self._time = Fraction(0)
+        self._newest: list[av.Packet[VideoStream]] = []  # of the last frame so far, whose end is not known yet
         with self._errors("can't be created"):
             self._container = self._open()
         try:
@@ -100,7 +100,7 @@ class VideoWriter(Writer):
         try:
             stream = cast(
                 VideoStream,
-                self._container.add_stream(encoding.codec, rate=info.rate, options=encoding.options),
+                self._container.add_stream(encoding.codec, rate=self._slots.rate, options=encoding.options),
             )
         except ValueError as error:
             raise ConfigError(
@@ -125,21 +125,24 @@ class VideoWriter(Writer):
         return stream
 
     def _write(self, frame: VideoFrame) -> None:
-        nominal = 1 / self._info.rate
-        time = self._time + nominal if frame.pts is None else frame.pts * frame.time_base
+        time = self._time + 1 / self._info.rate if frame.pts is None else frame.pts * frame.time_base
         if self._last_pts is None:
             self._first_time = time
         self._time = time
-        pts = round((time - self._shift) / self._base)
-        if self._last_pts is not None:  # two frames of one time would be refused
-            pts = max(pts, self._last_pts + 1)
-        self._last_pts = pts
+        self._last_pts = self._slots.place(time - self._shift)
         picture = from_rgb(frame.pixels, self._pix_fmt, self._tags, frame.alpha if self._keeps_alpha else None)
         picture.color_primaries, picture.color_trc = self._info.color_primaries, self._info.color_trc
-        picture.pts, picture.time_base = pts, self._base
-        picture.duration = max(1, round(nominal / self._base))
+        picture.pts, picture.time_base = self._last_pts, self._base
         with self._errors(f"frame {self.count} can't be written"):
-            self._container.mux(self._stream.encode(picture))
+            self._mux(self._newest)
+            self._newest = self._stream.encode(picture)
+
+    def _mux(self, packets: list["av.Packet[VideoStream]"], last: Fraction | None = None) -> None:
+        """Put packets into the file; `last` is for how many seconds the last frame of all stands."""
+        for packet in packets:
+            stands = last if last is not None and packet.pts == self._last_pts else self._nominal
+            packet.duration = max(1, round(stands / self._base))  # encoders tell the average, of all
+        self._container.mux(packets)
 
     @property
     def _shift(self) -> Fraction:
@@ -150,11 +153,12 @@ class VideoWriter(Writer):
         # Of pictures before 0 (a clock that wraps), players of the result would show nothing.
         return shift if self._first_time >= shift else min(self._info.start_time, self._first_time)
 
-    def finish(self, *, complete: bool = True) -> None:
+    def finish(self, *, complete: bool = True, until: Fraction | None = None) -> None:
         if not self.count:
             self.discard()
             return
-        end = None
+        end, last = None, self._last_length(until if complete else None)
+        warn_about(self.sink, [], self._slots.lost(last))
         if not complete:
             end = self._time + 1 / self._info.rate
         elif self._duration is not None:
@@ -165,24 +169,33 @@ class VideoWriter(Writer):
                 if self.count <= 2:  # too few to be reordered; libx265 leaves their decoding times undefined
                     for packet in rest:
                         packet.dts = packet.pts
-                self._container.mux(rest)
+                self._mux(self._newest + rest, last)
                 self._container.close()
                 if self._part is not None:
-                    self._part = self._with_the_rest(self._part, end)
+                    length = self._time + last - self._first_time if self._slots.uneven(last) else None
+                    self._part = self._with_the_rest(self._part, end, length)
                     self._shape_pixels(self._part.path)
                     self._part.publish()
         except BaseException:
             self.discard()
             raise
 
-    def _with_the_rest(self, pictures: PartFile, end: Fraction | None) -> PartFile:
-        """The finished pictures, and beside them what comes from the source."""
+    def _last_length(self, until: Fraction | None) -> Fraction:
+        """Seconds for which the last frame stands, up to the end of the part that is written."""
+        if until is None:
+            return self._nominal
+        if self._duration is not None:
+            return max(self._nominal, min(until, self._first_time + Fraction(self._duration)) - self._time)
+        return until - self._time if until > self._time else self._nominal
+
+    def _with_the_rest(self, pictures: PartFile, end: Fraction | None, length: Fraction | None) -> PartFile:
+        """The finished pictures, and beside them what comes from the source; for `length` see `Cargo`."""
         whole = pictures.sibling()
         try:
             if self._plans or self._suffix in QUICKTIME:  # where the images are in pieces
                 tags = kept_tags(self._info.metadata)
                 options = muxer_options(self._suffix, tags)
-                cargo = Cargo(self._copy_from, self._suffix, self.count, self._info.rate, tags, options)
+                cargo = Cargo(self._copy_from, self._suffix, self.count, self._slots.rate, length, tags, options)
                 span = Span(self._shift, self._first_time if self._trimmed else None, end)
                 became = carry(pictures.path, whole.path, self._plans, cargo, span)
                 warn_about(self.sink, [now for now, then in zip(became, self._plans, strict=True) if now != then])

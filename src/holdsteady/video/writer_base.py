@@ -1,6 +1,7 @@
 """What every sink of frames has in common."""
 
 from abc import ABC, abstractmethod
+from fractions import Fraction
 from types import TracebackType
 from typing import Self
 
@@ -43,11 +44,13 @@ class Writer(ABC):
     def _write(self, frame: VideoFrame) -> None: ...
 
     @abstractmethod
-    def finish(self, *, complete: bool = True) -> None:
+    def finish(self, *, complete: bool = True, until: Fraction | None = None) -> None:
         """Finish the result and give it its name; without a frame there is no result.
 
         Args:
             complete: Whether all frames were written. If not, copied audio ends with the last frame.
+            until: Time in seconds of the source up to which the last frame stands, if it was the source's last; None
+                for one frame's usual time.
 
         Raises:
             VideoError: The rest can't be written; the result is discarded.
