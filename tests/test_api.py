@@ -97,6 +97,27 @@ def test_a_model_that_is_handed_over_comes_back_as_it_was(how: str, dtype: str, 
     assert torch.equal(model(frame), output)
 
 
+class Residual(nn.Module):
+    """A child by the name under which a card keeps what is behind it, and a layer that is made when first used."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.fn, self.other, self.late = nn.Conv2d(3, 3, 1), nn.Conv2d(3, 3, 1), nn.LazyConv2d(3, 1)
+
+    def forward(self, frame: Tensor) -> Tensor:
+        result: Tensor = self.late(self.other(self.fn(frame)))
+        return result
+
+
+def test_children_of_any_name_come_back_and_late_layers_stay(carphone: str, tmp_path: Path) -> None:
+    model = Residual().train()
+    hs.run(carphone, tmp_path / "out.mkv", model, "none", duration=0.1, device="cpu")
+    assert all(module.training for module in model.modules()) and model.other.weight.dtype == torch.float32
+    assert model(torch.rand(1, 3, 8, 8)).shape == (1, 3, 8, 8)
+    hs.run(carphone, tmp_path / "b.mkv", model, "none", duration=0.1, device="cpu", dtype="bfloat16")
+    assert {parameter.dtype for parameter in model.parameters()} == {torch.float32}
+
+
 def test_run_takes_a_model_that_is_steady_already(carphone: str, tmp_path: Path) -> None:
     model = nn.Sequential(cnn(), nn.Sigmoid())
     steady = hs.stabilize(model, "output-fixed:0.3")

@@ -40,7 +40,7 @@ def run(
     values: str | Path | None = None,
     values_as: str = "npy",
     note: Callable[[str], None] | None = None,
-    strength: float = 1.0,
+    strength: float | None = None,
     both_ways: bool = False,
     deflicker: bool = False,
     compile: bool = False,
@@ -70,7 +70,7 @@ def run(
         style: how depth, classes and masks are shown.
         values: a folder for the values themselves, one file a frame, written as ``values_as``: npy, png or exr.
         note: is told in one line what the model's output was taken for, where no card says it.
-        strength: from 0 (the base) to 1 (the adapter).
+        strength: from 0 (the base) to 1 (the adapter), the default; of a model that is steady already, its own.
         both_ways: whether to average with a second pass from the end of each shot; not for classes.
         deflicker: whether *motion-fixed* or *universal* hold the relation of output to input always: exposure, colour
             and tone of whole regions.
@@ -106,7 +106,7 @@ def run(
     if isinstance(model, OnnxStep) or (isinstance(model, str | Path) and is_export(model)):
         given: dict[str, Any] = {"adapter": adapter, "weights": weights, "card": card, "style": style, "values": values}
         given |= {"trust": trust, "inside": inside, "both_ways": both_ways, "deflicker": deflicker, "compile": compile}
-        given |= {"strength": strength != 1, "device": device not in ("auto", "cpu")}
+        given |= {"strength": strength not in (None, 1), "device": device not in ("auto", "cpu")}
         given |= {"dtype": options.get("dtype", "float32") != "float32"}
         if settled := [name for name, value in given.items() if value is not None and value is not False]:
             raise ConfigError(f"{', '.join(settled)}: the model is an export, in which that is settled already")
@@ -137,7 +137,7 @@ def run(
         runner = FrameRunner(
             loaded,
             adapters,
-            strength=strength,
+            strength=1.0 if strength is None else strength,
             device=how.device,
             dtype=dtype_of(how.dtype),
             compile=compile,
@@ -239,7 +239,7 @@ def batch(
 
 
 def _taken_apart(
-    model: StabilizedModel, adapter: AdapterLike | Sequence[AdapterLike] | None, strength: float
+    model: StabilizedModel, adapter: AdapterLike | Sequence[AdapterLike] | None, strength: float | None
 ) -> tuple[Callable[..., Any], list[AdapterLike], float]:
     """The base of a model that is held steady, its adapters, and the strength that it has or that is asked for.
 
@@ -249,7 +249,7 @@ def _taken_apart(
     if adapter is not None:
         raise ConfigError("the model is held steady already, and an adapter is given: give the base, or leave it out")
     adapters: list[AdapterLike] = [model.adapter(number) for number in range(len(model.adapters))]
-    return model.base, adapters, model.strength if strength == 1 else strength
+    return model.base, adapters, model.strength if strength is None else strength
 
 
 def _check(options: dict[str, Any], verb: str, known: list[str]) -> None:

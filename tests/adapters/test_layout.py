@@ -7,7 +7,7 @@ import torch
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from holdsteady.adapters.layout import Layout, infer_layout, stated_layout, token_grid
+from holdsteady.adapters.layout import Layout, infer_layout, output_layout, stated_layout, token_grid
 from holdsteady.errors import LayoutError
 
 batches = st.integers(1, 3)
@@ -131,3 +131,25 @@ def test_registers_are_not_taken_for_a_part_of_the_grid() -> None:
 
 def test_a_given_grid_is_taken() -> None:
     assert infer_layout((1, 21, 8), (48, 64), grid=(2, 10)) == Layout("tokens", prefix=1, grid=(2, 10))
+
+
+@pytest.mark.parametrize(
+    ("shape", "are_classes", "kind"),
+    [
+        ((1, 384, 384), False, "depth"),
+        ((1, 256, 256), False, "depth"),
+        ((1, 192, 256), False, "depth"),
+        ((1, 1, 48, 48), False, "map"),
+        ((1, 48, 48, 3), False, "channels-last"),
+        ((1, 21, 48, 48), True, "map"),
+        ((1, 21, 48, 48), False, None),
+        ((1, 1024, 768), False, None),  # 32×32 tokens
+        ((1, 197, 768), False, None),
+        ((1, 196, 256), False, None),
+        ((1, 12, 197, 197), False, None),  # maps of attention
+        ((1, 5, 4), False, None),
+    ],
+)
+def test_outputs_of_a_size_of_their_own(shape: tuple[int, ...], are_classes: bool, kind: str | None) -> None:
+    found = output_layout(shape, are_classes=are_classes)
+    assert (None if found is None else found.kind) == kind

@@ -168,3 +168,13 @@ def test_an_export_of_half_the_size_makes_videos_of_the_whole(tmp_path: Path) ->
     for one, other in zip(frames_of(tmp_path / "by-export"), frames_of(tmp_path / "by-torch"), strict=True):
         assert one.shape == other.shape == (144, 176, 3)
         assert np.abs(one.astype(int) - other).max() <= 1
+
+
+def test_what_is_not_known_stays_so_in_a_smaller_picture_and_spoils_nothing_else() -> None:
+    picture = np.random.default_rng(0).random((1, 1, 64, 64), np.float32)
+    picture[0, 0, 20, 30] = np.inf
+    small = resized(picture, (32, 32))
+    expected = resize(torch.from_numpy(picture), (32, 32)).numpy()
+    known = np.isfinite(small)
+    assert known.sum() == np.isfinite(expected).sum() > 1000
+    assert np.allclose(small[known], expected[known], atol=1e-5)

@@ -167,6 +167,20 @@ def test_a_file_of_ones_own_is_not_replaced_after_a_failure(clips: Path, model: 
     assert batch([clips / "x.mp4"], out, Order(model)).done == ("x.mp4",)
 
 
+def test_the_part_of_a_damaged_file_is_the_batchs_own(clips: Path, model: str, tmp_path: Path) -> None:
+    write_clip(clips / "x.mkv", 3, frames=40)
+    whole = (clips / "x.mkv").read_bytes()
+    for was_done in (False, True):
+        if was_done:
+            assert batch([clips / "x.mkv"], tmp_path / "out", order_of(model)).done == ("x.mkv",)
+        (clips / "x.mkv").write_bytes(whole[: len(whole) // 2])
+        for _ in range(2):
+            assert "before it are in" in batch([clips / "x.mkv"], tmp_path / "out", order_of(model)).failed["x.mkv"]
+        (clips / "x.mkv").write_bytes(whole)
+        assert batch([clips / "x.mkv"], tmp_path / "out", order_of(model)).done == ("x.mkv",)
+        (clips / "x.mkv").write_bytes(whole + b" ")  # another one, for the round after a result
+
+
 def order_of(model: str, adapter: str = "motion-fixed") -> Order:
     """With results that keep every pixel: x264 itself makes another file of the same pictures each time."""
     return Order(model, adapter, options=RunOptions(codec="ffv1"))

@@ -1,6 +1,8 @@
 """What a batch takes for the same model, and what it does not."""
 
 import functools
+import importlib
+import re
 import subprocess
 import sys
 import threading
@@ -128,6 +130,59 @@ def test_what_cannot_be_told_is_never_the_same() -> None:
         content = Content()
         content.of(thing)
         assert content.unknown
+
+
+HOLDER = """
+from torch import nn
+
+class Settings:
+    gain = 1.0
+
+net, settings = nn.Conv2d(3, 3, 1), Settings()
+"""
+
+
+def test_what_a_module_of_ones_own_holds_belongs_to_the_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "holder_of_parts.py").write_text(HOLDER)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    holder: Any = importlib.import_module("holder_of_parts")
+
+    def model(frame: Tensor) -> Any:
+        return holder.net(frame) * holder.settings.gain
+
+    keys = [key(model)]
+    holder.net.weight.data.zero_()
+    keys.append(key(model))
+    holder.settings.gain = 5.0
+    keys.append(key(model))
+    holder.Settings.gain = 7.0
+    keys.append(key(model))
+    assert len({*keys}) == 4
+
+
+class Cached:
+    @functools.cached_property
+    def gain(self) -> float:
+        return 0.5
+
+    def __call__(self, frame: Tensor) -> Tensor:
+        return frame * self.gain
+
+
+def test_what_libraries_made_can_be_told() -> None:
+    for thing in (re.compile("a+"), np.sqrt, Cached()):
+        content = Content()
+        content.of(thing)
+        assert not content.unknown
+    assert key(closed_over(re.compile("a"))) != key(closed_over(re.compile("b")))
+
+
+def test_the_current_folder_is_no_part_of_a_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    before = key("denoise")
+    for name in ("config.json", "other.py"):
+        (tmp_path / name).write_text("{}")
+    assert key("denoise") == before
 
 
 MODELS = """

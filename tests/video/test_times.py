@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 from video.media import Film, seconds_of_sound
 
+from holdsteady.errors import VideoError
 from holdsteady.video import RunOptions, open_video, run
 from holdsteady.video.probe import probe
 
@@ -193,6 +194,37 @@ def test_a_last_picture_ends_with_the_part_that_is_taken(tmp_path):
         assert container.duration / 1e6 == pytest.approx(2.0, abs=2e-3)
     (told,) = [text for text in probe(source, "-").warnings if "left out" in text]
     assert "that its last frame stands for 3 s: y4m has a constant rate" in told
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".mkv"])
+def test_a_last_picture_ends_with_itself_where_the_clock_jumped(make_clip, pictures, tmp_path, suffix):
+    pts = [40 * number + (number > 9) * 40 * 3_600_000 for number in range(20)]
+    source = make_clip("a.mkv", pictures[:10] * 2, pts=pts, time_base=Fraction(1, 1000), options=PLAIN)
+    result = tmp_path / f"b{suffix}"
+    copied(source, result)
+    assert times_of(result) == even(20)
+    with av.open(str(result)) as container:
+        assert container.duration / 1e6 == pytest.approx(0.8, abs=2e-3)
+
+
+@pytest.mark.parametrize(("start", "duration", "count"), [(0.5, 0.5, 12), (0.02, 0.3, 7)])
+def test_a_part_of_constant_rate_keeps_it(make_clip, pictures, tmp_path, start, duration, count):
+    source = make_clip("a.mp4", pictures[:20] + pictures[:20], options=PLAIN)
+    for suffix in (".mp4", ".avi", ".mkv"):
+        copied(source, tmp_path / f"b{suffix}", start=start, duration=duration)
+        with av.open(str(tmp_path / f"b{suffix}")) as container:
+            assert container.streams.video[0].average_rate == 25
+            assert container.duration / 1e6 == pytest.approx(count * 0.04, abs=2e-3)
+
+
+def test_of_a_damaged_animation_what_can_be_decoded_is_kept(tmp_path):
+    path = Path(animated(tmp_path / "a.png"))
+    whole = path.read_bytes()
+    middle = whole.index(b"fdAT", whole.index(b"fdAT") + 4) - 20
+    path.write_bytes(whole[:middle] + bytes(40) + whole[middle + 40 :])
+    with pytest.raises(VideoError, match=r"frames? before it are in"):
+        run(str(path), str(tmp_path / "b.mkv"), lambda frame: frame, RunOptions(cuts="off"), on_cut=lambda: None)
+    assert 1 <= len(times_of(tmp_path / "b.mkv")) < 4
 
 
 def test_a_last_picture_may_stand_long(make_clip, pictures):

@@ -233,10 +233,10 @@ def resolve_layout(name: str, shape: tuple[int, ...], frame_size: tuple[int, int
     """
     if name in config.layouts:
         return stated_layout(config.layouts[name], shape, frame_size, config.grid)
-    own = output_layout(shape) if name == "output" else None
     try:
         return infer_layout(shape, frame_size, config.grid)
     except LayoutError:
+        own = output_layout(shape, are_classes=config.fuse_as == "classes") if name == "output" else None
         if own is None:
             raise
         return own

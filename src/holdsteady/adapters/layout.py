@@ -96,18 +96,25 @@ def infer_layout(shape: tuple[int, ...], frame_size: tuple[int, int], grid: tupl
     )
 
 
-def output_layout(shape: tuple[int, ...]) -> Layout | None:
-    """That of a model's output which has a size of its own, as of networks that always give 384×384.
+def output_layout(shape: tuple[int, ...], *, are_classes: bool) -> Layout | None:
+    """That of a model's output which has a size of its own, as of networks that always give 384×384; None if unclear.
 
-    Its sides are several times as long as its channels are many, or else None.
+    Args:
+        are_classes: whether the channels are said to be classes. Else there are four at most, as of pictures: more may
+            be anything, as maps of attention.
     """
-    if len(shape) == 3 and min(shape[1:]) >= _SHORTEST and max(shape[1:]) <= _ELONGATED * min(shape[1:]):
-        return Layout("depth")
+    if len(shape) == 3 and _is_picture(shape[1:]):
+        could_be_tokens = any(math.isqrt(n) ** 2 == n for n in range(shape[1] - _MOST_PREFIX_TOKENS, shape[1] + 1))
+        return Layout("depth") if shape[1] == shape[2] or not could_be_tokens else None
     if len(shape) == 4:
         for kind, channels, space in (("map", shape[1], shape[2:]), ("channels-last", shape[3], shape[1:3])):
-            if min(space) >= max(_SHORTEST, 2 * channels) and max(space) <= _ELONGATED * min(space):
+            if _is_picture(space) and (2 * channels <= min(space) if are_classes else channels <= 4):
                 return Layout(kind)  # type: ignore[arg-type]
     return None
+
+
+def _is_picture(space: tuple[int, ...]) -> bool:
+    return min(space) >= _SHORTEST and max(space) <= _ELONGATED * min(space)
 
 
 def stated_layout(

@@ -39,7 +39,12 @@ def resized(pictures: Array, size: tuple[int, int]) -> Array:
     if pictures.shape[-2:] == size:
         return pictures
     if size[0] < pictures.shape[-2] or size[1] < pictures.shape[-1]:
-        return by_weights(pictures, shrinking, size)
+        is_known = np.isfinite(pictures)
+        if is_known.all():
+            return by_weights(pictures, shrinking, size)
+        # A mean over all with weights of 0 for most would be NaN everywhere.
+        small = by_weights(np.where(is_known, pictures, 0), shrinking, size)
+        return np.where(by_weights(~is_known, shrinking, size) > 0, np.float32(np.nan), small)
     planes = pictures.reshape(-1, *pictures.shape[-2:]).astype(np.float32, copy=False)
     large = [cv2.resize(np.ascontiguousarray(plane), size[::-1], interpolation=cv2.INTER_LINEAR) for plane in planes]
     return np.stack(large).reshape(*pictures.shape[:-2], *size)

@@ -21,7 +21,7 @@ _MODES: dict[str, tuple[Axes, str, int]] = {
     "RGB": ("HWC", "uint8", 3),
     "RGBA": ("HWC", "uint8", 4),
 }
-_WITH_ALPHA = ("LA", "La", "PA", "RGBa")
+_WITH_ALPHA = ("LA", "PA", "RGBa")
 _WHITE = {"uint8": 255, "uint16": 65535}
 _WHOLE = {torch.uint8: "uint8", torch.uint16: "uint16"}
 

@@ -137,7 +137,8 @@ def _locked(
 
     def noted(job: Job, entry: Entry | None) -> None:
         if entry is not None:
-            if entry.status == "failed" and (was := manifest.files.get(job.name)) is not None:
+            was = manifest.files.get(job.name)
+            if entry.status == "failed" and was is not None and not entry.result_digest:
                 entry = entry.model_copy(update={"result_digest": was.result_digest})  # what may still be there
             manifest.files[job.name] = entry
             manifest.save(out)

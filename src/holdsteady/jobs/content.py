@@ -4,7 +4,9 @@ No addresses, hashes or orders of sets go into it, and of libraries nothing but 
 that do the same; it must not be equal for two that do not.
 """
 
+import copyreg
 import dis
+import functools
 import hashlib
 import importlib.util
 import sys
@@ -95,6 +97,8 @@ class Content:
             return self._all(type(thing).__name__, thing.__func__)
         if type(thing) is property:
             return self._all("property", thing.fget, thing.fset, thing.fdel)
+        if type(thing) is functools.cached_property:  # which has a lock
+            return self._all("cached", thing.func)
         if isinstance(thing, MemberDescriptorType | GetSetDescriptorType):
             return _hash("descriptor", thing.__name__)
         if isinstance(thing, nn.Module) and not isinstance(thing, torch.jit.ScriptModule):
@@ -149,7 +153,7 @@ class Content:
                 continue
             if home is not None and home is not module:
                 parts.append(home)
-            elif isinstance(value, _VALUES):
+            if not isinstance(value, ModuleType):
                 parts += [name, value]
         return self._all("module", *parts)
 
@@ -162,7 +166,8 @@ class Content:
     def _object(self, thing: Any) -> str:
         """By what would be pickled of it, without doing so."""
         try:
-            reduced = thing.__reduce_ex__(4)
+            registered = copyreg.dispatch_table.get(type(thing))
+            reduced: Any = registered(thing) if registered else thing.__reduce_ex__(4)
             if isinstance(reduced, str):
                 wrapped = getattr(thing, "__wrapped__", None)
                 return self._all("name", getattr(thing, "__module__", None), reduced, wrapped)

@@ -70,7 +70,7 @@ def model_digest(model: Callable[..., Any], name: str) -> str:
 
 def _files(name: str) -> list[Path]:
     """The files that a model's name stands for: itself, what ONNX keeps beside it, or what describes it in a folder."""
-    for path in map(Path, (name, name.rpartition(":")[0], name.partition(":")[2])):
+    for path in map(Path, filter(None, (name, name.rpartition(":")[0], name.partition(":")[2]))):
         if path.is_file():
             beside = (path.with_name(path.name + ending) for ending in (".data", "_data"))
             return [path, *(file for file in beside if file.is_file())]

@@ -110,7 +110,8 @@ class Worker:
         """
         key = self.key(job, source_digest)
         entry = Entry(source=str(job.source), source_digest=source_digest, key=key, status="failed")
-        folder = self.out / UNFINISHED / digest(job.name)
+        folder, sink = self.out / UNFINISHED / digest(job.name), self.out / job.name
+        was = _stamp(sink)
         try:
             while True:
                 options = self.order.options
@@ -127,8 +128,9 @@ class Worker:
                         raise
                     # What was kept may not fit, for whatever reason: once more from the beginning.
         except HoldsteadyError as error:
-            return entry.model_copy(update={"error": str(error)})
-        sink = self.out / job.name
+            # The frames before a fault are kept, and are this batch's own.
+            part = {"result_digest": file_digest(sink)} if _stamp(sink) not in (None, was) else {}
+            return entry.model_copy(update={"error": str(error), **part})
         if summary.interrupted:
             journal.checkpoint()
             sink.unlink(missing_ok=True)
@@ -171,3 +173,11 @@ class Worker:
             progress=progress,
             stop=stop,
         )
+
+
+def _stamp(file: Path) -> tuple[int, int] | None:
+    """What changes when a file is written; None where there is no file."""
+    if not file.is_file():
+        return None
+    facts = file.stat()
+    return facts.st_mtime_ns, facts.st_ino

@@ -6,6 +6,7 @@ from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
 
 from holdsteady.host.mirror import apply, named_modules
 
@@ -57,7 +58,8 @@ def borrowed(*things: Any) -> Iterator[None]:
             modules += inner.modules() if isinstance(inner, torch.jit.ScriptModule) else [inner]
     kept = []
     for module in modules:
-        parameters = {name: (one, one.data) for name, one in module._parameters.items() if one is not None}
+        given = {name: one for name, one in module._parameters.items() if one is not None and not is_lazy(one)}
+        parameters = {name: (one, one.data) for name, one in given.items()}
         tensors = {name: one for name, one in vars(module).items() if isinstance(one, Tensor)}
         kept.append((module, module.training, parameters, dict(module._buffers.items()), tensors))
     try:
@@ -75,5 +77,5 @@ def borrowed(*things: Any) -> Iterator[None]:
 
 def _behind(model: nn.Module) -> nn.Module:
     """What stands behind a card, in which a scripted network is no submodule."""
-    inner = getattr(model, "fn", None)
+    inner = None if getattr(model, "has_points", True) else getattr(model, "fn", None)
     return inner if isinstance(inner, nn.Module) else model

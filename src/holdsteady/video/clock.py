@@ -42,6 +42,11 @@ class Timeline:
         """The timeline for a container that has just been opened."""
         return cls(has_flag(container, Flags.ts_discont))
 
+    @property
+    def moved(self) -> bool:
+        """Whether any gap was closed so far."""
+        return bool(self._newest or any(self._shifts.values()))
+
     def shift(self, stream: int, time: float, length: float) -> float:
         """Seconds to add to the times of a packet of sound or pictures.
 

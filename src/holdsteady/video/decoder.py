@@ -89,6 +89,11 @@ class Decoder:
                 return stream
         raise VideoError(f"{self._source}: has no video stream")
 
+    @property
+    def jumped(self) -> bool:
+        """Whether the file's clock jumped so far."""
+        return self._timeline.moved
+
     def close(self) -> None:
         """Close the source."""
         self.container.close()

@@ -7,6 +7,7 @@ from typing import cast
 import av
 import numpy as np
 from av.container import InputContainer
+from av.error import FFmpegError
 from av.sidedata.sidedata import SideData
 from av.video.stream import VideoStream
 
@@ -95,9 +96,12 @@ def _end(source: str, container: InputContainer, stream: VideoStream) -> Fractio
     if ("mp4" in name or name == "gif") and stream.duration:
         return ((stream.start_time or 0) + stream.duration) * base
     if name == "apng":  # tells it with each picture only
-        with open_container(source) as again:
-            packets = again.demux(video=0)
-            return max((packet.pts + (packet.duration or 0)) * base for packet in packets if packet.pts is not None)
+        try:
+            with open_container(source) as again:
+                packets = again.demux(video=0)
+                return max((packet.pts + (packet.duration or 0)) * base for packet in packets if packet.pts is not None)
+        except (FFmpegError, OSError, ValueError):  # a damaged one: what can be decoded is read all the same
+            return None
     return None
 
 

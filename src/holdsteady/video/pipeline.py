@@ -143,7 +143,7 @@ def run(
 
         decoded: Channel[_Decoded] = Channel(_WAITING, stop)
         results: Channel[_Result] = Channel(_WAITING)
-        encoder = _Encoder(open_sink, _stored(info, sink), options.side_by_side)
+        encoder = _Encoder(open_sink, _stored(info, sink), options.side_by_side, lambda: _end(reader, options))
         with ThreadPoolExecutor(2, "holdsteady") as pool:
             decoding = pool.submit(_decode, reader, decoded, is_new_shot)
             encoding = pool.submit(encoder.run, results)
@@ -255,8 +255,14 @@ class _Ending(Enum):
 class _Encoder:
     """Writes results, in a thread of its own. Set `ending` before the channel is finished."""
 
-    def __init__(self, open_sink: Callable[[int, int, bool], Writer], stored: VideoInfo, side_by_side: bool) -> None:
-        self._open_sink, self._stored, self._side_by_side = open_sink, stored, side_by_side
+    def __init__(
+        self,
+        open_sink: Callable[[int, int, bool], Writer],
+        stored: VideoInfo,
+        side_by_side: bool,
+        end: Callable[[], Fraction | None],
+    ) -> None:
+        self._open_sink, self._stored, self._side_by_side, self._end = open_sink, stored, side_by_side, end
         self._writer: Writer | None = None
         self.ending = _Ending.COMPLETE
 
@@ -274,7 +280,7 @@ class _Encoder:
                 if self.ending is _Ending.DISCARD:
                     self._writer.discard()
                 else:
-                    self._writer.finish(complete=self.ending is _Ending.COMPLETE, until=self._stored.end)
+                    self._writer.finish(complete=self.ending is _Ending.COMPLETE, until=self._end())
         return self._writer.count if self._writer is not None else 0
 
     def _write(self, result: _Result) -> None:
@@ -292,6 +298,14 @@ class _Encoder:
             has_alpha = self._stored.has_alpha or alpha is not None
             self._writer = self._open_sink(pixels.shape[0], pixels.shape[1], has_alpha)
         self._writer.write(VideoFrame(pixels, source.pts, source.time_base, alpha, source.name))
+
+
+def _end(reader: Reader, options: RunOptions) -> Fraction | None:
+    """Seconds at which what was read ends; None where that is not known, as where the clock jumped on the way."""
+    end = None if isinstance(reader, StreamReader) and reader.jumped else reader.info.end
+    if end is None or options.duration is None:
+        return end
+    return min(end, reader.info.origin + Fraction(options.start or 0) + Fraction(options.duration))
 
 
 def _stored(info: VideoInfo, sink: str) -> VideoInfo:

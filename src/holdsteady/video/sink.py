@@ -33,7 +33,7 @@ def sink_kind(sink: str) -> SinkKind:
         return SinkKind.STDOUT
     if not sink:
         raise ConfigError("the name of the result is empty; give a file, or a folder (ending with /) for PNG images")
-    if path.name.startswith(".") and not path.suffix and not path.exists() and not sink.endswith(("/", os.sep)):
+    if path.name.lower() in {*CONTAINERS, *SUFFIXES, *FLOAT_SUFFIXES} and not sink.endswith(("/", os.sep)):
         raise ConfigError(
             f"{sink}: is an extension without a name; give one, such as {path.with_name('out' + path.name)}, or end it "
             "with / for a folder of PNG images"
@@ -105,8 +105,10 @@ def check_apart(target: str | Path, *sources: str | Path | None) -> None:
     """
     folder = Path(target).resolve()
     for source in map(str, filter(None, sources)):
-        is_video = Path(source).is_file() and Path(source).suffix.lower() not in SUFFIXES | FLOAT_SUFFIXES
-        if target != "-" and (Path(source).resolve() == folder if is_video else _same(source, folder)):
+        path = Path(source)
+        is_named_so = path.suffix.lower() not in SUFFIXES | FLOAT_SUFFIXES and not path.is_dir()
+        is_video = is_named_so and (path.is_file() or bool(path.suffix))  # or a glob of such
+        if target != "-" and (path.resolve() == folder if is_video else _same(source, folder)):
             raise VideoError(f"{target}: is the source itself, {source}; choose another name for the result")
 
 
@@ -121,7 +123,7 @@ def check_folder(folder: Path, names: Iterable[str], *sources: str | Path | None
     Raises:
         VideoError: it is a source, holds the images of one, or a source is one of the files.
     """
-    check_apart(folder, *sources)
+    check_apart(folder, *(source for source in sources if source is not None and not Path(source).is_file()))
     for name in names:
         check_apart(folder / name, *sources)
 
@@ -136,13 +138,16 @@ def check_report(path: str | Path, *sources: str | Path | None) -> None:
     path = Path(path)
     if path.suffix.lower() in {*CONTAINERS, *SUFFIXES, *FLOAT_SUFFIXES}:
         raise VideoError(f"{path}: a report is JSON, and this is the name of a video or an image; end it in .json")
-    if path.is_file() and path.suffix.lower() != ".json":  # and not a pipe or /dev/stdout
+    is_stream = path.parent.parts[:2] in (("/", "dev"), ("/", "proc"))  # as /dev/stdout, also where that is a file
+    if path.is_file() and path.suffix.lower() != ".json" and not is_stream:
         raise VideoError(f"{path}: exists already, and its name does not end in .json; choose another name")
 
 
 def _same(source: str, target: Path) -> bool:
     """Whether the source is the target, or images within it."""
     path = Path(source)
+    if source.isdigit() and not path.exists():
+        return False  # a camera
     if any(sign in path.name for sign in "*?["):
         path = path.parent
     candidates = [path] if path.is_dir() or not target.is_dir() else [path, path.parent]

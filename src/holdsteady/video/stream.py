@@ -43,6 +43,11 @@ class StreamReader:
         """Damaged packets that were passed over so far."""
         return self._decoder.skipped
 
+    @property
+    def jumped(self) -> bool:
+        """Whether the file's clock jumped so far, and times were moved."""
+        return self._decoder.jumped
+
     def __enter__(self) -> Self:
         return self
 

@@ -185,7 +185,7 @@ class VideoWriter(Writer):
         if until is None:
             return self._nominal
         if self._duration is not None:
-            return max(self._nominal, min(until, self._first_time + Fraction(self._duration)) - self._time)
+            return max(self._nominal, until - self._time)
         return until - self._time if until > self._time else self._nominal
 
     def _with_the_rest(self, pictures: PartFile, end: Fraction | None, length: Fraction | None) -> PartFile:
