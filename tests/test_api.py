@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 
 import holdsteady as hs
 from holdsteady.cli import app
-from holdsteady.errors import ConfigError, VideoError
+from holdsteady.errors import ConfigError, LayoutError, VideoError
 from holdsteady.video import open_video
 
 MODEL = "import torch\n\ndef blur(frame):\n    return torch.nn.functional.avg_pool2d(frame, 3, 1, 1)\n"
@@ -146,6 +146,35 @@ def test_an_output_of_a_size_of_its_own_is_brought_to_the_frames(kind: str, carp
     model = hs.Model(square, kind=kind)
     hs.run(carphone, tmp_path / "out.mkv", model, "motion-fixed", duration=0.1, device="cpu")
     assert pixels(tmp_path / "out.mkv").shape == (3, 144, 176, 3)
+
+
+@pytest.mark.parametrize("adapter", ["universal", "nafnet16-light", "nafnet16-noise-motion"])
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float64])
+def test_an_adapter_that_ships_takes_the_precision_of_the_model(dtype: torch.dtype, adapter: str) -> None:
+    model = nn.Sequential(cnn(), nn.Sigmoid()).to(dtype).eval()
+    steady = hs.stabilize(model, adapter)
+    outputs = [steady(torch.rand(1, 3, 32, 48, dtype=dtype)) for _ in range(3)]
+    assert all(output.dtype == dtype and output.isfinite().all() for output in outputs)
+    own = hs.load_adapter(adapter)
+    hs.stabilize(model, own)
+    assert next(own.parameters()).dtype == torch.float32  # somebody's own is left as it is
+    assert next(hs.stabilize(model.to("meta"), adapter).parameters()).device.type == "meta"
+
+
+def test_what_a_steady_model_refuses() -> None:
+    with pytest.raises(ConfigError, match=r"strength = 0\.5: from 0"):
+        hs.stabilize(cnn(), strength="0.5")  # type: ignore[arg-type]
+    with pytest.raises(LayoutError, match="the clip has no frames"):
+        hs.stabilize(cnn()).clip(torch.zeros(1, 0, 3, 16, 16))
+
+
+def test_a_twin_is_as_careless_as_the_model() -> None:
+    steady = hs.stabilize(lambda frame: frame, "output-fixed:0.5", check_finite=False)
+    careful = hs.stabilize(lambda frame: frame, "output-fixed:0.5")
+    for one, counted in ((steady, 0), (steady.twin(), 0), (careful.twin(), 3 * 8 * 8)):
+        for value in (0.0, torch.nan):
+            one(torch.full((1, 3, 8, 8), value))
+        assert one.state is not None and bool(one.state.non_finite.sum()) is bool(counted)
 
 
 @pytest.mark.parametrize(

@@ -78,6 +78,8 @@ def test_a_report_replaces_nothing_else(cli: Cli, smooth: str, tmp_path: Path) -
         "picture.png": "is the name of a video or an image",
         smooth: "is the source itself",
         "notes.txt": "exists already, and its name does not end in .json",
+        "gone/report.json": "does not exist; create it first",
+        str(tmp_path): "is a folder; give the name of a file in it",
     }.items():
         done = cli("check", "--json", name, smooth)
         assert done.code == 1 and words in done.error
@@ -85,6 +87,7 @@ def test_a_report_replaces_nothing_else(cli: Cli, smooth: str, tmp_path: Path) -
     assert not (tmp_path / "new.MP4").exists()
     assert cli("check", "--json", "old.json", smooth).code == 0
     assert (tmp_path / "old.json").read_text() != "{}"
+    assert "can't make the folder 'notes.txt'" in cli("check", "--out", "notes.txt", smooth).error
     (tmp_path / "report").mkdir()
     plot = tmp_path / "report" / "check.png"
     plot.write_bytes(b"a picture")

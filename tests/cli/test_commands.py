@@ -252,6 +252,17 @@ def test_compare_without_truth_and_with_equal_names(cli: Cli, smooth: str, flick
     assert "is longer" not in done.out
 
 
+def test_compare_says_that_rates_differ(cli: Cli, tmp_path: Path) -> None:
+    pictures = texture(8)
+    every = write_clip(tmp_path / "every.mkv", pictures, rate=25)
+    second = write_clip(tmp_path / "second.mkv", pictures[::2], rate=12)
+    for words in ((every, second), (second, "--truth", every)):
+        done = cli("compare", *words)
+        assert done.code == 0 and "frames per second" in done.err and "compared one by one, by their number" in done.err
+    slower = write_clip(tmp_path / "slower.mkv", pictures, rate=12)  # as many: frames belong together
+    assert "frames per second" not in cli("compare", every, slower).err
+
+
 def test_compare_refuses(cli: Cli, smooth: str, carphone: str, tmp_path: Path) -> None:
     tiny = write_clip(tmp_path / "tiny.mkv", texture(2, 8, 8))
     Path("file").touch()

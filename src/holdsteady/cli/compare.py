@@ -1,5 +1,6 @@
 """``holdsteady compare``: videos beside each other, in pictures and figures."""
 
+import warnings
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated
@@ -53,14 +54,17 @@ def compare(
             return stack.enter_context(video.open_video(source, start=start, duration=duration))
 
         readers = {label: opened(source) for label, source in sources.items()}
-        reference = None if truth is None else video.upright_tensors(opened(truth))
-        options.make_folder(out)
+        true = None if truth is None else opened(truth)
         info = next(iter(readers.values())).info
+        for other in (*list(readers.values())[1:], *([] if true is None else [true])):
+            if other.info.frames != info.frames and (differing := video.mismatch(info, other.info)):
+                warnings.warn(f"{differing}: frames are compared one by one, by their number", stacklevel=2)
+        options.make_folder(out)
         result = compare_videos(
             {label: video.upright_tensors(reader) for label, reader in readers.items()},
             out,
             info,
-            truth=reference,
+            truth=None if true is None else video.upright_tensors(true),
             is_new_shot=is_new_shot,
             progress=lambda done: progress(done, info.frames),
         )

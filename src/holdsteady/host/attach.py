@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import torch
 from torch import nn
 
 from holdsteady.adapters.adapter import Adapter, Point
@@ -16,6 +17,7 @@ from holdsteady.host.points import points, select_points
 from holdsteady.host.resolve import AdapterLike, resolve
 from holdsteady.host.stabilized import StabilizedModel
 
+_PRECISIONS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 #: What outputs are fused as, by the kind that a model's card states.
 _FUSED_AS = {"image": "values", "depth": "values", "classes": "classes", "labels": "classes", "mask": "mask"}
 
@@ -64,10 +66,12 @@ def stabilize(
     """
     _check_model(model)
     adapters = []
+    given = [adapter] if isinstance(adapter, AdapterLike) else list(adapter)
     for one in resolve(adapter, preset, settings):
         if isinstance(one, Adapter):
             check_base(one, model)
-            adapters.append(one)
+            # Of one that was loaded here the weights are as the model's: where it runs, and in its precision.
+            adapters.append(one if any(one is other for other in given) else _like(one, model))
         elif isinstance(one, AdapterConfig):
             adapters.append(_new_adapter(model, one, example, takes))
     return StabilizedModel(model, adapters, strength, takes, check_finite)
@@ -105,3 +109,10 @@ def _new_adapter(model: Callable[..., Any], config: AdapterConfig, example: Any,
     parameters = named_parameters(model) if isinstance(model, nn.Module) else ()
     device = next((parameter.device for _, parameter in parameters), None)
     return adapter if device is None else adapter.to(device)
+
+
+def _like(adapter: Adapter, model: Callable[..., Any]) -> Adapter:
+    """An adapter on the device and in the precision of a model's first weight in floating numbers."""
+    weights = named_parameters(model) if isinstance(model, nn.Module) else ()
+    first = next((one for _, one in weights if one.dtype in _PRECISIONS), None)
+    return adapter if first is None else adapter.to(first.device, first.dtype)

@@ -79,7 +79,7 @@ class StabilizedModel(nn.Module):
     def twin(self) -> "StabilizedModel":
         """The same base and adapters, not copied, with a memory of its own."""
         adapters = [self.adapter(number) for number in range(len(self.adapters))]
-        return StabilizedModel(self.base, adapters, self._strength, self._engine.takes)
+        return StabilizedModel(self.base, adapters, self._strength, self._engine.takes, self._engine.check_finite)
 
     @property
     def strength(self) -> float:
@@ -88,7 +88,7 @@ class StabilizedModel(nn.Module):
 
     @strength.setter
     def strength(self, strength: float) -> None:
-        if not 0 <= strength <= 1:
+        if not isinstance(strength, int | float) or not 0 <= strength <= 1:
             raise ConfigError(f"strength = {strength}: from 0 (the base) to 1 (the adapter)")
         self._strength = float(strength)
 

@@ -79,11 +79,13 @@ def stacked(stream: Callable[[Iterable[Any]], Iterator[Any]], clip: Any, time_ax
             + ("has no axes: take stream" if shape is None else f"has shape {tuple(shape)}")
         )
     time_axis %= clip.ndim
+    if not clip.shape[time_axis]:
+        raise LayoutError(f"the clip has no frames: its shape is {tuple(clip.shape)}, and axis {time_axis} is time")
     frames = clip.movedim(time_axis, 0) if isinstance(clip, Tensor) else np.moveaxis(clip, time_axis, 0)
     results = list(stream(frames))
-    if results and all(isinstance(result, Tensor) for result in results):
+    if all(isinstance(result, Tensor) for result in results):
         return torch.stack(results, dim=time_axis)
-    if results and all(isinstance(result, np.ndarray) for result in results):
+    if all(isinstance(result, np.ndarray) for result in results):
         return np.stack(results, axis=time_axis)
-    kind = type(results[0]).__name__ if results else "nothing"
+    kind = type(results[0]).__name__
     raise LayoutError(f"the model gives {kind} for a frame, which can't be stacked: take stream(frames)")

@@ -29,7 +29,6 @@ import torch
 from torch import Tensor, nn
 
 _PLAIN = (type(None), bool, int, float, complex, str, bytes, type(Ellipsis), type(NotImplemented))
-_VALUES = (*_PLAIN, tuple, list, dict, set, frozenset, Tensor, np.ndarray)
 # Of classes: what says nothing of what they do, or differs from run to run.
 _NOT_OF_CLASSES = {"__dict__", "__weakref__", "__doc__", "__module__", "__qualname__", "__annotations__", "_abc_impl"}
 _NOT_OF_CLASSES |= {"__static_attributes__", "__firstlineno__", "__annotate_func__", "__annotations_cache__"}
@@ -139,7 +138,7 @@ class Content:
         return self._all("class", kind.__qualname__, kind.__bases__, *own)
 
     def _module(self, module: ModuleType) -> str:
-        """A module of one's own: its file, plain values in it, and the modules that it takes from."""
+        """A module of one's own: its file, what is in it, and the modules that it takes from."""
         if is_library(module.__name__):
             return _hash("module", module.__name__)
         try:

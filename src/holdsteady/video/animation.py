@@ -58,7 +58,8 @@ class AnimationReader:
         if duration is not None:
             times = [(page, time) for page, time in times if time < begin + Fraction(duration).limit_denominator(10**6)]
         if not times:
-            raise VideoError(f"{name}: has no picture after {start or 0:g} s; it is shorter than that")
+            why = "it is shorter than that" if duration is None else f"or none begins within {duration:g} s"
+            raise VideoError(f"{name}: has no picture after {start or 0:g} s; {why}")
         self._selected = times
         self._first = self._read(times[0][0])
         self.info: VideoInfo = image_info(

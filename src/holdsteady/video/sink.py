@@ -121,8 +121,10 @@ def check_folder(folder: Path, names: Iterable[str], *sources: str | Path | None
         sources: what is read.
 
     Raises:
-        VideoError: it is a source, holds the images of one, or a source is one of the files.
+        VideoError: it is a source, holds the images of one, a source is one of the files, or it is a file.
     """
+    if folder.exists() and not folder.is_dir():
+        raise VideoError(f"can't make the folder '{folder}': a file has that name; choose another one")
     check_apart(folder, *(source for source in sources if source is not None and not Path(source).is_file()))
     for name in names:
         check_apart(folder / name, *sources)
@@ -132,10 +134,15 @@ def check_report(path: str | Path, *sources: str | Path | None) -> None:
     """Refuse a file for a report in JSON that holds something else.
 
     Raises:
-        VideoError: it is a source, has the ending of a video or an image, or exists and does not end in .json.
+        VideoError: it is a source, a folder or in none, has the ending of a video or an image, or exists and does not
+            end in .json.
     """
     check_apart(path, *sources)
     path = Path(path)
+    if path.is_dir():
+        raise VideoError(f"{path}: is a folder; give the name of a file in it, such as {path / 'report.json'}")
+    if not path.parent.is_dir():
+        raise VideoError(f"can't write {path}: the folder {path.parent} does not exist; create it first")
     if path.suffix.lower() in {*CONTAINERS, *SUFFIXES, *FLOAT_SUFFIXES}:
         raise VideoError(f"{path}: a report is JSON, and this is the name of a video or an image; end it in .json")
     is_stream = path.parent.parts[:2] in (("/", "dev"), ("/", "proc"))  # as /dev/stdout, also where that is a file

@@ -30,7 +30,8 @@ class StreamReader:
             # Some facts (rotation, colour range, alpha) are only certain once a frame is decoded.
             self._next = next(self._frames, None)
             if self._next is None:
-                after = f" after {start:g} s; it is shorter than that" if start else ""
+                why = "it is shorter than that" if duration is None else f"or none begins within {duration:g} s"
+                after = f" after {start:g} s; {why}" if start else ""
                 raise VideoError(f"{source}: has no frame that can be decoded{after}")
             stream, container = self._decoder.stream, self._decoder.container
             self.info = describe(source, container, stream, self._next, start, duration)
