@@ -23,7 +23,7 @@ class Entry(BaseModel):
         key: of all that the result depends on, the source's digest included.
         status: whether there is a result.
         error: why there is none.
-        result_digest: of the result's content; of a file that failed, that of an earlier result.
+        result_digest: of the result's content; of a file that failed, of the part that it left or of an earlier result.
         frames, seconds: how many there were, and the time that they took.
         resumed: frames that were there already, from an earlier run.
     """
