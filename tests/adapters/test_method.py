@@ -189,7 +189,7 @@ def test_detail_that_comes_back_is_told_from_noise() -> None:
     removed, noise = maps(0, 2, (1, 1, 32, 32))
 
     def returned(r: Tensor, before: Tensor = none) -> tuple[Tensor, Tensor, Tensor]:
-        return trust.returned_detail(before, unknown, removed, r.expand(1, 3, 32, 32), 1e-3 * level, LAGS)
+        return trust.returned_detail(before, unknown, removed, r, 1e-3 * level, LAGS)
 
     assert returned(removed)[0].min() > 0.99
     assert returned(noise)[0].mean() < 0.05

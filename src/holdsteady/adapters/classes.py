@@ -59,7 +59,7 @@ def read(z: Tensor, memory: Tensor, fuse_as: str) -> list[Form]:
         # A graph can't depend on values: logits and masks are the usual outputs.
         unseen: dict[str, Form] = {"classes": "logits", "mask": "mask"}
         return [unseen.get(fuse_as, "values")]
-    z, memory = (value.detach()[..., ::_STEP, ::_STEP].float() for value in (z, memory))
+    z, memory = (value.detach()[..., ::_STEP, ::_STEP].float().contiguous() for value in (z, memory))
     return [_read_one(present, before, fuse_as) for present, before in zip(z, memory, strict=True)]
 
 

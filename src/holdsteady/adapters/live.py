@@ -65,22 +65,21 @@ class Live(MotionFixedOutput):
         moved = warp(torch.cat((memory, kept["removed"].nan_to_num(0.0)), dim=1), flow)
         memory, removed = moved.split((z.shape[1], 1), dim=1)
 
-        r = z - memory
-        shift, follows, light = followed(kept, shrink(r, scale), shrink(channel_mean(r) - removed, scale), _cell(scale))
+        grey, small = channel_mean(r := z - memory), shrink(r, scale)
+        shift, follows, light = followed(kept, small, shrink(grey - removed, scale), _cell(scale))
         if shift is not None:
             memory = hold_within(memory + enlarge(shift, moment.size), memory, z)
-            r = z - memory
+            grey, small = channel_mean(r := z - memory), shrink(r, scale)
         squares = shrink(energy(r), scale)
         noise = noise_level(kept["noise"], cell_mean(squares, _cell(scale)), value_range(present).clamp_min(1e-15))
-        returned, *after = returned_detail(
-            kept["returned"], kept["trend"], removed, r, noise, follows, max(CELL, scale)
-        )
+        side = max(CELL, scale)
+        returned, *after = returned_detail(kept["returned"], kept["trend"], removed, grey, noise, follows, side)
         # A place of the shrunk map is a mean over four pixels or more in each direction, of eight at a scale of two.
-        signed = energy(box_mean(shrink(r, scale), 3 if scale == 2 else 1))
+        signed = energy(box_mean(small, 3 if scale == 2 else 1))
         weight = trusted_weight(signed + ROUGH * squares, noise, returned, count, self.tolerance, self.memory_weight)
         shown = enlarge(weight, moment.size)
         more = light | {"count": frames_behind(count, weight), "noise": noise, "returned": after[0], "trend": after[1]}
-        more["removed"] = channel_mean(r).mul_(shown)  # of what is shown, z − shown · r
+        more["removed"] = grey * shown  # of what is shown, z − shown · r
         return Fused(torch.lerp(z, memory, shown), memory, more)
 
 

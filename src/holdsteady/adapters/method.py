@@ -302,16 +302,16 @@ class MotionFixed(MotionCell):
         share = standing_share(halves[0], halves[1], halves[2], moment.size)
         mixed, count = torch.lerp(moved, still, share), torch.lerp(moved_count, count, share)
         mixed, removed = mixed.split((z.shape[1], 1), dim=1)
-        r = z - mixed
-        shift, follows, light = followed(kept, r, change := channel_mean(r) - removed)
+        grey = channel_mean(r := z - mixed)
+        shift, follows, light = followed(kept, r, change := grey - removed)
         moved = moved[:, :-1]
         if shift is not None:
             shift = enlarge(shift, moment.size)
             moved, memory, mixed = (hold_within(one + shift, one, z) for one in (moved, memory, mixed))
-            r = z - mixed
+            grey = channel_mean(r := z - mixed)
         squares = energy(r)
         noise = noise_level(kept["noise"], cell_mean(squares), span)
-        returned, *after = returned_detail(kept["returned"], kept["trend"], removed, r, noise, follows)
+        returned, *after = returned_detail(kept["returned"], kept["trend"], removed, grey, noise, follows)
         if frames is not None and context.frame is not None:
             own = own_grain(change, *frames, flow, share, steeper_at_blocks(context.frame.to(z.dtype)))
             returned = 1 - (1 - returned) * (1 - own)

@@ -6,7 +6,7 @@ Equations (12) and (13) of docs/method.md; names as in ``method.py``.
 import torch
 from torch import Tensor
 
-from holdsteady.adapters.means import CELL, between, cell_mean, channel_mean, enlarge
+from holdsteady.adapters.means import CELL, between, cell_mean, enlarge
 
 ADAPTS, LOWEST, HIGHEST = 0.25, 0.004, 0.05  # how fast the noise level follows; its limits in ranges of the values
 CHANCE, REMEMBERS = 0.15, 0.3  # share of returned detail that chance explains; how fast that evidence follows
@@ -30,7 +30,7 @@ def returned_detail(
     before: Tensor,
     trend: Tensor,
     removed: Tensor,
-    difference: Tensor,
+    grey: Tensor,
     noise: Tensor,
     follows: Tensor,
     side: int = CELL,
@@ -44,7 +44,7 @@ def returned_detail(
         before: averages over time (B, 4, h, w), of u·r and u² about their means in cells, and of those of the means.
         trend: the correlation of the means over the image, averaged over time, (B, 1, 1, 1).
         removed: u (B, 1, H, W), zero where nothing was.
-        difference: r (B, C, H, W).
+        grey: mean of r over the channels, (B, 1, H, W).
         noise: N (B, 1, h, w).
         follows: how far the memory follows the trend anyway, (B, 1, 1, 1) in [0, 1].
         side: of a cell, in pixels.
@@ -52,8 +52,7 @@ def returned_detail(
     Returns:
         Q, and the new averages.
     """
-    r = channel_mean(difference)
-    ur, uu, u, r = (cell_mean(value, side) for value in (removed * r, removed.square(), removed, r))
+    ur, uu, u, r = (cell_mean(value, side) for value in (removed * grey, removed.square(), removed, grey))
     now = torch.cat((ur - u * r, uu - u * u, u * r, u * u), dim=1)
     after = torch.where(before.isnan(), now, torch.lerp(before, now, REMEMBERS))
     wide, u_energy, r_energy = ((x * y).mean((2, 3), keepdim=True) for x, y in ((u, r), (u, u), (r, r)))

@@ -20,10 +20,14 @@ def shrink(value: Tensor, scale: int) -> Tensor:
         return _pooled(value, scale)
     import cv2
 
-    inner = value[:, :, : scale * height, : scale * width]
-    small, planes = planes_of(inner, (height, width))
-    for plane, out in planes:
-        cv2.resize(plane, (width, height), out, 0, 0, cv2.INTER_AREA)
+    small, left = value[:, :, : scale * height, : scale * width], scale
+    while left > 1:  # OpenCV halves twice in a third of the time that it takes for a fourth
+        factor = 2 if left % 2 == 0 else left
+        rows, columns = (side // factor for side in small.shape[2:])
+        small, planes = planes_of(small, (rows, columns))
+        for plane, out in planes:
+            cv2.resize(plane, (columns, rows), out, 0, 0, cv2.INTER_AREA)
+        left //= factor
     if value.shape[3] > scale * width:
         small = torch.cat((small, _pooled(value[:, :, : scale * height, scale * width :], scale)), dim=3)
     if value.shape[2] > scale * height:
