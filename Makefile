@@ -40,7 +40,7 @@ zoo: $(VENV)/.installed-dev
 
 # The tables of docs/results.md that are written by programs, from what benchmarks/results holds; what is missing there is
 # measured, which takes hours on two cores.
-RESULTS := compressed front kinds leave_one_out robustness strides weather
+RESULTS := compressed front kinds leave_one_out robustness stability_weight strides weather
 results: $(VENV)/.installed-dev
 	$(BIN)/python recipes/get_footage.py
 	for task in detail detail-strong; do \

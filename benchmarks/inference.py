@@ -1,7 +1,8 @@
 """Time per frame and peak memory of adapters on several networks, as ratios to the network alone.
 
     python benchmarks/inference.py [--network nafnet16,hdrnet] [--size 256,480p,720p,2160p] [--only base,paper,motion]
-                                   [--compile] [--dtype bfloat16] [--give-back] [--threads 2] [--out figures.csv]
+                                   [--compile] [--dtype bfloat16] [--give-back] [--threads 2] [--json figures.json]
+    python benchmarks/inference.py --json benchmarks/results/inference.json --docs docs/design.md       the table again
 
 Each contender runs in a process of its own. They have their turns one after the other, round after round; a ratio is
 taken within a round, and the median over the rounds counts. Beside it are the least and the largest.
@@ -17,11 +18,10 @@ The processes keep the memory that they have freed, as ``holdsteady run`` does (
 Weights are random and adapters untrained: neither changes what is computed. ``paper-straightforward`` is the paper's
 adapter as one would write it (``straightforward.py``), with the same weights as ``paper``. What fails, or is killed for
 want of memory, is reported, and the others go on. The default (small pictures, a few rounds) takes some minutes.
+Rows in --json are added to, or replaced; with --docs they are shown in a page, and nothing is measured.
 """
 
 import argparse
-import csv
-import json
 import os
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -29,13 +29,15 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from contenders import NETWORKS, PRESET_NAMES, STRAIGHTFORWARD, attach, build, chosen, output_file, parameters, positive
+from contenders import NETWORKS, PRESET_NAMES, STRAIGHTFORWARD, attach, build, chosen, parameters, positive
+from outcome import Entry, begun, facts, show, write_json
 from torch import Tensor
 from torch.nn import functional as F
 from workers import Result, Unit, race, ratio
 
 from holdsteady import StabilizedModel
 from holdsteady.allocator import keep_freed_memory
+from holdsteady.report.table import markdown
 
 SIZES = {"256": (256, 256), "480p": (480, 640), "720p": (720, 1280), "2160p": (2160, 3840)}
 FIXED = ("output-fixed", "simple-fixed", "live", "motion-fixed")
@@ -153,16 +155,41 @@ def print_markdown(rows: list[Row]) -> None:
         print(f"| {row.contender} | {row.milliseconds:.1f} | {span} | {memory} | {thousands} |", flush=True)
 
 
-def write(rows: list[Row], path: Path) -> None:
-    """All rows as CSV or JSON, by the name of the file."""
-    data = [asdict(row) for row in rows]
-    if path.suffix == ".json":
-        path.write_text(json.dumps(data, indent=1), encoding="utf-8")
-        return
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, list(data[0]))
-        writer.writeheader()
-        writer.writerows(data)
+KEY = ("network", "size", "threads", "compiled", "dtype", "gives_back", "contender")
+
+
+def added(before: list[Entry], rows: list[Row]) -> list[Entry]:
+    """Rows of before with new ones, which stand in for those of the same name; without those that failed."""
+    new = [asdict(row) for row in rows if not row.error]
+    again = {tuple(entry[name] for name in KEY) for entry in new}
+    return [*(entry for entry in before if tuple(entry[name] for name in KEY) not in again), *new]
+
+
+def tables(rows: list[Entry]) -> str:
+    """A table for each size that there are rows of, in Markdown."""
+    return "\n\n".join(table(rows, size) for size in SIZES if any(row["size"] == size for row in rows))
+
+
+def table(rows: list[Entry], size: str) -> str:
+    """Time and memory over the network alone at a size, and parameters; eager float32."""
+    at = {}
+    for row in rows:
+        if row["size"] == size and row["dtype"] == "float32" and not (row["compiled"] or row["gives_back"]):
+            at[row["contender"], row["network"]] = row
+    networks = [name for name in NETWORKS if ("base", name) in at]
+    body = []
+    for contender in CONTENDERS:
+        mine = [at[contender, name] for name in networks if (contender, name) in at]
+        if len(mine) == len(networks):
+            counts = dict.fromkeys(f"{row['parameters'] / 1000:,.1f}" for row in mine)
+            body.append([contender, *(_cell(row) for row in mine), ", ".join(counts)])
+    return markdown([f"{size}: time, memory", *networks, "parameters, thousands"], body)
+
+
+def _cell(row: Entry) -> str:
+    if row["contender"] == "base":
+        return f"{row['milliseconds']:.0f} ms, {row['peak_mib']:.0f} MiB"
+    return f"{row['ratio']:.2f}, {row['peak_ratio']:.1f}"
 
 
 def main() -> None:
@@ -176,8 +203,14 @@ def main() -> None:
     parser.add_argument("--compile", action="store_true", help="compile everything first, the base too")
     parser.add_argument("--dtype", choices=("float32", "bfloat16"), default="float32", help="of weights and frames")
     parser.add_argument("--give-back", action="store_true", help="freed memory goes back to the system")
-    parser.add_argument("--out", type=output_file, help="a .csv or .json for the figures")
+    parser.add_argument("--json", type=Path, help="the results, which are added to")
+    parser.add_argument("--docs", type=Path, help="a page that the table of --json is written into")
     args = parser.parse_args()
+    fresh = {**facts(args.threads), "rows": []}
+    results = begun(args.json, fresh) if args.json else fresh
+    if args.docs:
+        show(tables(results["rows"]), "inference.py", args.docs)
+        return
     try:
         names = chosen(args.only, CONTENDERS, "base")
         networks = chosen(args.network, list(NETWORKS))
@@ -186,16 +219,15 @@ def main() -> None:
         parser.error(str(error))
     print(f"torch {torch.__version__}, {args.threads} threads, {args.repeats} rounds of {args.frames} frames")
     way = Way(args.threads, args.compile, args.dtype, args.give_back)
-    rows: list[Row] = []
     for network in networks:
         for size in sizes:
             entries = {name: (network, name, SIZES[size], way) for name in names}
             results = race(prepare, entries, args.repeats, args.frames)
             part = make_rows(network, size, way, results)
             print_markdown(part)
-            rows += part
-            if args.out:
-                write(rows, args.out)  # after each part, so that a run that is stopped leaves what it has
+            results["rows"] = added(results["rows"], part)
+            if args.json:
+                write_json(args.json, results)  # after each part, so that a run that is stopped leaves what it has
 
 
 if __name__ == "__main__":

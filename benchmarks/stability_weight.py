@@ -1,7 +1,7 @@
 """The weight λ of the stability term from 0 to 8, along the motion and not: the same brief training at each.
 
     python benchmarks/stability_weight.py --footage footage --json FILE [--work runs/stability-weight]
-    python benchmarks/stability_weight.py --json FILE                                              the table again
+    python benchmarks/stability_weight.py --json FILE --docs docs/results.md                       the table again
 
 The kind *motion* by the recipe nafnet16-noise-motion, --steps steps each; on carphone, 100 frames, and cup, 40 frames,
 which nothing is trained on. Theory has two bounds (docs/theory.md): up to λ = 1/2 the truth is the best output, from

@@ -1,4 +1,4 @@
-"""The page of results shows what the committed files of the benchmarks hold, and these can be run."""
+"""The pages of results show what the committed files of the benchmarks hold, and these can be run."""
 
 import json
 from pathlib import Path
@@ -6,6 +6,7 @@ from types import ModuleType
 
 import compressed
 import front
+import inference
 import kinds
 import leave_one_out
 import numpy as np
@@ -13,6 +14,7 @@ import outcome
 import own_footage
 import pytest
 import robustness
+import stability_weight
 import strides
 import torch
 import weather
@@ -36,13 +38,15 @@ ROOT = Path(__file__).parents[1]
         (own_footage, own_footage.table),
         (robustness, robustness.tables),
         (strides, strides.table),
+        (stability_weight, stability_weight.table),
         (weather, weather.table),
+        (inference, lambda results: inference.tables(results["rows"])),
     ],
 )
 def test_the_page_shows_the_results(module: ModuleType, table: object) -> None:
     assert callable(table)
     results = json.loads((ROOT / "benchmarks" / "results" / f"{module.__name__}.json").read_text(encoding="utf-8"))
-    page = (ROOT / "docs" / "results.md").read_text(encoding="utf-8")
+    page = (ROOT / "docs" / ("design.md" if module is inference else "results.md")).read_text(encoding="utf-8")
     assert outcome.shown_in(page, f"{module.__name__}.py") == table(results).strip()
     assert isinstance(results["seed"], int) and "CPU" in results["machine"]
 
