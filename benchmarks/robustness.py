@@ -114,10 +114,10 @@ SHOWN = {
 
 
 def contenders(task: Task) -> list[Contender]:
-    """The base, two that serve any model, its own two, and a chain of two that were trained apart."""
+    """The base, three that serve any model, its own two, and a chain of two that were trained apart."""
     own = [f"{task.model}-{kind}" for kind in ("clean", "robust")]
     composed = f"nafnet16-patchdrop-input+{task.composed or own[0]}"
-    return [BASE, *trained(["motion-fixed", "universal", *own, composed])]
+    return [BASE, *trained(["motion-fixed", "universal", "motion-fixed@input+motion-fixed", *own, composed])]
 
 
 def measure(task: Task, corruption: str, footage: Path, without: Collection[str]) -> list[dict[str, Any]]:

@@ -35,6 +35,39 @@ def test_a_kind_with_its_main_setting(text: str, field: str, value: float) -> No
     assert (config.kind, getattr(config, field)) == (text.partition(":")[0], value)
 
 
+@pytest.mark.parametrize(
+    ("text", "points", "memory_weight"),
+    [
+        ("motion-fixed@input", ("input",), 0.9),
+        ("motion-fixed:0.5@input", ("input",), 0.5),
+        ("live:0.5@output", ("output",), 0.5),
+        ("simple-fixed@body.*", ("body.*",), 0.9),
+    ],
+)
+def test_a_kind_with_its_point(text: str, points: tuple[str, ...], memory_weight: float) -> None:
+    config = make_config(text)
+    assert (config.points, config.memory_weight) == (points, memory_weight)
+    assert validate(config.settings()) == config
+
+
+@pytest.mark.parametrize(
+    ("text", "settings", "message"),
+    [
+        ("motion-fixed@", {}, "a point goes after the @, as in motion-fixed@input; there is none"),
+        ("motion-fixed@input", {"points": "output"}, "there is points = 'output' as well"),
+        ("motion-fixed@body.1", {}, "works at 'output' or 'input' alone"),
+        ("motion-fixed", {"points": ["input", "output"]}, "works at 'output' or 'input' alone"),
+        ("universal@input", {}, "works at the point 'output' alone"),
+        ("output-fixed@input", {}, "works at the point 'output'; for points inside"),
+        ("motion-fixed@input", {"deflicker": True}, "deflicker has no effect at the input"),
+        ("motion-fixed@input", {"fuse_as": "mask", "flow_from": "input"}, "flow_from, fuse_as has no effect"),
+    ],
+)
+def test_where_a_kind_does_not_go(text: str, settings: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError, match=re.escape(message)):
+        make_config(text, **settings)
+
+
 def test_points_by_name_and_by_class() -> None:
     assert make_config("simple-fixed", points="body.*").points == ("body.*",)
     assert make_config("simple-fixed", points=nn.Conv2d).points == ("Conv2d",)
@@ -79,7 +112,7 @@ def test_the_preset_has_the_constants_of_the_paper() -> None:
         ("spatial", {"beta": 0.5}, r"beta has no effect on kind 'spatial', which takes .*kernel"),
         ("controlled", {"kernel": 3}, r"kernel has no effect on kind 'controlled'"),
         ("motion", {"flow": "disc"}, r"flow = 'disc': unknown flow 'disc'; available: dis"),
-        ("motion-fixed", {"points": "body"}, r"'motion-fixed' works at the point 'output' alone, not at \['body'\]"),
+        ("motion-fixed", {"points": "body"}, r"'motion-fixed' works at 'output' or 'input' alone, not at \['body'\]"),
         ("output-fixed", {"points": "body"}, r"works at the point 'output'.*take simple-fixed"),
         ("spatial", {"layouts": {"body": "cube"}}, r"layout 'cube' of point 'body' is none of map, channels-last, "),
     ],

@@ -232,9 +232,12 @@ def test_flow_inside(kind: str, carphone: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_points_inside_and_two_searches(carphone: str, tmp_path: Path) -> None:
-    """An adapter at the input and the output, which follows the frames and the output: three parts."""
-    steady = hs.stabilize(Small(), "spatial", preset="tiny", example=EXAMPLE)
+@pytest.mark.parametrize(
+    ("adapter", "settings"), [("spatial", {"preset": "tiny"}), ("motion-fixed@input+motion-fixed", {})]
+)
+def test_points_inside_and_two_searches(adapter: str, settings: dict[str, Any], carphone: str, tmp_path: Path) -> None:
+    """At the input and at the output, each along a motion of its own: three parts."""
+    steady = hs.stabilize(Small(), adapter, example=EXAMPLE, **settings)
     folder = hs.export(steady, EXAMPLE, tmp_path / "out")
     flows, _ = recorded(steady)
     step = OnnxStep(folder, search=played(flows, 2))

@@ -131,3 +131,11 @@ def test_wide_flicker_can_be_taken_out_always() -> None:
     assert all(torch.equal(before[name], weight) for name, weight in trained.state_dict().items())
     with pytest.raises(ConfigError, match="motion-fixed or universal, not with output-fixed"):
         deflickering([make_config("output-fixed:0.5")])
+
+
+def test_frames_are_not_what_wide_flicker_is_taken_out_of() -> None:
+    at_input, at_output = deflickering(resolve("motion-fixed@input+motion-fixed"))
+    assert at_input == make_config("motion-fixed@input")
+    assert at_output == make_config("motion-fixed", deflicker=True)
+    with pytest.raises(ConfigError, match="not with no adapter"):
+        deflickering(resolve("motion-fixed@input"))

@@ -96,6 +96,8 @@ class Adapter(nn.Module):
     def _make_cell(self, point: Point) -> Cell:
         """The cell of a point. A new kind is added here, in ``config.py``, and as a class in ``method.py``."""
         config, channels = self.config, point.channels or 0
+        if config.is_at_input:  # by the evidence of (24) the camera's own grain is left as it is
+            config = config.model_copy(update={"fuse_as": "values", "flow_from": "output"})
         if config.kind in ("output-fixed", "simple-fixed"):
             return FixedEMA(config.beta)
         if config.kind == "output-gaussian":

@@ -34,6 +34,7 @@ LEARNED_KINDS = ("simple-learned", "controlled", "spatial", "motion", "universal
 STATISTICS_KINDS = ("statistics-fixed", "statistics")
 
 _ANY = {"kind", "points", "layouts", "grid"}
+_OF_OUTPUTS = {"flow_from", "deflicker", "fuse_as"}
 _FLOW = {"flow", "flow_from"}
 _HEADS = _FLOW | {
     "align",
@@ -184,8 +185,12 @@ class AdapterConfig(BaseModel):
         unused = _unused(self.kind, self.model_fields_set)
         if unused:
             raise ValueError(unused)
-        if self.kind in ("motion-fixed", "motion", "universal") and self.points != ("output",):
+        if self.kind == "motion-fixed" and self.points not in (("output",), ("input",)):
+            raise ValueError(f"kind '{self.kind}' works at 'output' or 'input' alone, not at {list(self.points)}")
+        if self.kind in ("motion", "universal") and self.points != ("output",):
             raise ValueError(f"kind '{self.kind}' works at the point 'output' alone, not at {list(self.points)}")
+        if self.is_at_input and (unused_there := sorted(_OF_OUTPUTS & self.model_fields_set)):
+            raise ValueError(f"{', '.join(unused_there)} has no effect at the input, where values are frames")
         if self.kind in LATE_KINDS and len(self.points) > 1:
             raise ValueError(f"kind '{self.kind}' works at one point, not at {list(self.points)}")
         idle = sorted(self._idle & self.model_fields_set)
@@ -193,11 +198,16 @@ class AdapterConfig(BaseModel):
             raise ValueError(f"{', '.join(idle)} has no effect with align = {self.align}")
         if self.align == "flow" and self.flow_from == "output":
             raise ValueError("flow_from = output is for the motion kinds; auto follows the frames and the output")
-        if self.kind in OUTPUT_KINDS and set(self.points) - {"output"}:
+        if self.kind in OUTPUT_KINDS and set(self.points) - {"output"} and not self.is_at_input:
             raise ValueError(
                 f"kind '{self.kind}' works at the point 'output'; for points inside the network take simple-fixed"
             )
         return self
+
+    @property
+    def is_at_input(self) -> bool:
+        """Whether it is *motion fixed* that holds the frames steady before the model sees them."""
+        return self.kind == "motion-fixed" and self.points == ("input",)
 
     @property
     def learned(self) -> bool:
@@ -210,7 +220,9 @@ class AdapterConfig(BaseModel):
 
     @property
     def _idle(self) -> set[str]:
-        """Settings of an alignment that the kind could have and has not."""
+        """Settings that the kind could use and does not, without an alignment or at the input."""
+        if self.is_at_input:
+            return _OF_OUTPUTS
         if self.kind not in HEAD_KINDS:
             return set()
         return set() if self.align == "flow" else _FLOW
@@ -226,11 +238,17 @@ _SHORT = {
 }
 
 
+def kind_of(spec: str) -> str:
+    """What is named before a setting and a point, as ``motion-fixed`` in ``motion-fixed:0.8@input``."""
+    return spec.partition("@")[0].partition(":")[0]
+
+
 def make_config(kind: str, preset: str | None = None, **settings: Any) -> AdapterConfig:
     """A validated config of one kind: a preset's constants, then the settings given.
 
     Args:
-        kind: a kind's name, or a kind and its main setting: ``"output-fixed:0.8"``.
+        kind: a kind's name, also with its main setting, ``"output-fixed:0.8"``, and with its point,
+            ``"motion-fixed@input"``, ``"simple-fixed:0.9@encoders*"``.
         preset: a name in ``PRESETS``, for the kinds with heads; None for ``DEFAULT_PRESET``.
         settings: fields of :class:`AdapterConfig`.
 
@@ -240,7 +258,8 @@ def make_config(kind: str, preset: str | None = None, **settings: Any) -> Adapte
     """
     if not isinstance(kind, str) or not isinstance(preset, str | None):
         raise ConfigError(f"kinds and presets are named: kind = {kind!r}, preset = {preset!r}")
-    name, colon, value = kind.partition(":")
+    named, at, point = kind.partition("@")
+    name, colon, value = named.partition(":")
     if name not in KINDS:
         raise ConfigError(f"unknown kind of adapter '{name}'{near(name, KINDS)}; available: {', '.join(KINDS)}")
     if preset is not None and name not in HEAD_KINDS:
@@ -257,6 +276,11 @@ def make_config(kind: str, preset: str | None = None, **settings: Any) -> Adapte
             settings = {_SHORT[name]: float(value), **settings}
         except ValueError:
             raise ConfigError(f"'{kind}': '{value}' is not a number; it sets {_SHORT[name]} of {name}") from None
+    if at:
+        if not point or "points" in settings:
+            what = f"points = {settings['points']!r} as well" if point else "none"
+            raise ConfigError(f"'{kind}': a point goes after the @, as in motion-fixed@input; there is {what}")
+        settings = {"points": point, **settings}
     # Presets are of the kinds that have heads; where an adapter sits is a preset's choice too.
     taken = _FIELDS[name] | {"points"} if name in HEAD_KINDS else set()
     base = {k: v for k, v in PRESETS[preset].items() if k in taken}

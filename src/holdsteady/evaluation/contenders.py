@@ -86,7 +86,8 @@ def _contender(spec: str, label: str) -> Contender:
     if isinstance(first, Adapter):
         both = "with its base, " if weights is not None else ""
         return Contender(label, f"{first.config.kind} ({both}trained)", setting, adapters, weights)
-    family = spec.partition(":")[0] if first is not None else "composition"
+    name, at, point = spec.partition("@")
+    family = name.partition(":")[0] + at + point if first is not None else "composition"
     return Contender(label, family, float("nan"), adapters)
 
 

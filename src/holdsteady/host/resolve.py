@@ -6,7 +6,7 @@ from typing import Any
 
 from holdsteady.adapters import files
 from holdsteady.adapters.adapter import Adapter
-from holdsteady.adapters.config import KINDS, LEARNED_KINDS, AdapterConfig, make_config
+from holdsteady.adapters.config import KINDS, LEARNED_KINDS, AdapterConfig, kind_of, make_config
 from holdsteady.adapters.hub import is_hub_id, pull_adapter
 from holdsteady.errors import ConfigError, near
 
@@ -74,7 +74,7 @@ def resolve_ready(wanted: AdapterLike | Sequence[AdapterLike]) -> list[AdapterLi
         ConfigError: also for such a kind.
     """
     for part in _parts([wanted] if isinstance(wanted, AdapterLike) else wanted):
-        if _is_kind(part) and part not in SHIPPED and str(part).partition(":")[0] in LEARNED_KINDS:
+        if _is_kind(part) and part not in SHIPPED and kind_of(str(part)) in LEARNED_KINDS:
             ready = ", ".join(name for name in KINDS if name not in LEARNED_KINDS)
             raise ConfigError(
                 f"'{part}' has to be trained first: give the folder of a trained adapter, its name on the hub, "
@@ -90,11 +90,10 @@ def deflickering(adapters: Sequence[AdapterLike]) -> list[AdapterLike]:
         ConfigError: none of them can do that.
     """
     configs = [one.config if isinstance(one, Adapter) else one for one in adapters]
-    kinds = [config.kind for config in configs if isinstance(config, AdapterConfig)]
+    kinds = [config.kind for config in configs if isinstance(config, AdapterConfig) and not config.is_at_input]
     if not set(kinds) & {*_DEFLICKERING}:
-        raise ConfigError(
-            f"--deflicker goes with {' or '.join(_DEFLICKERING)}, not with {', '.join(kinds) or 'no adapter'}"
-        )
+        there = ", ".join(kinds) or "no adapter"
+        raise ConfigError(f"--deflicker goes with {' or '.join(_DEFLICKERING)}, not with {there} at the output")
     return [_set_deflicker(one, True) for one in adapters]
 
 
@@ -106,7 +105,7 @@ def without_input(adapters: Sequence[AdapterLike]) -> list[AdapterLike]:
 def _set_deflicker(adapter: AdapterLike, value: bool) -> AdapterLike:
     """The adapter with another ``deflicker``, if it is of a kind that has it."""
     config = adapter.config if isinstance(adapter, Adapter) else adapter
-    if not isinstance(config, AdapterConfig) or config.kind not in _DEFLICKERING:
+    if not isinstance(config, AdapterConfig) or config.kind not in _DEFLICKERING or config.is_at_input:
         return adapter
     config = config.model_copy(update={"deflicker": value})
     if not isinstance(adapter, Adapter):
@@ -134,4 +133,4 @@ def _resolve_one(one: AdapterLike, preset: str | None, settings: dict[str, Any])
 
 
 def _is_kind(one: AdapterLike) -> bool:
-    return isinstance(one, str) and one.partition(":")[0] in KINDS
+    return isinstance(one, str) and kind_of(one) in KINDS

@@ -10,7 +10,7 @@ from typing import Any, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator, model_validator
 
-from holdsteady.adapters.config import KINDS, make_config
+from holdsteady.adapters.config import KINDS, kind_of, make_config
 from holdsteady.adapters.presets import DEFAULT_KIND
 from holdsteady.corruptions import open_corruption
 from holdsteady.data import KINDS as SOURCE_KINDS
@@ -212,7 +212,7 @@ class Recipe(_Part):
             if isinstance(adapter, dict):
                 settings = dict(adapter)
                 make_config(settings.pop("kind", DEFAULT_KIND), **settings)
-            elif adapter.partition(":")[0] in KINDS:
+            elif kind_of(adapter) in KINDS:
                 make_config(adapter)
             elif adapter not in SHIPPED and _needs_files(info) and not Path(adapter).exists():
                 raise ValueError(f"neither a kind{near(adapter, KINDS)} nor a folder or zip")
