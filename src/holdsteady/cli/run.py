@@ -35,7 +35,7 @@ def run(
         str | None,
         typer.Option(
             help="none, motion-fixed (default), output-fixed:0.8, output-gaussian:2, simple-fixed:0.9, nafnet16-light "
-            "(ships here), a folder or zip, or several joined by +.",
+            "(ships here), a folder or zip, or several joined by +. motion-fixed@input: the frames first.",
             show_default=False,
         ),
     ] = None,
@@ -67,6 +67,8 @@ def run(
         holdsteady run in.mp4 out.mkv --model my_model.py:build --weights w.safetensors --adapter my-adapter/
 
         holdsteady run 'frames/*.png' out/ --model denoise --adapter output-fixed:0.8
+
+        holdsteady run noisy.mp4 classes.mp4 --model segment --adapter motion-fixed@input+motion-fixed
 
         holdsteady run in.mov out.mov --model denoise --start 10 --duration 5 --side-by-side
 
