@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, Self, cast
+from typing import Self
 
 import cv2
 import numpy as np
@@ -15,9 +15,8 @@ from holdsteady.errors import VideoError
 from .describe import MOST_SLOTS
 from .frame import VideoFrame, VideoInfo
 from .images import RATE, image_info
-from .picture import Picture, bits, from_opencv, from_pillow
+from .picture import PAGED, Picture, bits, from_opencv, from_pillow, page_numbers
 
-_SUBFILE, _REDUCED = 254, 1  # TIFF's mark of a smaller copy of another page
 _MILLISECOND = Fraction(1, 1000)
 
 
@@ -25,13 +24,9 @@ def page_format(path: Path) -> str | None:
     """WEBP, TIFF or PNG for a file with several pictures of these formats, None for all else."""
     try:
         with Image.open(path) as image:
-            return image.format if image.format in ("WEBP", "TIFF", "PNG") and _pages(image) > 1 else None
+            return image.format if image.format in PAGED and getattr(image, "n_frames", 1) > 1 else None
     except (UnidentifiedImageError, OSError, ValueError, SyntaxError, Image.DecompressionBombError):
         return None
-
-
-def _pages(image: Image.Image) -> int:
-    return cast(int, getattr(image, "n_frames", 1))
 
 
 class AnimationReader:
@@ -63,7 +58,14 @@ class AnimationReader:
         self._selected = times
         self._first = self._read(times[0][0])
         self.info: VideoInfo = image_info(
-            name, self._first, self._rate, len(times), self._base, fine_rate=self._fine_rate, end=self._end
+            name,
+            self._first,
+            self._rate,
+            len(times),
+            self._base,
+            fine_rate=self._fine_rate,
+            end=self._end,
+            has_times=self._image.format != "TIFF",
         )
 
     @property
@@ -76,14 +78,9 @@ class AnimationReader:
         self._base, self._rate = 1 / RATE, RATE
         self._fine_rate: Fraction | None = None
         self._end: Fraction | None = None
-        pages = range(_pages(self._image))
+        pages = page_numbers(self._image)
         if self._image.format == "TIFF":
-            kept = []
-            for page in pages:
-                self._image.seek(page)
-                if not cast(Any, self._image).tag_v2.get(_SUBFILE, 0) & _REDUCED:
-                    kept.append(page)
-            return [(page, number / RATE) for number, page in enumerate(kept)]
+            return [(page, number / RATE) for number, page in enumerate(pages)]
         self._base = _MILLISECOND
         times, end, step = [], 0, 0
         for page in pages:
