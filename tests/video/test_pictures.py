@@ -252,6 +252,23 @@ def test_alpha_within_a_folder(tmp_path):
     assert (info.has_alpha, frames[1].alpha) == (False, None)
 
 
+@pytest.mark.parametrize("suffix", ["webp", "tif", "png"])
+def test_of_animations_in_a_folder_the_first_picture_is_taken_and_told(tmp_path, suffix):
+    pictures = [Image.new("RGB", (12, 8), colour) for colour in COLOURS]
+    for name in ("a", "b"):
+        pictures[0].save(tmp_path / f"{name}.{suffix}", save_all=True, append_images=pictures[1:])
+    with pytest.warns(UserWarning, match="only the first picture is taken of files that hold several") as caught:
+        _, frames = read(tmp_path)
+    assert len({str(one.message) for one in caught}) == 1
+    assert np.abs(frames[1].pixels.astype(int) - COLOURS[0]).max() < 8
+    (tmp_path / f"b.{suffix}").unlink()
+    with pytest.warns(UserWarning, match="only the first picture"):
+        assert len(read(tmp_path)[1]) == 1
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert len(read(tmp_path / f"a.{suffix}")[1]) == 6
+
+
 ALPHA = {
     "a.mov": ("prores_ks", "yuva444p10le", {"profile": "4"}),
     "b.mov": ("qtrle", "argb", {}),

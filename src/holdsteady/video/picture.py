@@ -21,7 +21,10 @@ from .frame import Pixels, Plane
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp", ".bmp"})
 FLOAT_SUFFIXES = frozenset({".exr", ".hdr"})
 
+# Formats whose files may hold several pictures that belong to a clip.
+PAGED = ("WEBP", "TIFF", "PNG")
 _PHOTOMETRIC, _CMYK = 262, 5
+_SUBFILE, _REDUCED = 254, 1  # TIFF's mark of a smaller copy of another page
 _BITS_PER_SAMPLE = 258
 _ORIENTATION = 274
 # EXIF's orientations: whether to mirror left to right, and quarter turns counter-clockwise after it.
@@ -35,8 +38,22 @@ class Picture(NamedTuple):
     alpha: Plane | None
 
 
+def page_numbers(image: Image.Image) -> list[int]:
+    """Those of the pictures in an image file that is open, without smaller copies of others. Ends at the first one."""
+    numbers = range(cast(int, getattr(image, "n_frames", 1)) if image.format in PAGED else 1)
+    if image.format != "TIFF" or len(numbers) == 1:
+        return list(numbers)
+    kept = []
+    for number in numbers:
+        image.seek(number)
+        if not cast(Any, image).tag_v2.get(_SUBFILE, 0) & _REDUCED:
+            kept.append(number)
+    image.seek(0)
+    return kept
+
+
 def read_picture(path: Path) -> Picture:
-    """An image file, upright by its EXIF orientation.
+    """An image file, upright by its EXIF orientation; the first of several pictures in it, with a warning.
 
     Floating values are clipped to [0, 1], without a tone curve.
 
@@ -51,6 +68,12 @@ def read_picture(path: Path) -> Picture:
         return _by_ffmpeg(data, path)
     try:
         with Image.open(io.BytesIO(data)) as image:
+            if len(page_numbers(image)) > 1:  # one warning a folder
+                warnings.warn(
+                    f"{path.parent}: only the first picture is taken of files that hold several; give such a file by "
+                    "itself for all of them",
+                    stacklevel=2,
+                )
             if bits(image) <= 8:
                 ImageOps.exif_transpose(image, in_place=True)
                 return from_pillow(image)
