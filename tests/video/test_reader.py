@@ -2,6 +2,7 @@
 
 import itertools
 import sys
+import warnings
 from fractions import Fraction
 from pathlib import Path
 
@@ -186,7 +187,7 @@ PATCHES = np.array(
 WEIGHTS = {1: (0.2126, 0.0722), 5: (0.299, 0.114), 6: (0.299, 0.114), 9: (0.2627, 0.0593)}
 
 
-def yuv_clip(path, colorspace, full, bits, height=64):
+def yuv_clip(path, colorspace, full, bits, height=64, tag=None):
     """A lossless 4:4:4 clip of colour patches whose values follow the formulas of the standards."""
     rgb = PATCHES / 255
     red, blue = WEIGHTS[colorspace if colorspace != 2 else (5 if height < 720 else 1)]
@@ -206,7 +207,7 @@ def yuv_clip(path, colorspace, full, bits, height=64):
     with av.open(str(path), "w") as container:
         stream = container.add_stream("ffv1", rate=25, width=frame.width, height=height)
         stream.pix_fmt = frame.format.name
-        stream.codec_context.colorspace = frame.colorspace = colorspace
+        stream.codec_context.colorspace = frame.colorspace = colorspace if tag is None else tag
         stream.codec_context.color_range = frame.color_range = 2 if full else 1
         frame.pts = 0
         container.mux(stream.encode(frame))
@@ -222,6 +223,15 @@ def test_colours_follow_matrix_and_range(tmp_path, colorspace, height, full, bit
     assert frame.pixels.dtype == (np.uint8 if bits == 8 else np.uint16)
     got = frame.pixels[32, 16::32] / (255 if bits == 8 else 65535) * 255
     assert np.abs(got - PATCHES).max() <= (2.01 if bits == 8 else 0.8)
+
+
+def test_a_matrix_that_is_not_known_is_told(tmp_path):
+    with pytest.warns(UserWarning, match="by the matrix ycgco, which can't be converted; they are taken for bt470bg"):
+        read(yuv_clip(tmp_path / "a.mkv", 5, True, 8, tag=8))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        near, constant = (read(yuv_clip(tmp_path / f"{tag}.mkv", 9, True, 8, tag=tag)) for tag in (9, 10))
+    np.testing.assert_array_equal(near[0].pixels, constant[0].pixels)
 
 
 @pytest.mark.parametrize("degrees", [90, 180, 270])

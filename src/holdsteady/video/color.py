@@ -13,7 +13,20 @@ from .frame import Pixels, Plane, VideoInfo
 
 # AVColorSpace numbers. Those of swscale's own enum are the same, apart from 6, which it lacks.
 RGB, BT709, UNSPECIFIED, BT470BG, SMPTE170M = 0, 1, 2, 5, 6
-_KNOWN = {BT709: BT709, 4: 4, BT470BG: BT470BG, SMPTE170M: BT470BG, 7: 7, 9: 9}
+_KNOWN = {BT709: BT709, 4: 4, BT470BG: BT470BG, SMPTE170M: BT470BG, 7: 7, 9: 9, 10: 9}  # 10 is 9 but for constant luma
+# FFmpeg's names of them.
+MATRICES = {
+    0: "gbr",
+    1: "bt709",
+    4: "fcc",
+    5: "bt470bg",
+    6: "smpte170m",
+    7: "smpte240m",
+    8: "ycgco",
+    9: "bt2020nc",
+    10: "bt2020c",
+    14: "ictcp",
+}
 
 # Without these swscale truncates, which darkens luma by a whole step in each conversion.
 _EXACT = (
@@ -26,6 +39,11 @@ def is_rgb(pix_fmt: str) -> bool:
     return VideoFormat(pix_fmt).is_rgb or pix_fmt == "pal8"
 
 
+def is_grey(pix_fmt: str) -> bool:
+    """Whether the format stores brightness alone, with or without transparency."""
+    return pix_fmt != "pal8" and sum(not part.is_alpha for part in VideoFormat(pix_fmt).components) == 1
+
+
 def depth(pix_fmt: str) -> int:
     """Bits per colour component of a pixel format."""
     return max(component.bits for component in VideoFormat(pix_fmt).components)
@@ -34,6 +52,11 @@ def depth(pix_fmt: str) -> int:
 def matrix(colorspace: int, height: int) -> int:
     """The matrix that converts a picture: as tagged, else BT.601 below 720 lines and BT.709 above."""
     return _KNOWN.get(colorspace, BT470BG if height < 720 else BT709)
+
+
+def is_known(colorspace: int, pix_fmt: str) -> bool:
+    """Whether pictures with that tag can be converted by it, if they have one and need one."""
+    return colorspace in _KNOWN or colorspace == UNSPECIFIED or is_rgb(pix_fmt) or is_grey(pix_fmt)
 
 
 def full_range(color_range: int, pix_fmt: str) -> bool:

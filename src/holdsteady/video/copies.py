@@ -29,7 +29,10 @@ QUICKTIME = (".mp4", ".m4v", ".mov")
 HEVC_TAG = "hvc1"
 _PIECE = 2_000_000  # microseconds
 # Tags that describe the old file rather than its content.
-_STALE_TAGS = {"major_brand", "minor_version", "compatible_brands", "encoder", "duration", "rotate"}
+_STALE_TAG = re.compile(
+    r"major_brand|minor_version|compatible_brands|encoder|rotate"
+    r"|(duration|bps|number_of_frames|number_of_bytes|_statistics_\w+)(-\w+)?"  # mkvmerge's statistics
+)
 # What QuickTime and MP4 keep only when told to: names of the kind com.apple.quicktime.make.
 _FOREIGN_TAG = re.compile(r"com\..+")
 
@@ -59,7 +62,7 @@ def add_copy(output: OutputContainer, template: Stream, suffix: str) -> Stream:
 
 def kept_tags(tags: Mapping[str, str]) -> dict[str, str]:
     """Those tags of a file or stream that hold for a version of it."""
-    return {key: value for key, value in tags.items() if key.lower() not in _STALE_TAGS}
+    return {key: value for key, value in tags.items() if not _STALE_TAG.fullmatch(key.lower())}
 
 
 def muxer_options(suffix: str, tags: Mapping[str, str], *, in_pieces: bool = False) -> dict[str, str]:

@@ -18,6 +18,14 @@ from .frame import VideoInfo
 from .orientation import orientation
 
 _KEPT = ("MASTERING_DISPLAY_METADATA", "CONTENT_LIGHT_LEVEL")
+# What PyAV can't hand on to an encoder or a container.
+_UNKEPT = {
+    "A53_CC": "closed captions",
+    "DYNAMIC_HDR_PLUS": "HDR10+'s dynamic metadata",
+    "DOVI_METADATA": "Dolby Vision's metadata",
+    "SPHERICAL": "that it is spherical (360°)",
+    "STEREO3D": "that it is stereoscopic (3D)",
+}
 # Formats whose every picture is decoded with alpha, seen or not.
 _MAYBE_ALPHA = {"gif", "apng"}
 _ABSURD = 100
@@ -68,6 +76,7 @@ def describe(
         chroma_location=chroma_location(container, stream) if "420" in frame.format.name else None,
         fine_rate=_fine_rate(stream, rate, interlaced=frame.interlaced_frame),
         end=_end(source, container, stream),
+        unkept=tuple(words for name, words in _UNKEPT.items() if frame.side_data.get(name) is not None),
     )
 
 

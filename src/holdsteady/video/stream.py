@@ -8,11 +8,11 @@ import av
 
 from holdsteady.errors import VideoError
 
-from .color import to_alpha, to_rgb
+from .color import MATRICES, is_known, matrix, to_alpha, to_rgb
 from .decoder import Decoder
 from .deinterlace import deinterlaced
 from .describe import describe
-from .frame import VideoFrame
+from .frame import VideoFrame, VideoInfo
 
 _EPSILON = 1e-6
 
@@ -35,6 +35,7 @@ class StreamReader:
                 raise VideoError(f"{source}: has no frame that can be decoded{after}")
             stream, container = self._decoder.stream, self._decoder.container
             self.info = describe(source, container, stream, self._next, start, duration)
+            _warn_of_matrix(self.info)
         except BaseException:
             self._decoder.close()
             raise
@@ -86,6 +87,16 @@ class StreamReader:
             if time >= begin:
                 self.concealed += frame.is_corrupt
                 yield frame
+
+
+def _warn_of_matrix(info: VideoInfo) -> None:
+    if not is_known(info.colorspace, info.pix_fmt):
+        name = MATRICES.get(info.colorspace, f"number {info.colorspace}")
+        warnings.warn(
+            f"{info.name}: its colours are stored by the matrix {name}, which can't be converted; they are taken for "
+            f"{MATRICES[matrix(info.colorspace, info.height)]}, and look wrong",
+            stacklevel=2,
+        )
 
 
 def interlaced_warning(name: str) -> str:

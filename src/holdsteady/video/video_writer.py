@@ -273,7 +273,7 @@ def left_out(info: VideoInfo, encoding: Encoding) -> list[str]:
         lost.append(f"transparency: {encoding.codec} has no place for it")
     if info.side_data and not hdr_options(encoding.codec, info.side_data):
         lost.append(f"mastering display and light levels: {encoding.codec} has no place for them")
-    return lost
+    return [*lost, *info.unkept]
 
 
 def _count_frames(path: Path) -> int:
