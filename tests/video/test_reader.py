@@ -15,6 +15,8 @@ from PIL import Image
 
 from holdsteady.errors import ConfigError, VideoError
 from holdsteady.video import RunOptions, open_video
+from holdsteady.video.orientation import upright
+from holdsteady.video.picture import read_picture
 
 
 def read(source, **options):
@@ -179,6 +181,27 @@ def test_size_change_midway_is_reported(tmp_path, pictures):
         for _ in reader:
             count += 1
     assert count == 1
+
+
+@pytest.mark.parametrize("orientation", [None, 3, 5, 6])
+def test_pictures_of_cameras_with_exif(tmp_path, pictures, orientation):
+    """Motion JPEG whose frames tell the camera and the way up, which PyAV has no name for."""
+    exif = Image.Exif()
+    exif[271] = "Camera"
+    if orientation is not None:
+        exif[274] = orientation
+    path = tmp_path / "a.mjpeg"
+    with path.open("wb") as file:
+        for picture in pictures[:3]:
+            Image.fromarray(picture).save(file, "JPEG", exif=exif, quality=95)
+    with open_video(str(path)) as reader:
+        frames, info = list(reader), reader.info
+    assert len(frames) == 3
+    assert (info.rotation, info.mirrored) == {None: (0, False), 3: (180, False), 5: (90, True), 6: (270, False)}[
+        orientation
+    ]
+    first = next(iter(read_picture(path)))
+    assert np.abs(upright(frames[0].pixels, info).astype(int) - first).mean() < 2
 
 
 PATCHES = np.array(

@@ -2,13 +2,11 @@
 
 import struct
 from fractions import Fraction
-from typing import cast
 
 import av
 import numpy as np
 from av.container import InputContainer
 from av.error import FFmpegError
-from av.sidedata.sidedata import SideData
 from av.video.stream import VideoStream
 
 from .chroma import chroma_location
@@ -16,6 +14,7 @@ from .color import depth, has_alpha, to_alpha
 from .container import open_container, stated_end
 from .frame import VideoInfo
 from .orientation import orientation
+from .side_data import side_data
 
 _KEPT = ("MASTERING_DISPLAY_METADATA", "CONTENT_LIGHT_LEVEL")
 # What PyAV can't hand on to an encoder or a container.
@@ -44,8 +43,8 @@ def describe(
     duration: float | None,
 ) -> VideoInfo:
     rate = frame_rate(stream)
-    side = frame.side_data.get("DISPLAYMATRIX")
-    matrix = struct.unpack("=9i", bytes(cast(SideData, side))) if side is not None else None
+    beside = side_data(frame)
+    matrix = struct.unpack("=9i", beside["DISPLAYMATRIX"]) if "DISPLAYMATRIX" in beside else None
     rotation, mirrored = orientation(matrix)
     return VideoInfo(
         name=source,
@@ -70,13 +69,11 @@ def describe(
         origin=_origin(stream, frame, start),
         has_alpha=_has_alpha(container, frame),
         interlaced=frame.interlaced_frame,
-        side_data={
-            name: bytes(cast(SideData, data)) for name in _KEPT if (data := frame.side_data.get(name)) is not None
-        },
+        side_data={name: beside[name] for name in _KEPT if name in beside},
         chroma_location=chroma_location(container, stream) if "420" in frame.format.name else None,
         fine_rate=_fine_rate(stream, rate, interlaced=frame.interlaced_frame),
         end=_end(source, container, stream),
-        unkept=tuple(words for name, words in _UNKEPT.items() if frame.side_data.get(name) is not None),
+        unkept=tuple(words for name, words in _UNKEPT.items() if name in beside),
     )
 
 
