@@ -12,7 +12,7 @@ from av.video.format import VideoFormat
 
 from holdsteady.errors import ConfigError
 
-from .color import depth, has_alpha, is_rgb
+from .color import chroma, depth, has_alpha, is_float, is_rgb
 from .frame import VideoInfo
 from .hdr import hdr_options
 from .sink import SinkKind, sink_kind
@@ -146,7 +146,7 @@ def _pixel_format(encoder: Codec, info: VideoInfo, width: int, height: int, most
     Args:
         most_bits: The most bits per component that players of it know; None for no limit.
     """
-    offered = [form.name for form in encoder.video_formats or []]
+    offered = [form.name for form in encoder.video_formats or [] if not is_float(form.name)]
     odd = bool(width % 2 or height % 2)
     if info.has_alpha:
         bad = _BAD_ALPHA.get(encoder.name, ())
@@ -158,14 +158,16 @@ def _pixel_format(encoder: Codec, info: VideoInfo, width: int, height: int, most
         return _closest(offered, "gbrp" if info.bits <= 8 else f"gbrp{info.bits}le")
     # 4:2:0 plays everywhere; other chroma only where the source has it or the size forbids 4:2:0.
     chromas = ["444"] if odd else ["420", "422", "444"]
-    for chroma in ("444", "422"):
-        if chroma in info.pix_fmt and chroma in chromas:
-            chromas.insert(0, chroma)
+    own = chroma(info.pix_fmt)
+    if own in chromas[1:]:
+        chromas.insert(0, own)
     kinds = ["yuvj", "yuv"] if encoder.name == "mjpeg" else ["yuv"]  # JPEG has full range only
-    most = min(max(8, info.bits), most_bits or info.bits + 8)
-    for bits in sorted({bits for bits in (8, 10, 12, 16, info.bits) if bits <= most}, reverse=True):
+    enough = next(bits for bits in (8, 10, 12, 16) if bits >= info.bits)
+    most = min(enough, most_bits or enough)
+    depths = sorted({bits for bits in (8, 10, 12, 16) if bits <= most}, reverse=True)
+    for bits in [info.bits, *depths] if 8 <= info.bits <= most else depths:
         tail = "" if bits == 8 else f"{bits}le"
-        for name in [f"{kind}{chroma}p{tail}" for chroma in chromas for kind in kinds]:
+        for name in [f"{kind}{part}p{tail}" for part in chromas for kind in kinds]:
             if name in offered or not offered:
                 if depth(name) < info.bits:
                     warnings.warn(
