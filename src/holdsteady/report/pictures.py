@@ -13,7 +13,8 @@ from PIL import Image, ImageDraw, ImageFont
 
 Picture = npt.NDArray[np.uint8]
 
-_SMALLEST_HEIGHT = 240
+# Small pictures are enlarged up to a height, as far as their width allows.
+_SMALLEST_HEIGHT, _LARGEST_WIDTH = 240, 1920
 _LABEL_HEIGHT = 28
 
 
@@ -23,7 +24,7 @@ def side_by_side(pictures: Mapping[str, Picture]) -> Picture:
     All get the size of the first, enlarged by a whole number where it is small.
     """
     first = next(iter(pictures.values()))
-    factor = math.ceil(_SMALLEST_HEIGHT / first.shape[0])
+    factor = max(1, min(math.ceil(_SMALLEST_HEIGHT / first.shape[0]), _LARGEST_WIDTH // first.shape[1]))
     width, height = first.shape[1] * factor, first.shape[0] * factor
     cells = [_labelled(label, picture, width, height) for label, picture in pictures.items()]
     columns = len(cells) if len(cells) <= 3 else math.ceil(len(cells) / 2)
