@@ -8,11 +8,12 @@ import av
 import cv2
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, features
 
 from holdsteady.errors import VideoError
 from holdsteady.video import open_video
 from holdsteady.video.picture import read_picture
+from holdsteady.video.plan import Fate, plan_streams
 
 RGBA = np.random.default_rng(0).integers(0, 256, (8, 12, 4), np.uint8)
 COLOURS = [(40 * k, 255 - 40 * k, 128) for k in range(6)]
@@ -188,6 +189,20 @@ def test_transparent_animations(tmp_path):
         assert np.abs(shown.astype(int) - (200, 30, 40)).max() <= 6
 
 
+@pytest.mark.skipif(not features.check("avif"), reason="Pillow without AVIF")
+def test_animated_avif(tmp_path):
+    """FFmpeg shows its first picture as a stream of its own."""
+    pictures = [Image.new("RGB", (64, 48), colour) for colour in COLOURS]
+    pictures[0].save(tmp_path / "a.avif", save_all=True, append_images=pictures[1:], duration=DURATIONS)
+    info, frames = read(tmp_path / "a.avif")
+    assert [float(frame.time) for frame in frames] == pytest.approx(TIMES)
+    assert info.frames == 6
+    for frame, colour in zip(frames, COLOURS, strict=True):
+        assert np.abs(frame.pixels[20, 20].astype(int) - colour).max() < 12
+    (plan,) = plan_streams(str(tmp_path / "a.avif"), ".mp4")
+    assert (plan.index, plan.fate, plan.why) == (0, Fate.LEFT_OUT, "it is a single picture")
+
+
 def test_pages_of_a_tiff(tmp_path):
     images = [Image.new("RGB", (64, 48), colour) for colour in COLOURS]
     images[0].save(tmp_path / "a.tif", save_all=True, append_images=images[1:])
@@ -250,6 +265,25 @@ def test_alpha_within_a_folder(tmp_path):
     with pytest.warns(UserWarning, match=r"2\.png: its alpha is left out, for 1\.png has none"):
         info, frames = read(tmp_path)
     assert (info.has_alpha, frames[1].alpha) == (False, None)
+
+
+def test_a_tiff_that_would_be_cut_to_eight_bits_is_refused(tmp_path):
+    """Two samples of 16 bits, grey and alpha, by the specification of TIFF."""
+    values = np.arange(8 * 12 * 2, dtype="<u2").tobytes()
+    size, bits = ((256, 12), (257, 8)), struct.pack("<HHIHH", 258, 3, 2, 16, 16)
+    others = ((259, 1), (262, 1), (273, 8), (277, 2), (278, 8), (279, len(values)), (338, 2))
+    one, two = (b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in tags) for tags in (size, others))
+    head = b"II*\0" + struct.pack("<I", 8 + len(values))
+    (tmp_path / "a.tif").write_bytes(head + values + struct.pack("<H", 10) + one + bits + two + bytes(4))
+    with pytest.raises(VideoError, match=r"a\.tif: a TIFF of a kind of which only 8 bits can be read"):
+        read_picture(tmp_path / "a.tif")
+
+
+def test_folders_named_like_images_are_none(tmp_path):
+    Image.new("RGB", (12, 8)).save(tmp_path / "a.png")
+    (tmp_path / "b.png").mkdir()
+    for source in (tmp_path, tmp_path / "*.png"):
+        assert len(read(source)[1]) == 1
 
 
 @pytest.mark.parametrize("suffix", ["webp", "tif", "png"])

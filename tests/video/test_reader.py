@@ -172,6 +172,40 @@ def test_cover_picture_is_no_video(bunny, pictures, tmp_path):
         open_video(str(path))
 
 
+def test_pictures_of_an_unknown_codec_are_told(make_clip, pictures):
+    path = Path(make_clip("a.mp4", pictures[:2]))
+    path.write_bytes(path.read_bytes().replace(b"avc1", b"zzz1"))
+    with pytest.raises(VideoError, match=r"a\.mp4: its pictures are of a codec that FFmpeg does not know"):
+        open_video(str(path))
+
+
+def test_what_is_no_video_is_told_with_a_hint(make_clip, pictures, tmp_path):
+    whole = Path(make_clip("a.mp4", pictures[:2])).read_bytes()
+    (tmp_path / "b.mp4").write_bytes(whole[: whole.index(b"moov") - 4])
+    (tmp_path / "c.yuv").write_bytes(bytes(64 * 48 * 3))
+    (tmp_path / "d.txt").write_text("hello\n" * 100)
+    (tmp_path / "e.mp4").write_text("nothing of the kind")
+    for name, words in {
+        "b.mp4": r"Invalid data .*; where a recording or a copy ended early, the index \(moov\) is missing",
+        "c.yuv": "raw pictures don't tell their size and rate: convert them to .y4m",
+        "d.txt": "is a text, not a video",
+        "e.mp4": "Invalid data found when processing input$",
+    }.items():
+        with pytest.raises(VideoError, match=words):
+            open_video(str(tmp_path / name))
+
+
+@pytest.mark.parametrize("pix_fmt", ["gbrpf32le", "gbrapf32le"])
+def test_floating_values(make_clip, pictures, pix_fmt):
+    options = {"compression": "zip16"}
+    with open_video(make_clip("a.mov", pictures[:2], codec="exr", pix_fmt=pix_fmt, options=options)) as reader:
+        first = next(iter(reader))
+        assert (reader.info.bits, reader.info.has_alpha) == (16, pix_fmt == "gbrapf32le")
+    assert np.abs(first.pixels / 65535 - pictures[0] / 255).max() < 1.1 / 255  # swscale shifts, on the way to floats
+    if first.alpha is not None:
+        assert (first.alpha == 65535).all()
+
+
 def test_size_change_midway_is_reported(tmp_path, pictures):
     path = tmp_path / "frames.mjpeg"  # raw concatenated JPEGs
     small = pictures[1][:72, :88]

@@ -9,11 +9,11 @@ from typing import cast
 import av
 from av.audio.codeccontext import AudioCodecContext
 from av.container import OutputContainer
-from av.stream import Disposition, Stream
+from av.stream import Stream
 from av.video.codeccontext import VideoCodecContext
 from av.video.stream import VideoStream
 
-from .container import reason
+from .container import is_cover, reason
 
 # FFmpeg's names of the containers that we write, by extension.
 FORMATS = {
@@ -120,11 +120,6 @@ def refusal(suffix: str, template: Stream, packets: Sequence["av.Packet[Stream]"
     except Exception as error:  # whatever PyAV makes of strangers' streams: nothing is lost yet
         return reason(error)
     return None
-
-
-def is_cover(stream: Stream) -> bool:
-    """Whether a video stream is a single picture that belongs to the file."""
-    return bool(stream.disposition & Disposition.attached_pic)
 
 
 def _clone(packet: "av.Packet[Stream]", stream: Stream) -> "av.Packet[Stream]":

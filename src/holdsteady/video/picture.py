@@ -81,7 +81,10 @@ def read_picture(path: Path) -> Picture:
             orientation = image.getexif().get(_ORIENTATION, 1) if "exif" in image.info else 1
     except (UnidentifiedImageError, OSError, ValueError, SyntaxError, Image.DecompressionBombError):
         orientation, tiff = 1, False  # no image, or of more than 8 bits, which Pillow does not know in colour
-    picture = from_opencv(_decoded(np.frombuffer(data, np.uint8), path), path)
+    decoded = _decoded(np.frombuffer(data, np.uint8), path)
+    if decoded.dtype == np.uint8 and data.startswith((b"II*\0", b"MM\0*")):  # as grey and alpha of 16 bits each
+        raise VideoError(f"{path}: a TIFF of a kind of which only 8 bits can be read; save it as RGB or RGBA")
+    picture = from_opencv(decoded, path)
     if tiff or orientation not in _EXIF:
         return picture
     return Picture(

@@ -5,10 +5,12 @@ from collections.abc import Iterator
 from typing import Self
 
 import av
+from av.error import FFmpegError
 
 from holdsteady.errors import VideoError
 
 from .color import MATRICES, is_known, matrix, to_alpha, to_rgb
+from .container import reason
 from .decoder import Decoder
 from .deinterlace import deinterlaced
 from .describe import describe
@@ -26,7 +28,7 @@ class StreamReader:
         self.concealed = 0
         try:
             frames = self._selected()
-            self._frames = deinterlaced(frames) if deinterlace else frames
+            self._frames = deinterlaced(frames, source) if deinterlace else frames
             # Some facts (rotation, colour range, alpha) are only certain once a frame is decoded.
             self._next = next(self._frames, None)
             if self._next is None:
@@ -70,8 +72,13 @@ class StreamReader:
             if frame.interlaced_frame and not warned:
                 warned = True
                 warnings.warn(interlaced_warning(info.name), stacklevel=2)
-            pixels = to_rgb(frame, info.colorspace, info.color_range)
-            alpha = to_alpha(frame) if info.has_alpha else None
+            try:
+                pixels = to_rgb(frame, info.colorspace, info.color_range)
+                alpha = to_alpha(frame) if info.has_alpha else None
+            except FFmpegError as error:
+                raise VideoError(
+                    f"{info.name}: pictures of {frame.format.name} can't be converted to RGB: {reason(error)}"
+                ) from error
             yield VideoFrame(pixels, frame.pts, info.time_base, alpha)
             number += 1
             frame = next(self._frames, None)
