@@ -132,6 +132,6 @@ def _frames(
 
 def _write(path: Path, text: str) -> None:
     try:
-        path.write_text(text + "\n", encoding="utf-8")
+        path.write_text(text + "\n", encoding="utf-8", errors="backslashreplace")  # as JSON writes it
     except OSError as error:
         raise VideoError(f"can't write {path}: {error.strerror}") from error

@@ -12,6 +12,7 @@ from rich.markup import escape
 from holdsteady import video
 from holdsteady.cli import options
 from holdsteady.errors import ConfigError
+from holdsteady.names import printable
 
 
 def compare(
@@ -82,5 +83,5 @@ def _labelled(sources: list[str]) -> dict[str, str]:
     twice = next((source for source in sources if sources.count(source) > 1), None)
     if twice is not None:
         raise ConfigError(f"{twice} is given twice; a video can't be compared with itself")
-    names = [Path(source.rstrip("/")).stem or source for source in sources]
-    return {s if names.count(n) > 1 or n == "truth" else n: s for n, s in zip(names, sources, strict=True)}
+    names = [printable(Path(source.rstrip("/")).stem or source) for source in sources]
+    return {printable(s) if names.count(n) > 1 or n == "truth" else n: s for n, s in zip(names, sources, strict=True)}

@@ -3,10 +3,12 @@
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 import numpy.typing as npt
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.font_manager import findfont
 from PIL import Image, ImageDraw, ImageFont
@@ -81,6 +83,11 @@ def save_flicker_plot(series: Mapping[str, Sequence[float]], name: str, path: Pa
     else:
         axis.set_ylim(bottom=0)
     axis.grid(alpha=0.3)
-    for text in axis.legend(fontsize=9).get_texts():
-        text.set_parse_math(False)
+    plain_legend(axis, fontsize=9)
     figure.savefig(path, dpi=110)
+
+
+def plain_legend(axis: Axes, **settings: Any) -> None:
+    """A legend of labels that are no formulas."""
+    for text in axis.legend(**settings).get_texts():
+        text.set_parse_math(False)
