@@ -123,3 +123,15 @@ def test_bad_sources_and_odd_names(cli: Cli, carphone: str, tmp_path: Path) -> N
     assert (done.code, done.err) == (0, "")
     assert r"a\udcff[b].mp4" in done.out
     assert asked(cli, name)["pictures"]["frames"] == 20
+
+
+def test_a_damaged_file(cli: Cli, tmp_path: Path) -> None:
+    path = Path(write_clip(tmp_path / "a.mkv", texture(12), options={"g": "4"}))
+    with av.open(str(path)) as container:
+        place = [packet.pos for packet in container.demux(video=0) if packet.size][6]
+    data = bytearray(path.read_bytes())
+    data[place + 12 : place + 40] = bytes(28)
+    path.write_bytes(data)
+    done = cli("probe", "a.mkv")
+    assert done.code == 0, done.err
+    assert "h264" in done.out

@@ -398,3 +398,15 @@ def test_recordings_that_lie_one_after_the_other(tmp_path, sound):
         times = [time for time, _ in packets(tmp_path / "b.mp4", 1)]
         assert max(b - a for a, b in pairwise(times)) < 0.06
         assert seconds_of_sound(tmp_path / "b.mp4")[0] == pytest.approx(2, abs=0.1)
+
+
+def test_tags_that_are_no_utf8_stay_as_they_are(tmp_path):
+    """As old cameras and programs write them."""
+    source = Path(Film(tmp_path / "a.avi", codec="mpeg4").tags(title="Cafe in Koeln").save())
+    source.write_bytes(source.read_bytes().replace(b"Cafe in Koeln", "Café in Köln!".encode("latin-1")))
+    for name in ("b.avi", "b.mkv", "b.mp4", "b/", "b.webm"):
+        assert ident(source, f"{tmp_path}/{name}") == []
+    for name in ("b.avi", "b.mkv", "b.mp4", "b.webm"):
+        with av.open(str(tmp_path / name), metadata_errors="surrogateescape") as container:
+            assert container.metadata["title"].encode("utf-8", "surrogateescape") == "Café in Köln!".encode("latin-1")
+    assert probe(str(source), "b.mp4").tags["title"] == "Caf\udce9 in K\udcf6ln!"

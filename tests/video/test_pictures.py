@@ -189,6 +189,18 @@ def test_transparent_animations(tmp_path):
         assert np.abs(shown.astype(int) - (200, 30, 40)).max() <= 6
 
 
+def test_of_a_truncated_tiff_what_is_there_is_read(tmp_path):
+    noise = np.random.default_rng(0)
+    pictures = [Image.fromarray(noise.integers(0, 256, (48, 64, 3), np.uint8)) for _ in range(6)]
+    path = tmp_path / "a.tif"
+    pictures[0].save(path, save_all=True, append_images=pictures[1:])
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    with pytest.warns(UserWarning, match=r"a\.tif: ends at picture 3, which can't be found"):
+        frames = read(path)[1]
+    assert len(frames) == 3
+    np.testing.assert_array_equal(frames[2].pixels, np.asarray(pictures[2]))
+
+
 @pytest.mark.skipif(not features.check("avif"), reason="Pillow without AVIF")
 def test_animated_avif(tmp_path):
     """FFmpeg shows its first picture as a stream of its own."""

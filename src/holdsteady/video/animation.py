@@ -1,14 +1,16 @@
 """Reading the pages of one image file as a clip: animated WebP, multi-page TIFF."""
 
 import math
+import warnings
 from collections.abc import Iterator
+from contextlib import suppress
 from fractions import Fraction
 from pathlib import Path
 from typing import Self
 
 import cv2
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageOps
 
 from holdsteady.errors import VideoError
 
@@ -24,8 +26,13 @@ def page_format(path: Path) -> str | None:
     """WEBP, TIFF or PNG for a file with several pictures of these formats, None for all else."""
     try:
         with Image.open(path) as image:
+            if image.format == "TIFF":
+                with suppress(EOFError):
+                    image.seek(1)  # fails in another way where there is one that can't be found
+                    return "TIFF"
+                return None
             return image.format if image.format in PAGED and getattr(image, "n_frames", 1) > 1 else None
-    except (UnidentifiedImageError, OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+    except Exception:  # no image, or a damaged one
         return None
 
 
@@ -78,14 +85,20 @@ class AnimationReader:
         self._base, self._rate = 1 / RATE, RATE
         self._fine_rate: Fraction | None = None
         self._end: Fraction | None = None
-        pages = page_numbers(self._image)
+        pages = page_numbers(self._image, self._name)
         if self._image.format == "TIFF":
             return [(page, number / RATE) for number, page in enumerate(pages)]
         self._base = _MILLISECOND
         times, end, step = [], 0, 0
         for page in pages:
-            self._image.seek(page)
-            self._image.load()
+            try:
+                self._image.seek(page)
+                self._image.load()
+            except Exception as error:  # whatever Pillow makes of damaged ones
+                if not times:
+                    raise VideoError(f"{self._name}: picture {page} can't be decoded: {error}") from error
+                warnings.warn(f"{self._name}: ends at picture {page}, which can't be decoded: {error}", stacklevel=2)
+                break
             times.append((page, end * _MILLISECOND))
             length = int(self._image.info.get("duration", 0)) or 100
             end, step = end + length, math.gcd(step, length)
@@ -101,7 +114,7 @@ class AnimationReader:
             if bits(self._image) <= 8:
                 return from_pillow(ImageOps.exif_transpose(self._image))
             done, found = cv2.imdecodemulti(self._data, cv2.IMREAD_UNCHANGED, range=(page, page + 1))
-        except (OSError, ValueError, SyntaxError, cv2.error) as error:
+        except Exception as error:  # whatever Pillow and OpenCV make of damaged ones
             raise VideoError(f"{self._name}: picture {page} can't be decoded: {error}") from error
         if not done or len(found) != 1:
             raise VideoError(f"{self._name}: picture {page} can't be decoded")

@@ -14,6 +14,8 @@ from av.video.stream import VideoStream
 
 from holdsteady.errors import VideoError
 
+# What is done with tags of bytes that are not UTF-8, as old cameras and programs write them: they stay these bytes.
+TAG_ERRORS = "surrogateescape"
 # Pictures without any header.
 _RAW = {".yuv", ".rgb", ".raw", ".nv12", ".i420", ".yuyv"}
 
@@ -34,7 +36,7 @@ def open_container(source: str) -> InputContainer:
     elif "://" not in source:
         raise VideoError(f"{source}: no such file or folder")
     try:
-        opened: InputContainer = av.open(file, "r", format=form)
+        opened: InputContainer = av.open(file, "r", format=form, metadata_errors=TAG_ERRORS)
     except (FFmpegError, OSError) as error:
         what = "a y4m stream on stdin" if source == "-" else "a video"
         raise VideoError(f"{source}: can't be opened as {what}: {reason(error)}{_hint(path)}") from error

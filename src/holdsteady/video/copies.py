@@ -13,7 +13,7 @@ from av.stream import Stream
 from av.video.codeccontext import VideoCodecContext
 from av.video.stream import VideoStream
 
-from .container import is_cover, reason
+from .container import TAG_ERRORS, is_cover, reason
 
 # FFmpeg's names of the containers that we write, by extension.
 FORMATS = {
@@ -105,14 +105,14 @@ def refusal(suffix: str, template: Stream, packets: Sequence["av.Packet[Stream]"
     if getattr(template, "codec_context", None) is None and template.type in ("audio", "video", "subtitle"):
         return "FFmpeg does not know its codec"
     try:
-        with av.open(file, "w", format=FORMATS[suffix]) as output:
+        with av.open(file, "w", format=FORMATS[suffix], metadata_errors=TAG_ERRORS) as output:
             copy = add_copy(output, template, suffix)
             output.start_encoding()
             for packet in packets:
                 output.mux(_clone(packet, copy))
         if packets:
             file.seek(0)
-            with av.open(file) as written:
+            with av.open(file, metadata_errors=TAG_ERRORS) as written:
                 if [stream.type for stream in written.streams] != [template.type]:
                     return "it can't be read from there"
                 if is_cover(template) and not is_cover(written.streams[0]):

@@ -9,7 +9,6 @@ from av.container import InputContainer
 from av.error import FFmpegError
 from av.video.stream import VideoStream
 
-from .chroma import chroma_location
 from .color import depth, has_alpha, to_alpha
 from .container import open_container, stated_end
 from .frame import VideoInfo
@@ -41,6 +40,7 @@ def describe(
     frame: av.VideoFrame,
     start: float | None,
     duration: float | None,
+    chroma: str | None,
 ) -> VideoInfo:
     rate = frame_rate(stream)
     beside = side_data(frame)
@@ -70,7 +70,7 @@ def describe(
         has_alpha=_has_alpha(container, frame),
         interlaced=frame.interlaced_frame,
         side_data={name: beside[name] for name in _KEPT if name in beside},
-        chroma_location=chroma_location(container, stream) if "420" in frame.format.name else None,
+        chroma_location=chroma if "420" in frame.format.name else None,
         fine_rate=_fine_rate(stream, rate, interlaced=frame.interlaced_frame),
         end=_end(source, container, stream),
         unkept=tuple(words for name, words in _UNKEPT.items() if name in beside),

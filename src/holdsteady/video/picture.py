@@ -1,6 +1,7 @@
 """Reading image files of any kind as RGB and alpha."""
 
 import io
+import itertools
 import warnings
 from pathlib import Path
 from typing import Any, NamedTuple, cast
@@ -11,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from av.container import InputContainer
 from av.error import FFmpegError
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageOps, TiffImagePlugin
 
 from holdsteady.errors import VideoError
 
@@ -38,14 +39,24 @@ class Picture(NamedTuple):
     alpha: Plane | None
 
 
-def page_numbers(image: Image.Image) -> list[int]:
-    """Those of the pictures in an image file that is open, without smaller copies of others. Ends at the first one."""
-    numbers = range(cast(int, getattr(image, "n_frames", 1)) if image.format in PAGED else 1)
-    if image.format != "TIFF" or len(numbers) == 1:
-        return list(numbers)
+def page_numbers(image: Image.Image, name: str | Path) -> list[int]:
+    """Those of the pictures in an image file that is open, without smaller copies of others. Ends at the first one.
+
+    Args:
+        image: The file.
+        name: Its name, for a warning where a damaged one ends early.
+    """
+    if image.format != "TIFF":
+        return list(range(cast(int, getattr(image, "n_frames", 1)) if image.format in PAGED else 1))
     kept = []
-    for number in numbers:
-        image.seek(number)
+    for number in itertools.count():
+        try:
+            image.seek(number)
+        except EOFError:
+            break
+        except Exception as error:  # whatever Pillow makes of damaged ones
+            warnings.warn(f"{name}: ends at picture {number}, which can't be found: {error}", stacklevel=2)
+            break
         if not cast(Any, image).tag_v2.get(_SUBFILE, 0) & _REDUCED:
             kept.append(number)
     image.seek(0)
@@ -68,7 +79,7 @@ def read_picture(path: Path) -> Picture:
         return _by_ffmpeg(data, path)
     try:
         with Image.open(io.BytesIO(data)) as image:
-            if len(page_numbers(image)) > 1:  # one warning a folder
+            if len(page_numbers(image, path)) > 1:  # one warning a folder
                 warnings.warn(
                     f"{path.parent}: only the first picture is taken of files that hold several; give such a file by "
                     "itself for all of them",
@@ -79,10 +90,10 @@ def read_picture(path: Path) -> Picture:
                 return from_pillow(image)
             tiff = image.format == "TIFF"  # which OpenCV turns itself
             orientation = image.getexif().get(_ORIENTATION, 1) if "exif" in image.info else 1
-    except (UnidentifiedImageError, OSError, ValueError, SyntaxError, Image.DecompressionBombError):
-        orientation, tiff = 1, False  # no image, or of more than 8 bits, which Pillow does not know in colour
+    except Exception:  # no image or a damaged one, or of more than 8 bits, which Pillow does not know in colour
+        orientation, tiff = 1, False
     decoded = _decoded(np.frombuffer(data, np.uint8), path)
-    if decoded.dtype == np.uint8 and data.startswith((b"II*\0", b"MM\0*")):  # as grey and alpha of 16 bits each
+    if decoded.dtype == np.uint8 and _deep_tiff(data):  # as grey and alpha
         raise VideoError(f"{path}: a TIFF of a kind of which only 8 bits can be read; save it as RGB or RGBA")
     picture = from_opencv(decoded, path)
     if tiff or orientation not in _EXIF:
@@ -91,6 +102,17 @@ def read_picture(path: Path) -> Picture:
         _turned(picture.pixels, orientation),
         None if picture.alpha is None else _turned(picture.alpha, orientation),
     )
+
+
+def _deep_tiff(data: bytes) -> bool:
+    """Whether a file is a TIFF of more than 8 bits, of whatever kind."""
+    try:
+        file, tags = io.BytesIO(data), TiffImagePlugin.ImageFileDirectory_v2(data[:8])
+        file.seek(tags.next)
+        tags.load(file)
+        return max(tags.get(_BITS_PER_SAMPLE, (1,))) > 8
+    except Exception:  # no TIFF
+        return False
 
 
 def bits(image: Image.Image) -> int:

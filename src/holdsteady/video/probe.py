@@ -195,8 +195,8 @@ def _look(source: str) -> _Facts:
         container, stream = decoder.container, decoder.stream
         name, codec = container.format.name, stream.codec_context.name
         duration = container.duration / 1_000_000 if container.duration else None
+        profile, index = stream.profile or "", stream.index  # of damaged files there will be another
         interlaced = any(frame.interlaced_frame for frame in itertools.islice(decoder.frames(None), _FRAMES))
-        profile, index = stream.profile or "", stream.index
     with open_container(source) as container:
         return _Facts(name, codec, profile, duration, _times(container, index), interlaced)
 

@@ -9,6 +9,7 @@ from av.error import FFmpegError
 
 from holdsteady.errors import VideoError
 
+from .chroma import chroma_location
 from .color import MATRICES, is_known, matrix, to_alpha, to_rgb
 from .container import reason
 from .decoder import Decoder
@@ -29,6 +30,8 @@ class StreamReader:
         try:
             frames = self._selected()
             self._frames = deinterlaced(frames, source) if deinterlace else frames
+            # Told by FFmpeg's log, which has to be silent otherwise: decoders say in it what is damaged.
+            chroma = chroma_location(self._decoder.container, self._decoder.stream)
             # Some facts (rotation, colour range, alpha) are only certain once a frame is decoded.
             self._next = next(self._frames, None)
             if self._next is None:
@@ -36,7 +39,7 @@ class StreamReader:
                 after = f" after {start:g} s; {why}" if start else ""
                 raise VideoError(f"{source}: has no frame that can be decoded{after}")
             stream, container = self._decoder.stream, self._decoder.container
-            self.info = describe(source, container, stream, self._next, start, duration)
+            self.info = describe(source, container, stream, self._next, start, duration, chroma)
             _warn_of_matrix(self.info)
         except BaseException:
             self._decoder.close()

@@ -21,7 +21,7 @@ from holdsteady.errors import ConfigError, VideoError
 from .carry import Cargo, LostPicturesError, carry
 from .codecs import Encoding, choose_encoding
 from .color import from_rgb, has_alpha, output_tags
-from .container import is_full, reason
+from .container import TAG_ERRORS, is_full, reason
 from .copies import HEVC_TAG, QUICKTIME, kept_tags, muxer_options
 from .frame import VideoFrame, VideoInfo
 from .hdr import hdr_options
@@ -95,10 +95,14 @@ class VideoWriter(Writer):
     def _open(self) -> OutputContainer:
         if self._part is not None:
             options = muxer_options(self._suffix, self._info.metadata, in_pieces=True)
-            return av.open(str(self._part.path), "w", container_options=options)
+            return av.open(str(self._part.path), "w", container_options=options, metadata_errors=TAG_ERRORS)
         # More than 8 bits in y4m is an extension that FFmpeg only writes when told to.
         return av.open(
-            self._stdout or sys.stdout.buffer, "w", format="yuv4mpegpipe", container_options={"strict": "-1"}
+            self._stdout or sys.stdout.buffer,
+            "w",
+            format="yuv4mpegpipe",
+            container_options={"strict": "-1"},
+            metadata_errors=TAG_ERRORS,
         )
 
     def _add_stream(self, encoding: Encoding, suffix: str) -> VideoStream:
@@ -227,7 +231,7 @@ class VideoWriter(Writer):
         aspect = self._info.pixel_aspect
         if self._suffix not in (".mkv", ".webm") or aspect == 1:
             return
-        with av.open(str(path)) as written:  # some codecs tell it themselves, and exactly
+        with av.open(str(path), metadata_errors=TAG_ERRORS) as written:  # some codecs tell it themselves, and exactly
             if written.streams.video[0].sample_aspect_ratio == aspect:
                 return
         try:
@@ -290,9 +294,9 @@ def _count_frames(path: Path) -> int:
     """Pictures in a file whose end is missing; 0 if it can't be played."""
     count = 0
     with contextlib.suppress(FFmpegError, OSError, StopIteration):
-        with av.open(str(path)) as container:
+        with av.open(str(path), metadata_errors=TAG_ERRORS) as container:
             next(container.decode(video=0))
-        with av.open(str(path)) as container:
+        with av.open(str(path), metadata_errors=TAG_ERRORS) as container:
             for packet in container.demux(video=0):
                 count += packet.size > 0 and not packet.is_corrupt
     return count
