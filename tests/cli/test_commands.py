@@ -280,6 +280,7 @@ def test_compare_refuses(cli: Cli, smooth: str, carphone: str, tmp_path: Path) -
         assert done.code == 1
         assert words in done.error
     assert not list(tmp_path.rglob("*.mp4"))
+    assert not Path("comparison").exists()
 
 
 def test_points_lists_what_there_is(cli: Cli, model: Model) -> None:

@@ -113,6 +113,7 @@ def test_bad_sources_and_odd_names(cli: Cli, carphone: str, tmp_path: Path) -> N
     for arguments, words in (
         (("none.mp4",), "none.mp4: no such file or folder"),
         ((carphone, "--for", "a.xyz"), "can't write files of type '.xyz'"),
+        (("-",), "-: a stream can't be looked at and read again; give a file"),
     ):
         done = cli("probe", *arguments)
         assert done.code == 1

@@ -189,6 +189,26 @@ def test_transparent_animations(tmp_path):
         assert np.abs(shown.astype(int) - (200, 30, 40)).max() <= 6
 
 
+@pytest.mark.parametrize("suffix", ["gif", "png"])
+def test_transparency_that_comes_later_is_said_to_be_lost(tmp_path, suffix):
+    pictures = []
+    for number in range(3):
+        values = np.full((48, 64, 4), (40 * number, 80, 120, 255), np.uint8)
+        values[10:20, 10:20, 3] = 0 if number else 255
+        pictures.append(Image.fromarray(values))
+    path = tmp_path / f"a.{suffix}"
+    pictures[0].save(path, save_all=True, append_images=pictures[1:], duration=100, disposal=1, blend=0)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        info, frames = read(path)
+    assert (info.has_alpha, len(frames)) == (False, 3)
+    said = [str(one.message) for one in caught]
+    if suffix == "png":
+        assert [one.partition(": ")[2] for one in said] == [
+            "its transparency from frame 1 on is left out, for the first has none"
+        ]
+
+
 def test_of_a_truncated_tiff_what_is_there_is_read(tmp_path):
     noise = np.random.default_rng(0)
     pictures = [Image.fromarray(noise.integers(0, 256, (48, 64, 3), np.uint8)) for _ in range(6)]

@@ -230,6 +230,18 @@ def test_nothing_is_lost_of_unusual_formats(make_clip, pictures, tmp_path, insid
     assert np.abs(copies[0].pixels / 65535 - frames[0].pixels / 65535).mean() < 3 / 255
 
 
+@pytest.mark.parametrize("size", [(8, 8), (1, 1), (64, 15)])
+def test_small_pictures_of_many_bits(make_clip, pictures, tmp_path, size):
+    """x265 refuses them."""
+    width, height = size
+    deep = [picture[:height, :width].astype(np.uint16) * 257 for picture in pictures[:2]]
+    source = make_clip("a.mkv", deep, codec="libx264", pix_fmt="yuv444p10le")
+    for name in ("b.mp4", "b.mov", "b.mkv"):
+        copy(source, tmp_path / name)
+        info, frames = read(tmp_path / name)
+        assert (info.width, info.height, info.bits, len(frames)) == (width, height, 10, 2)
+
+
 def test_what_an_encoder_refuses_is_told(make_clip, pictures, tmp_path):
     source = make_clip("a.mkv", pictures[:2], rate=15, time_base=Fraction(1, 15))
     with pytest.raises(

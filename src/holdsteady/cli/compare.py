@@ -60,7 +60,7 @@ def compare(
         for other in (*list(readers.values())[1:], *([] if true is None else [true])):
             if other.info.frames != info.frames and (differing := video.mismatch(info, other.info)):
                 warnings.warn(f"{differing}: frames are compared one by one, by their number", stacklevel=2)
-        options.make_folder(out)
+        stack.enter_context(options.new_folder(out))
         result = compare_videos(
             {label: video.upright_tensors(reader) for label, reader in readers.items()},
             out,

@@ -22,6 +22,7 @@ _DEFAULT = {".webm": "libvpx-vp9", ".avi": "mjpeg"}
 # Above 8 bits: Main 10, which televisions and phones play, as they don't play H.264 of 10 bits. M4V knows H.264 alone.
 _DEFAULT_DEEP = {".mp4": "libx265", ".mov": "libx265", ".mkv": "libx265"}
 _DEFAULT_BITS = {"libx265": 10}
+_SMALLEST_DEEP = 16  # smaller pictures are refused by x265
 # With transparency. MP4 has no place for it.
 _DEFAULT_ALPHA = {".mov": "prores_ks", ".mkv": "ffv1", ".webm": "libvpx-vp9", ".avi": "png"}
 # Formats with transparency that these offer and then refuse, or that hardly any player knows.
@@ -72,7 +73,7 @@ def choose_encoding(
     Raises:
         ConfigError: The codec is unknown or no video encoder, or crf does not fit it.
     """
-    encoder, options = _settings(suffix, codec or _default(suffix, info), crf)
+    encoder, options = _settings(suffix, codec or _default(suffix, info, min(width, height)), crf)
     pix_fmt = _pixel_format(encoder, info, width, height, None if codec else _DEFAULT_BITS.get(encoder.name))
     for option, value in hdr_options(encoder.name, info.side_data).items():
         options[option] = ":".join(filter(None, (options.get(option), value)))
@@ -94,12 +95,12 @@ def check_codec(sink: str, codec: str | None, crf: int | None) -> None:
         raise ConfigError(f"{sink}: codec and crf only apply to video files; this is a {sink_kind(sink).value}")
 
 
-def _default(suffix: str, info: VideoInfo) -> str:
-    """The encoder for what a source has, in that container."""
+def _default(suffix: str, info: VideoInfo, side: int) -> str:
+    """The encoder for what a source has, in that container, for pictures whose shorter side is given."""
     offers = []
     if info.has_alpha:
         offers.append(_DEFAULT_ALPHA.get(suffix))
-    if info.bits > 8:
+    if info.bits > 8 and side >= _SMALLEST_DEEP:
         offers.append(_DEFAULT_DEEP.get(suffix))
     offers.append(_DEFAULT.get(suffix))
     return next((name for name in offers if name is not None and _video_encoder(name) is not None), "libx264")

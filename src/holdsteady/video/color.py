@@ -121,6 +121,14 @@ def to_alpha(frame: av.VideoFrame) -> Plane:
     return _rescale(values.astype(np.uint16), (1 << bits) - 1, 65535)
 
 
+def is_clear(frame: av.VideoFrame) -> bool:
+    """Whether a decoded frame is transparent anywhere."""
+    if not has_alpha(frame.format.name):
+        return False
+    alpha = to_alpha(frame)
+    return bool((alpha < np.iinfo(alpha.dtype).max).any())
+
+
 @dataclass(frozen=True)
 class Tags:
     """Matrix and range of a stream as FFmpeg's numbers, and whether its values span 0..max."""

@@ -4,12 +4,11 @@ import struct
 from fractions import Fraction
 
 import av
-import numpy as np
 from av.container import InputContainer
 from av.error import FFmpegError
 from av.video.stream import VideoStream
 
-from .color import depth, has_alpha, to_alpha
+from .color import depth, has_alpha, is_clear
 from .container import open_container, stated_end
 from .frame import VideoInfo
 from .orientation import orientation
@@ -123,8 +122,7 @@ def _has_alpha(container: InputContainer, frame: av.VideoFrame) -> bool:
         return False
     if container.format.name not in _MAYBE_ALPHA and frame.format.name != "pal8":
         return True
-    alpha = to_alpha(frame)
-    return bool((alpha < np.iinfo(alpha.dtype).max).any())
+    return is_clear(frame)
 
 
 def _count(

@@ -13,6 +13,8 @@ from typing import Any
 from av.container import InputContainer
 from av.video.reformatter import ColorPrimaries, ColorTrc
 
+from holdsteady.errors import VideoError
+
 from .animation import AnimationReader
 from .codecs import choose_encoding
 from .color import MATRICES, UNSPECIFIED
@@ -138,6 +140,8 @@ def probe(source: str, sink: str | None = None) -> Probe:
         ConfigError: The type of the sink is unknown.
         VideoError: The source can't be opened or has no picture.
     """
+    if source == "-":
+        raise VideoError("-: a stream can't be looked at and read again; give a file")
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         with open_video(source) as reader:

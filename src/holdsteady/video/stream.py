@@ -10,7 +10,7 @@ from av.error import FFmpegError
 from holdsteady.errors import VideoError
 
 from .chroma import chroma_location
-from .color import MATRICES, is_known, matrix, to_alpha, to_rgb
+from .color import MATRICES, is_clear, is_known, matrix, to_alpha, to_rgb
 from .container import reason
 from .decoder import Decoder
 from .deinterlace import deinterlaced
@@ -65,7 +65,7 @@ class StreamReader:
         info = self.info
         frame, self._next = self._next, None
         number = 0
-        warned = False
+        warned = cleared = False
         while frame is not None:
             if (frame.width, frame.height) != (info.width, info.height):
                 raise VideoError(
@@ -78,6 +78,12 @@ class StreamReader:
             try:
                 pixels = to_rgb(frame, info.colorspace, info.color_range)
                 alpha = to_alpha(frame) if info.has_alpha else None
+                if not info.has_alpha and not cleared and is_clear(frame):
+                    cleared = True
+                    warnings.warn(
+                        f"{info.name}: its transparency from frame {number} on is left out, for the first has none",
+                        stacklevel=2,
+                    )
             except FFmpegError as error:
                 raise VideoError(
                     f"{info.name}: pictures of {frame.format.name} can't be converted to RGB: {reason(error)}"
