@@ -37,6 +37,12 @@ def test_a_comparison(cli: Cli, clips: list[str]) -> None:
     assert [row.split(" | ")[0].removeprefix("| ") for row in rows] == [label.replace("|", r"\|") for label in labels]
 
 
+def test_a_batch_into_the_folder_of_its_videos(cli: Cli, clips: list[str], model: Callable[[str], str]) -> None:
+    done = cli("batch", ".", "--out", ".", "--model", model("Identity"))
+    assert done.error == ".: its videos lie in the folder of results, ., and are none to work on"
+    assert len(clips) == len(list(Path().glob("*.mkv")))
+
+
 def test_a_batch_that_goes_on(cli: Cli, clips: list[str], model: Callable[[str], str]) -> None:
     arguments = ("batch", *clips, "--out", "done", "--model", model("Identity"), "--adapter", "none")
     assert cli(*arguments).code == 0

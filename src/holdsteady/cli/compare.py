@@ -11,8 +11,7 @@ from rich.markup import escape
 
 from holdsteady import video
 from holdsteady.cli import options
-from holdsteady.errors import ConfigError
-from holdsteady.names import printable
+from holdsteady.errors import ConfigError, printable
 
 
 def compare(

@@ -8,7 +8,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from holdsteady.names import printable
+from holdsteady.errors import printable
 from holdsteady.video.probe import Pictures, Probe
 from holdsteady.video.probe import probe as look
 

@@ -12,8 +12,7 @@ from torch import Tensor
 from holdsteady import video
 from holdsteady.data import Mixture
 from holdsteady.data.sources import find_videos
-from holdsteady.errors import ConfigError
-from holdsteady.names import printable
+from holdsteady.errors import ConfigError, printable
 from holdsteady.training.clips import VALIDATION_SEED, open_sources
 from holdsteady.training.recipe import Recipe
 from holdsteady.video.orientation import upright

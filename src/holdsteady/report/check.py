@@ -10,7 +10,7 @@ from rich.table import Table
 
 from holdsteady.check.advice import STEADY, Advice
 from holdsteady.check.check import Check, Stretch
-from holdsteady.names import printable
+from holdsteady.errors import printable
 
 
 def as_json(found: Check, advice: Advice, video: str, original: str | None) -> dict[str, Any]:

@@ -89,7 +89,8 @@ class AnimationReader:
         if self._image.format == "TIFF":
             return [(page, number / RATE) for number, page in enumerate(pages)]
         self._base = _MILLISECOND
-        times, end, step = [], 0, 0
+        times: list[tuple[int, Fraction]] = []
+        end = step = 0
         for page in pages:
             try:
                 self._image.seek(page)

@@ -15,7 +15,7 @@ def side_data(frame: av.VideoFrame) -> Mapping[str, bytes]:
 def _unnamed(cls: type[Type], value: object) -> Type:
     """A kind that PyAV has no name for, as EXIF: it refuses all that there is beside such a frame otherwise."""
     kind = object.__new__(cls)
-    kind._name_, kind._value_ = f"KIND_{value}", value
+    kind.__dict__.update(_name_=f"KIND_{value}", _value_=value)
     return kind
 
 
