@@ -94,7 +94,7 @@ def extra(name: str, purpose: str) -> Iterator[None]:
 
 
 def printable(text: str) -> str:
-    """The text with what can't be shown, drawn or written as Python writes it, such as ``\\n``: names need not be text."""
+    """The text with what can't be shown, drawn or written as Python writes it, such as ``\\n``: names may be bytes."""
     return _UNSHOWN.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
 
 
