@@ -1,11 +1,15 @@
 """Every error that holdsteady raises on purpose. Each is also the builtin that it specialises."""
 
 import difflib
+import re
 import sysconfig
 import traceback
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+# Control characters, and what Python makes of bytes that are not UTF-8.
+_UNSHOWN = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
 class HoldsteadyError(Exception):
@@ -87,6 +91,11 @@ def extra(name: str, purpose: str) -> Iterator[None]:
         raise MissingExtraError(
             f"{purpose} needs {error.name}, which is not installed: pip install 'holdsteady[{name}]'"
         ) from error
+
+
+def printable(text: str) -> str:
+    """The text with what can't be shown, drawn or written as Python writes it, such as ``\\n``: names may be bytes."""
+    return _UNSHOWN.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
 
 
 def in_one_line(error: BaseException) -> str:

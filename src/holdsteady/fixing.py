@@ -1,7 +1,6 @@
 """A video that some other tool has processed, steadied without its model; the command ``holdsteady fix``."""
 
 import threading
-import warnings
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import replace
@@ -68,8 +67,7 @@ def fix(
             chosen = without_input(chosen)
         else:
             chosen = _following_input(chosen)
-            reader = video.open_video(original, start=how.start, duration=how.duration, deinterlace=how.deinterlace)
-            follow = _Original(stack.enter_context(reader), how.device)
+            follow = _Original(original, how, stack)
         current: list[Tensor] = []
         steady = stabilize(lambda _frame: current[0], chosen, strength=strength).to(how.device)
 
@@ -102,24 +100,33 @@ def fix(
 class _Original:
     """The video before it was processed, frame by frame at the times of the processed one."""
 
-    def __init__(self, reader: video.Reader, device: str | torch.device) -> None:
-        self._info, self._device = reader.info, device
-        self._pairing = video.Pairing(reader)
+    def __init__(self, name: str, how: video.RunOptions, stack: ExitStack) -> None:
+        self._name, self._how, self._stack = name, how, stack
+        self._pairing: video.Pairing | None = None
         self._frame: video.VideoFrame | None = None
 
     def move_to(self, processed: video.VideoInfo, time: Fraction) -> None:
         """Go to a time of the processed video, in seconds since its first frame.
 
         Raises:
-            VideoError: the original has ended before.
+            VideoError: the original can't be opened, or has ended before.
         """
-        if self._frame is None:
-            differing = video.mismatch(processed, self._info)
-            if differing is not None:
-                warnings.warn(f"{differing}: frames are paired by their times", stacklevel=2)
+        if self._pairing is None:
+            self._pairing = self._open(processed)
         self._frame = self._pairing.at(time)
         if self._frame is None:
-            raise VideoError(f"{self._info.name} is shorter than {processed.name}: it ends before {float(time):.2f} s")
+            raise VideoError(f"{self._name} is shorter than {processed.name}: it ends before {float(time):.2f} s")
+
+    def _open(self, processed: video.VideoInfo) -> video.Pairing:
+        how = self._how
+        reader = self._stack.enter_context(
+            video.open_original(
+                self._name, processed, start=how.start, duration=how.duration, deinterlace=how.deinterlace
+            )
+        )
+        self._info = reader.info
+        video.warn_of_mismatch(processed, self._info)
+        return video.Pairing(reader, processed)
 
     def like(self, frame: Tensor) -> Tensor:
         """The frame at that time (1, 3, H, W), of the size of `frame`."""
@@ -133,7 +140,7 @@ class _Original:
 
     def as_like(self, pixels: video.Pixels, frame: Tensor) -> Tensor:
         """Pixels of the original (H, W, 3) as (1, 3, h, w), of the size of `frame`."""
-        before = to_tensor(pixels, self._device, torch.float32)
+        before = to_tensor(pixels, self._how.device, torch.float32)
         if before.shape != frame.shape:
             before = F.interpolate(before, size=frame.shape[-2:], mode="bilinear", antialias=True)
         return before

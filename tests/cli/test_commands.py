@@ -7,6 +7,7 @@ from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
 
+import av
 import cv2
 import numpy as np
 import pytest
@@ -279,6 +280,7 @@ def test_compare_refuses(cli: Cli, smooth: str, carphone: str, tmp_path: Path) -
         assert done.code == 1
         assert words in done.error
     assert not list(tmp_path.rglob("*.mp4"))
+    assert not Path("comparison").exists()
 
 
 def test_points_lists_what_there_is(cli: Cli, model: Model) -> None:
@@ -341,6 +343,17 @@ def test_demo(cli: Cli) -> None:
     flicker = {label: scores[label]["flicker_error"] for label in list(scores)[1:5]}
     assert max(flicker["motion (trained)"], flicker["motion-fixed"]) < 0.9 * flicker["frame by frame"]
     assert re.search(r"Gaussian noise σ = 50/255, seed 0, 4 frames", done.out)
+
+    # Its own videos are made again, those of others are left.
+    with av.open("shown/clean.mp4") as container:
+        assert container.metadata["title"] == "holdsteady demo"
+    Path("mine").mkdir()
+    noisy = write_clip(Path("mine/noisy.mp4"), texture(2))
+    before = Path(noisy).read_bytes()
+    assert "mine/noisy.mp4: exists already, and no demo made it" in cli("demo", "--frames", 2, "--out", "mine").error
+    assert Path(noisy).read_bytes() == before
+    Path(noisy).write_bytes(Path("shown/noisy.mp4").read_bytes())
+    assert cli("demo", "--frames", 2, "--out", "mine").code == 0
 
     assert cli("demo", "--frames", 1).code == 2
     Path("file").touch()

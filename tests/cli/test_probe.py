@@ -113,6 +113,7 @@ def test_bad_sources_and_odd_names(cli: Cli, carphone: str, tmp_path: Path) -> N
     for arguments, words in (
         (("none.mp4",), "none.mp4: no such file or folder"),
         ((carphone, "--for", "a.xyz"), "can't write files of type '.xyz'"),
+        (("-",), "-: a stream can't be looked at and read again; give a file"),
     ):
         done = cli("probe", *arguments)
         assert done.code == 1
@@ -123,3 +124,15 @@ def test_bad_sources_and_odd_names(cli: Cli, carphone: str, tmp_path: Path) -> N
     assert (done.code, done.err) == (0, "")
     assert r"a\udcff[b].mp4" in done.out
     assert asked(cli, name)["pictures"]["frames"] == 20
+
+
+def test_a_damaged_file(cli: Cli, tmp_path: Path) -> None:
+    path = Path(write_clip(tmp_path / "a.mkv", texture(12), options={"g": "4"}))
+    with av.open(str(path)) as container:
+        place = [packet.pos for packet in container.demux(video=0) if packet.size][6]
+    data = bytearray(path.read_bytes())
+    data[place + 12 : place + 40] = bytes(28)
+    path.write_bytes(data)
+    done = cli("probe", "a.mkv")
+    assert done.code == 0, done.err
+    assert "h264" in done.out

@@ -49,6 +49,12 @@ def test_side_by_side_enlarges_small_pictures_by_whole_numbers_and_fits_others_t
     assert np.unique(shown[28:, 180:]).tolist() == [90]
 
 
+def test_side_by_side_of_strips_is_no_wider_than_a_video_can_be() -> None:
+    shown = side_by_side({name: picture(1, 64) for name in "ab"})
+    assert shown.shape[1] == 2 * 1920
+    assert side_by_side({name: picture(10, 3000) for name in "ab"}).shape == (38, 6000, 3)
+
+
 def test_time_slice_shows_the_columns_in_order(tmp_path: Path) -> None:
     red, blue = np.zeros((40, 3), np.uint8), np.zeros((40, 3), np.uint8)
     red[:, 0] = blue[:, 2] = 255

@@ -11,6 +11,7 @@ from video.media import FONT, LINES, Film, jpeg, packets, seconds_of_sound, stre
 
 from holdsteady.video import RunOptions, open_video, run
 from holdsteady.video.plan import Fate, StreamPlan
+from holdsteady.video.probe import probe
 from holdsteady.video.span import Span
 from holdsteady.video.tracks import open_track
 
@@ -344,6 +345,18 @@ def test_a_timecode_is_kept(tmp_path):
             assert "01:02:03:04" in found.values()
 
 
+def test_captions_in_the_pictures_are_said_to_be_lost(tmp_path):
+    """As of American television: a message of H.264 before a slice."""
+    path = Path(Film(tmp_path / "a.h264", frames=4).save())
+    caption = b"\xb5\x00\x31GA94\x03\x41\xff\xfc\x94\x20\xff"
+    message = b"\0\0\0\1\x06\x04" + bytes([len(caption)]) + caption + b"\x80"
+    path.write_bytes(path.read_bytes().replace(b"\0\0\1\x65", message + b"\0\0\1\x65", 1))
+    for sink in ("b.mp4", "b.mkv", "b/"):
+        (said,) = ident(path, f"{tmp_path}/{sink}")
+        assert said.endswith(f"{sink}: left out: closed captions")
+        assert probe(str(path), sink).warnings == [f"{sink}: left out: closed captions"]
+
+
 @pytest.mark.parametrize("suffix", ["mov", "mp4"])
 def test_tags_of_phones_are_kept(tmp_path, suffix):
     tags = {
@@ -356,6 +369,18 @@ def test_tags_of_phones_are_kept(tmp_path, suffix):
     assert ident(source, tmp_path / f"b.{suffix}") == []
     with av.open(str(tmp_path / f"b.{suffix}")) as container:
         assert {key: container.metadata[key] for key in tags} == tags
+
+
+def test_statistics_of_the_old_file_are_dropped(tmp_path):
+    statistics = {"BPS": "123", "NUMBER_OF_FRAMES-eng": "999", "_STATISTICS_TAGS": "BPS", "DURATION-eng": "01:00:00"}
+    film = Film(tmp_path / "a.mkv").sound("aac", title="Loud", **statistics)
+    film.video.metadata.update({**statistics, "title": "Fast", "language": "deu"})
+    assert ident(film.save(), tmp_path / "b.mkv") == []
+    with av.open(str(tmp_path / "b.mkv")) as container:
+        tags = [dict(stream.metadata) for stream in container.streams]
+    assert [one["title"] for one in tags] == ["Fast", "Loud"]
+    assert tags[0]["language"] == "deu"
+    assert not any(key in one for one in tags for key in statistics)
 
 
 @pytest.mark.parametrize("sound", [False, True])
@@ -373,3 +398,15 @@ def test_recordings_that_lie_one_after_the_other(tmp_path, sound):
         times = [time for time, _ in packets(tmp_path / "b.mp4", 1)]
         assert max(b - a for a, b in pairwise(times)) < 0.06
         assert seconds_of_sound(tmp_path / "b.mp4")[0] == pytest.approx(2, abs=0.1)
+
+
+def test_tags_that_are_no_utf8_stay_as_they_are(tmp_path):
+    """As old cameras and programs write them."""
+    source = Path(Film(tmp_path / "a.avi", codec="mpeg4").tags(title="Cafe in Koeln").save())
+    source.write_bytes(source.read_bytes().replace(b"Cafe in Koeln", "Café in Köln!".encode("latin-1")))
+    for name in ("b.avi", "b.mkv", "b.mp4", "b/", "b.webm"):
+        assert ident(source, f"{tmp_path}/{name}") == []
+    for name in ("b.avi", "b.mkv", "b.mp4", "b.webm"):
+        with av.open(str(tmp_path / name), metadata_errors="surrogateescape") as container:
+            assert container.metadata["title"].encode("utf-8", "surrogateescape") == "Café in Köln!".encode("latin-1")
+    assert probe(str(source), "b.mp4").tags["title"] == "Caf\udce9 in K\udcf6ln!"

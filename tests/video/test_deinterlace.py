@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from av.filter import Graph
 
+from holdsteady.errors import VideoError
 from holdsteady.video import open_video
 
 
@@ -72,6 +73,17 @@ def test_whole_pictures_one_for_each(interlaced):
         assert np.abs(frame.pixels[8:-8, 8:-8].astype(int) - picture[8:-8, 8:-8]).mean() < 4
     with open_video(path, start=0.2, duration=0.2, deinterlace=True) as reader:
         assert [frame.time for frame in reader] == times[5:10]
+
+
+def test_pictures_that_are_too_small_are_told(tmp_path):
+    path = tmp_path / "a.mkv"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("ffv1", rate=25, width=2, height=2)
+        stream.pix_fmt = "yuv444p"
+        container.mux(stream.encode(av.VideoFrame(2, 2, "yuv444p")))
+        container.mux(stream.encode())
+    with pytest.raises(VideoError, match=r"a\.mkv: pictures of 2x2 yuv444p can't be deinterlaced: .*leave out"):
+        open_video(str(path), deinterlace=True)
 
 
 def test_progressive_sources_are_not(carphone):

@@ -1,13 +1,16 @@
 """Frames of one source at the times of another."""
 
 import re
+import warnings
+from dataclasses import replace
 from fractions import Fraction
 
+import cv2
 import numpy as np
 import pytest
 
 from holdsteady.video import open_video
-from holdsteady.video.pairing import Pairing, mismatch, since_first
+from holdsteady.video.pairing import Pairing, mismatch, open_original, since_first, warn_of_mismatch
 
 
 def numbered(make_clip, name, count, rate, pts=None):
@@ -19,8 +22,9 @@ def numbered(make_clip, name, count, rate, pts=None):
 
 def pairs(one, other, **options):
     """For each frame of `one`, the number of the frame of `other`."""
-    with open_video(one, **options) as reader, open_video(other, **options) as originals:
-        pairing = Pairing(originals)
+    part = {"start": None, "duration": None, "deinterlace": False, **options}
+    with open_video(one, **options) as reader, open_original(other, reader.info, **part) as originals:
+        pairing = Pairing(originals, reader.info)
         found = [pairing.at(since_first(frame, reader.info, number)) for number, frame in enumerate(reader)]
     return [None if frame is None else round((int(frame.pixels[16, 24, 0]) - 40) / 4) for frame in found]
 
@@ -62,3 +66,44 @@ def test_mismatch_is_told(make_clip, carphone):
 def test_sources_that_begin_late(make_clip):
     late = numbered(make_clip, "a.mkv", 5, 25, [75 + number for number in range(5)])
     assert pairs(late, numbered(make_clip, "b.mkv", 5, 25)) == pytest.approx([0, 1, 2, 3, 4])
+
+
+def test_images_have_no_times_and_are_paired_by_number(make_clip, tmp_path):
+    video, fewer = numbered(make_clip, "a.mkv", 12, 30), numbered(make_clip, "b.mkv", 12, 10)
+    images = tmp_path / "images"
+    images.mkdir()
+    for number in range(12):
+        cv2.imwrite(str(images / f"{number}.png"), np.full((32, 48, 3), 40 + 4 * number, np.uint8))
+    for one in (video, fewer):
+        assert pairs(one, str(images)) == pairs(str(images), one) == list(range(12))
+    # --start counts images at 25 a second.
+    assert pairs(video, str(images), start=0.2, duration=0.1) == [6, 7, 8]
+    assert pairs(str(images), video, start=0.2, duration=0.12) == [5, 6, 7]
+    assert pairs(str(images), str(images), start=0.2, duration=0.12) == [5, 6, 7]
+    with open_video(video) as reader, open_video(str(images)) as others, warnings.catch_warnings():
+        warnings.simplefilter("error")
+        warn_of_mismatch(reader.info, others.info)
+        short = replace(others.info, frames=5)
+        with pytest.raises(UserWarning, match=r"has 12 frames, .*images 5: frames are paired by their numbers"):
+            warn_of_mismatch(reader.info, short)
+
+
+def test_another_shape_is_told(carphone):
+    with open_video(carphone) as reader:
+        whole = replace(reader.info, width=720, height=576, pixel_aspect=Fraction(16, 15), name="a.mkv")
+
+    def said(**facts):
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            warn_of_mismatch(whole, replace(whole, name="b.mkv", **facts))
+        return [str(one.message) for one in caught]
+
+    square = Fraction(1)
+    assert said(width=1440, height=1152) == []
+    assert said(width=360, height=288, pixel_aspect=square) == [], "a tool has lost the shape of pixels"
+    assert said(width=768, pixel_aspect=square) == [], "a tool has made them square"
+    assert said(width=576, height=720, rotation=90) == []
+    assert said(width=720, height=580) == [], "a tool has padded it"
+    (other,) = said(width=720, height=480, pixel_aspect=square)
+    assert other.startswith("a.mkv is 720x576, but b.mkv is 720x480, which is stretched to it")
+    assert len(said(rotation=90)) == 1

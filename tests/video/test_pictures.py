@@ -8,11 +8,12 @@ import av
 import cv2
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, features
 
 from holdsteady.errors import VideoError
 from holdsteady.video import open_video
 from holdsteady.video.picture import read_picture
+from holdsteady.video.plan import Fate, plan_streams
 
 RGBA = np.random.default_rng(0).integers(0, 256, (8, 12, 4), np.uint8)
 COLOURS = [(40 * k, 255 - 40 * k, 128) for k in range(6)]
@@ -188,6 +189,52 @@ def test_transparent_animations(tmp_path):
         assert np.abs(shown.astype(int) - (200, 30, 40)).max() <= 6
 
 
+@pytest.mark.parametrize("suffix", ["gif", "png"])
+def test_transparency_that_comes_later_is_said_to_be_lost(tmp_path, suffix):
+    pictures = []
+    for number in range(3):
+        values = np.full((48, 64, 4), (40 * number, 80, 120, 255), np.uint8)
+        values[10:20, 10:20, 3] = 0 if number else 255
+        pictures.append(Image.fromarray(values))
+    path = tmp_path / f"a.{suffix}"
+    pictures[0].save(path, save_all=True, append_images=pictures[1:], duration=100, disposal=1, blend=0)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        info, frames = read(path)
+    assert (info.has_alpha, len(frames)) == (False, 3)
+    said = [str(one.message) for one in caught]
+    if suffix == "png":
+        assert [one.partition(": ")[2] for one in said] == [
+            "its transparency from frame 1 on is left out, for the first has none"
+        ]
+
+
+def test_of_a_truncated_tiff_what_is_there_is_read(tmp_path):
+    noise = np.random.default_rng(0)
+    pictures = [Image.fromarray(noise.integers(0, 256, (48, 64, 3), np.uint8)) for _ in range(6)]
+    path = tmp_path / "a.tif"
+    pictures[0].save(path, save_all=True, append_images=pictures[1:])
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    with pytest.warns(UserWarning, match=r"a\.tif: ends at picture 3, which can't be found"):
+        frames = read(path)[1]
+    assert len(frames) == 3
+    np.testing.assert_array_equal(frames[2].pixels, np.asarray(pictures[2]))
+
+
+@pytest.mark.skipif(not features.check("avif"), reason="Pillow without AVIF")
+def test_animated_avif(tmp_path):
+    """FFmpeg shows its first picture as a stream of its own."""
+    pictures = [Image.new("RGB", (64, 48), colour) for colour in COLOURS]
+    pictures[0].save(tmp_path / "a.avif", save_all=True, append_images=pictures[1:], duration=DURATIONS)
+    info, frames = read(tmp_path / "a.avif")
+    assert [float(frame.time) for frame in frames] == pytest.approx(TIMES)
+    assert info.frames == 6
+    for frame, colour in zip(frames, COLOURS, strict=True):
+        assert np.abs(frame.pixels[20, 20].astype(int) - colour).max() < 12
+    (plan,) = plan_streams(str(tmp_path / "a.avif"), ".mp4")
+    assert (plan.index, plan.fate, plan.why) == (0, Fate.LEFT_OUT, "it is a single picture")
+
+
 def test_pages_of_a_tiff(tmp_path):
     images = [Image.new("RGB", (64, 48), colour) for colour in COLOURS]
     images[0].save(tmp_path / "a.tif", save_all=True, append_images=images[1:])
@@ -250,6 +297,42 @@ def test_alpha_within_a_folder(tmp_path):
     with pytest.warns(UserWarning, match=r"2\.png: its alpha is left out, for 1\.png has none"):
         info, frames = read(tmp_path)
     assert (info.has_alpha, frames[1].alpha) == (False, None)
+
+
+def test_a_tiff_that_would_be_cut_to_eight_bits_is_refused(tmp_path):
+    """Two samples of 16 bits, grey and alpha, by the specification of TIFF."""
+    values = np.arange(8 * 12 * 2, dtype="<u2").tobytes()
+    size, bits = ((256, 12), (257, 8)), struct.pack("<HHIHH", 258, 3, 2, 16, 16)
+    others = ((259, 1), (262, 1), (273, 8), (277, 2), (278, 8), (279, len(values)), (338, 2))
+    one, two = (b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in tags) for tags in (size, others))
+    head = b"II*\0" + struct.pack("<I", 8 + len(values))
+    (tmp_path / "a.tif").write_bytes(head + values + struct.pack("<H", 10) + one + bits + two + bytes(4))
+    with pytest.raises(VideoError, match=r"a\.tif: a TIFF of a kind of which only 8 bits can be read"):
+        read_picture(tmp_path / "a.tif")
+
+
+def test_folders_named_like_images_are_none(tmp_path):
+    Image.new("RGB", (12, 8)).save(tmp_path / "a.png")
+    (tmp_path / "b.png").mkdir()
+    for source in (tmp_path, tmp_path / "*.png"):
+        assert len(read(source)[1]) == 1
+
+
+@pytest.mark.parametrize("suffix", ["webp", "tif", "png"])
+def test_of_animations_in_a_folder_the_first_picture_is_taken_and_told(tmp_path, suffix):
+    pictures = [Image.new("RGB", (12, 8), colour) for colour in COLOURS]
+    for name in ("a", "b"):
+        pictures[0].save(tmp_path / f"{name}.{suffix}", save_all=True, append_images=pictures[1:])
+    with pytest.warns(UserWarning, match="only the first picture is taken of files that hold several") as caught:
+        _, frames = read(tmp_path)
+    assert len({str(one.message) for one in caught}) == 1
+    assert np.abs(frames[1].pixels.astype(int) - COLOURS[0]).max() < 8
+    (tmp_path / f"b.{suffix}").unlink()
+    with pytest.warns(UserWarning, match="only the first picture"):
+        assert len(read(tmp_path)[1]) == 1
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert len(read(tmp_path / f"a.{suffix}")[1]) == 6
 
 
 ALPHA = {

@@ -2,6 +2,7 @@
 
 import itertools
 import sys
+import warnings
 from fractions import Fraction
 from pathlib import Path
 
@@ -14,6 +15,8 @@ from PIL import Image
 
 from holdsteady.errors import ConfigError, VideoError
 from holdsteady.video import RunOptions, open_video
+from holdsteady.video.orientation import upright
+from holdsteady.video.picture import read_picture
 
 
 def read(source, **options):
@@ -169,6 +172,40 @@ def test_cover_picture_is_no_video(bunny, pictures, tmp_path):
         open_video(str(path))
 
 
+def test_pictures_of_an_unknown_codec_are_told(make_clip, pictures):
+    path = Path(make_clip("a.mp4", pictures[:2]))
+    path.write_bytes(path.read_bytes().replace(b"avc1", b"zzz1"))
+    with pytest.raises(VideoError, match=r"a\.mp4: its pictures are of a codec that FFmpeg does not know"):
+        open_video(str(path))
+
+
+def test_what_is_no_video_is_told_with_a_hint(make_clip, pictures, tmp_path):
+    whole = Path(make_clip("a.mp4", pictures[:2])).read_bytes()
+    (tmp_path / "b.mp4").write_bytes(whole[: whole.index(b"moov") - 4])
+    (tmp_path / "c.yuv").write_bytes(bytes(64 * 48 * 3))
+    (tmp_path / "d.txt").write_text("hello\n" * 100)
+    (tmp_path / "e.mp4").write_text("nothing of the kind")
+    for name, words in {
+        "b.mp4": r"Invalid data .*; where a recording or a copy ended early, the index \(moov\) is missing",
+        "c.yuv": "raw pictures don't tell their size and rate: convert them to .y4m",
+        "d.txt": "is a text, not a video",
+        "e.mp4": "Invalid data found when processing input$",
+    }.items():
+        with pytest.raises(VideoError, match=words):
+            open_video(str(tmp_path / name))
+
+
+@pytest.mark.parametrize("pix_fmt", ["gbrpf32le", "gbrapf32le"])
+def test_floating_values(make_clip, pictures, pix_fmt):
+    options = {"compression": "zip16"}
+    with open_video(make_clip("a.mov", pictures[:2], codec="exr", pix_fmt=pix_fmt, options=options)) as reader:
+        first = next(iter(reader))
+        assert (reader.info.bits, reader.info.has_alpha) == (16, pix_fmt == "gbrapf32le")
+    assert np.abs(first.pixels / 65535 - pictures[0] / 255).max() < 1.1 / 255  # swscale shifts, on the way to floats
+    if first.alpha is not None:
+        assert (first.alpha == 65535).all()
+
+
 def test_size_change_midway_is_reported(tmp_path, pictures):
     path = tmp_path / "frames.mjpeg"  # raw concatenated JPEGs
     small = pictures[1][:72, :88]
@@ -180,13 +217,34 @@ def test_size_change_midway_is_reported(tmp_path, pictures):
     assert count == 1
 
 
+@pytest.mark.parametrize("orientation", [None, 3, 5, 6])
+def test_pictures_of_cameras_with_exif(tmp_path, pictures, orientation):
+    """Motion JPEG whose frames tell the camera and the way up, which PyAV has no name for."""
+    exif = Image.Exif()
+    exif[271] = "Camera"
+    if orientation is not None:
+        exif[274] = orientation
+    path = tmp_path / "a.mjpeg"
+    with path.open("wb") as file:
+        for picture in pictures[:3]:
+            Image.fromarray(picture).save(file, "JPEG", exif=exif, quality=95)
+    with open_video(str(path)) as reader:
+        frames, info = list(reader), reader.info
+    assert len(frames) == 3
+    assert (info.rotation, info.mirrored) == {None: (0, False), 3: (180, False), 5: (90, True), 6: (270, False)}[
+        orientation
+    ]
+    first = next(iter(read_picture(path)))
+    assert np.abs(upright(frames[0].pixels, info).astype(int) - first).mean() < 2
+
+
 PATCHES = np.array(
     [[200, 30, 40], [20, 180, 60], [30, 40, 220], [128, 128, 128], [250, 250, 10], [255] * 3, [0] * 3], np.uint8
 )
 WEIGHTS = {1: (0.2126, 0.0722), 5: (0.299, 0.114), 6: (0.299, 0.114), 9: (0.2627, 0.0593)}
 
 
-def yuv_clip(path, colorspace, full, bits, height=64):
+def yuv_clip(path, colorspace, full, bits, height=64, tag=None):
     """A lossless 4:4:4 clip of colour patches whose values follow the formulas of the standards."""
     rgb = PATCHES / 255
     red, blue = WEIGHTS[colorspace if colorspace != 2 else (5 if height < 720 else 1)]
@@ -206,7 +264,7 @@ def yuv_clip(path, colorspace, full, bits, height=64):
     with av.open(str(path), "w") as container:
         stream = container.add_stream("ffv1", rate=25, width=frame.width, height=height)
         stream.pix_fmt = frame.format.name
-        stream.codec_context.colorspace = frame.colorspace = colorspace
+        stream.codec_context.colorspace = frame.colorspace = colorspace if tag is None else tag
         stream.codec_context.color_range = frame.color_range = 2 if full else 1
         frame.pts = 0
         container.mux(stream.encode(frame))
@@ -222,6 +280,15 @@ def test_colours_follow_matrix_and_range(tmp_path, colorspace, height, full, bit
     assert frame.pixels.dtype == (np.uint8 if bits == 8 else np.uint16)
     got = frame.pixels[32, 16::32] / (255 if bits == 8 else 65535) * 255
     assert np.abs(got - PATCHES).max() <= (2.01 if bits == 8 else 0.8)
+
+
+def test_a_matrix_that_is_not_known_is_told(tmp_path):
+    with pytest.warns(UserWarning, match="by the matrix ycgco, which can't be converted; they are taken for bt470bg"):
+        read(yuv_clip(tmp_path / "a.mkv", 5, True, 8, tag=8))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        near, constant = (read(yuv_clip(tmp_path / f"{tag}.mkv", 9, True, 8, tag=tag)) for tag in (9, 10))
+    np.testing.assert_array_equal(near[0].pixels, constant[0].pixels)
 
 
 @pytest.mark.parametrize("degrees", [90, 180, 270])

@@ -5,6 +5,7 @@ import warnings
 from fractions import Fraction
 
 import av
+import cv2
 import numpy as np
 import pytest
 
@@ -58,6 +59,48 @@ def test_round_trip_keeps_colours_and_tags(make_clip, pictures, tmp_path, colors
         truncates = (color_range, pix_fmt) == (2, "yuv420p")
         assert np.abs(difference.mean(axis=(0, 1))).max() < (1.0 if truncates else 0.5) / 255
         assert np.abs(difference).mean() < 2 / 255
+
+
+@pytest.mark.parametrize("tagged", [(1, 1), (1, 2), (5, 2), (9, 1)])
+@pytest.mark.parametrize(
+    ("name", "codec"),
+    [
+        ("b.avi", None),
+        ("b.mkv", "mjpeg"),
+        ("b.mov", "prores_ks"),
+        ("b.mov", "v210"),
+        ("b.avi", "ffv1"),
+        ("b.mp4", "ffv1"),
+        ("b.mkv", "ffv1"),
+        ("b.mp4", "mpeg4"),
+        ("b.mkv", "mpeg2video"),
+        ("b.mkv", "mpeg1video"),
+        ("b.webm", "libvpx"),
+        ("b.webm", "libvpx-vp9"),
+    ],
+)
+def test_colours_are_kept_where_matrix_and_range_can_not_be_told(make_clip, pictures, tmp_path, name, codec, tagged):
+    matrix, limits = tagged
+    clip = [np.ascontiguousarray(picture[:64, :96]) for picture in pictures[:2]]
+    source = make_clip(
+        "a.mkv", clip, codec="ffv1", pix_fmt="yuv444p", colorspace=matrix, color_range=limits, options={"level": "3"}
+    )
+    copy(source, tmp_path / name, codec=codec)
+    (before, frames), (_, copies) = read(source), read(tmp_path / name)
+    assert (before.colorspace, before.color_range) == tagged
+    top = 255 if copies[0].pixels.dtype == np.uint8 else 65535
+    difference = copies[0].pixels / top - frames[0].pixels / 255
+    assert np.abs(difference.mean(axis=(0, 1))).max() < 1.2 / 255
+    assert np.abs(difference).mean() < 4 / 255
+
+
+def test_motion_jpeg_of_high_definition_has_the_matrix_of_jpeg(make_clip, pictures, tmp_path):
+    large = cv2.resize(pictures[0], (1280, 720))
+    source = make_clip("a.mp4", [large], colorspace=1, color_range=1)
+    copy(source, tmp_path / "b.avi")
+    (_, frames), (_, copies) = read(source), read(tmp_path / "b.avi")
+    difference = copies[0].pixels.astype(float) - frames[0].pixels
+    assert np.abs(difference.mean(axis=(0, 1))).max() < 1
 
 
 def test_times_shape_and_tags_are_kept(carphone, tmp_path):
@@ -165,6 +208,71 @@ def test_fewer_bits_are_announced(make_clip, pictures, tmp_path):
         warnings.simplefilter("error")
         copy(source, tmp_path / "c.mkv", codec="libx265")
     assert read(tmp_path / "c.mkv")[0].pix_fmt == "yuv420p10le"
+
+
+@pytest.mark.parametrize(
+    ("inside", "codec", "pix_fmt", "sink", "becomes"),
+    [
+        ("a.mkv", "ffv1", "yuv420p9le", "b.mp4", "yuv420p10le"),
+        ("a.mov", "v410", "yuv444p10le", "b.mp4", "yuv444p10le"),
+        ("a.mov", "png", "ya16be", "b.mkv", "gbrap16le"),
+    ],
+)
+def test_nothing_is_lost_of_unusual_formats(make_clip, pictures, tmp_path, inside, codec, pix_fmt, sink, becomes):
+    deep = [picture.astype(np.uint16) * 257 for picture in pictures[:2]]
+    source = make_clip(inside, deep, codec=codec, pix_fmt=pix_fmt, options={"strict": "-2"})
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        copy(source, tmp_path / sink)
+    (before, frames), (after, copies) = read(source), read(tmp_path / sink)
+    assert after.pix_fmt == becomes
+    assert after.has_alpha == before.has_alpha
+    assert np.abs(copies[0].pixels / 65535 - frames[0].pixels / 65535).mean() < 3 / 255
+
+
+@pytest.mark.parametrize("size", [(8, 8), (1, 1), (64, 15)])
+def test_small_pictures_of_many_bits(make_clip, pictures, tmp_path, size):
+    """x265 refuses them."""
+    width, height = size
+    deep = [picture[:height, :width].astype(np.uint16) * 257 for picture in pictures[:2]]
+    source = make_clip("a.mkv", deep, codec="libx264", pix_fmt="yuv444p10le")
+    for name in ("b.mp4", "b.mov", "b.mkv"):
+        copy(source, tmp_path / name)
+        info, frames = read(tmp_path / name)
+        assert (info.width, info.height, info.bits, len(frames)) == (width, height, 10, 2)
+
+
+def test_what_an_encoder_refuses_is_told(make_clip, pictures, tmp_path):
+    source = make_clip("a.mkv", pictures[:2], rate=15, time_base=Fraction(1, 15))
+    with pytest.raises(
+        VideoError, match=r"mpeg1video as 176x144 yuv420p, 15 frames per second: .*choose another codec"
+    ):
+        copy(source, tmp_path / "b.mkv", codec="mpeg1video")
+    with pytest.raises(VideoError, match=r"b\.avi: frames can't be converted to pal8"):
+        copy(source, tmp_path / "b.avi", codec="msrle")
+    assert [item.name for item in tmp_path.iterdir()] == ["a.mkv"]
+
+
+def test_times_in_nanoseconds(make_clip, pictures, tmp_path):
+    """Pictures that stand for seconds, in units of which MP4 has no place for so many."""
+    nanosecond = Fraction(1, 10**9)
+    pts = [number * 3 * 10**9 for number in range(4)]
+    source = make_clip("a.nut", pictures[:4], codec="ffv1", pts=pts, time_base=nanosecond, options={"level": "3"})
+    assert read(source)[0].time_base == nanosecond
+    for name in ("b.mp4", "b.mov", "b.mkv", "b.webm"):
+        copy(source, tmp_path / name)
+        assert [float(frame.time) for frame in read(tmp_path / name)[1]] == pytest.approx([0, 3, 6, 9])
+
+
+def test_the_mark_of_transparency_goes_with_it(make_clip, pictures, tmp_path):
+    options = {"auto-alt-ref": "0", "crf": "10", "b": "0"}
+    source = make_clip("a.webm", pictures[:2], codec="libvpx-vp9", pix_fmt="yuva420p", options=options)
+    for name, codec, marks in (("b.mkv", "libx264", []), ("b.webm", "libvpx-vp9", ["1"])):
+        with contextlib.nullcontext() if marks else pytest.warns(UserWarning, match="left out: transparency"):
+            copy(source, tmp_path / name, codec=codec)
+        with av.open(str(tmp_path / name)) as container:
+            tags = container.streams.video[0].metadata
+        assert [value for key, value in tags.items() if key.lower() == "alpha_mode"] == marks
 
 
 def test_audio_is_copied_beside_the_frames(bunny, tmp_path):

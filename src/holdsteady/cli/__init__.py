@@ -3,6 +3,7 @@
 ``main`` turns every expected error into one line and an exit code.
 """
 
+import io
 import sys
 import traceback
 import warnings
@@ -106,6 +107,9 @@ def main() -> None:
 
     Exit codes: 0 done, 1 failed, 2 wrong usage, 130, 143 or 129 ended by SIGINT (Ctrl-C), SIGTERM or SIGHUP.
     """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # names of files need not be text
+            stream.reconfigure(errors="backslashreplace")
     errors = Console(stderr=True, soft_wrap=True)
 
     def show_warning(message: Warning | str, *_: object, **__: object) -> None:

@@ -1,7 +1,6 @@
 """``holdsteady check``: how unsteady a video is, and where."""
 
 import json
-import warnings
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -64,13 +63,12 @@ def check(
         video.check_folder(out, ("check.png", "check.json"), source, original)
     is_new_shot = video.open_cuts(cuts)
     with ExitStack() as stack, options.frame_progress("checking") as progress:
-
-        def opened(name: str) -> video.Reader:
-            return stack.enter_context(video.open_video(name, start=start, duration=duration, deinterlace=deinterlace))
-
-        reader = opened(source)
-        before = None if original is None else opened(original)
+        part = {"start": start, "duration": duration}
+        reader = stack.enter_context(video.open_video(source, **part, deinterlace=deinterlace))
         info = reader.info
+        before = None
+        if original is not None:
+            before = stack.enter_context(video.open_original(original, info, **part, deinterlace=deinterlace))
         frames = _frames(reader, before, is_new_shot)
         found = look(frames, info.rate, progress=lambda done: progress(done, info.frames))
     is_new_shot.warn_of_rest()
@@ -117,11 +115,9 @@ def _frames(
     from holdsteady.check.check import Frame
 
     info = reader.info
-    pairing = None if before is None else video.Pairing(before)
+    pairing = None if before is None else video.Pairing(before, info)
     if before is not None:
-        differing = video.mismatch(info, before.info)
-        if differing is not None:
-            warnings.warn(f"{differing}: frames are paired by their times", stacklevel=2)
+        video.warn_of_mismatch(info, before.info)
     for number, frame in enumerate(reader):
         pixels, time = upright(frame.pixels, info), since_first(frame, info, number)
         new_shot = is_new_shot(number, pixels) and number > 0
@@ -136,6 +132,6 @@ def _frames(
 
 def _write(path: Path, text: str) -> None:
     try:
-        path.write_text(text + "\n", encoding="utf-8")
+        path.write_text(text + "\n", encoding="utf-8", errors="backslashreplace")  # as JSON writes it
     except OSError as error:
         raise VideoError(f"can't write {path}: {error.strerror}") from error

@@ -11,7 +11,7 @@ from rich.markup import escape
 
 from holdsteady import video
 from holdsteady.cli import options
-from holdsteady.errors import ConfigError
+from holdsteady.errors import ConfigError, printable
 
 
 def compare(
@@ -59,7 +59,7 @@ def compare(
         for other in (*list(readers.values())[1:], *([] if true is None else [true])):
             if other.info.frames != info.frames and (differing := video.mismatch(info, other.info)):
                 warnings.warn(f"{differing}: frames are compared one by one, by their number", stacklevel=2)
-        options.make_folder(out)
+        stack.enter_context(options.new_folder(out))
         result = compare_videos(
             {label: video.upright_tensors(reader) for label, reader in readers.items()},
             out,
@@ -82,5 +82,5 @@ def _labelled(sources: list[str]) -> dict[str, str]:
     twice = next((source for source in sources if sources.count(source) > 1), None)
     if twice is not None:
         raise ConfigError(f"{twice} is given twice; a video can't be compared with itself")
-    names = [Path(source.rstrip("/")).stem or source for source in sources]
-    return {s if names.count(n) > 1 or n == "truth" else n: s for n, s in zip(names, sources, strict=True)}
+    names = [printable(Path(source.rstrip("/")).stem or source) for source in sources]
+    return {printable(s) if names.count(n) > 1 or n == "truth" else n: s for n, s in zip(names, sources, strict=True)}

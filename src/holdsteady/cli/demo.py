@@ -2,6 +2,7 @@
 
 import os
 import platform
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
@@ -13,6 +14,7 @@ from rich.console import Console
 from holdsteady import video, zoo
 from holdsteady.cli import options
 from holdsteady.device import pick_device
+from holdsteady.errors import VideoError
 
 _MODEL = "denoise"
 _ADAPTER = "nafnet16-noise-motion"
@@ -23,6 +25,8 @@ _VARIANTS = {
     "motion (trained)": _ADAPTER,
 }
 _FILE_NAMES = str.maketrans({" ": "-", ":": "-", "(": None, ")": None})
+_TITLE = "holdsteady demo"  # tells its videos from others
+_VIDEOS = [f"{label.translate(_FILE_NAMES)}.mp4" for label in ("clean", "noisy", *_VARIANTS)]
 
 
 def demo(
@@ -46,6 +50,7 @@ def demo(
     from holdsteady.report.variants import add_noise, run_variant, save_video
 
     picked = pick_device(device)
+    _check_folder(out)
     options.make_folder(out)
     with video.open_video(str(zoo.DEMO_CLIP)) as reader:
         info = reader.info
@@ -64,7 +69,7 @@ def demo(
             results[label], milliseconds = run_variant(model, adapter, noisy, device=picked, progress=move)
             times[label] = {"ms_per_frame": milliseconds}
     # Times start at zero and the shape is that of the pixels: these are new videos, not versions of the clip.
-    plain = replace(info, metadata={}, stream_metadata={})
+    plain = replace(info, metadata={"title": _TITLE}, stream_metadata={})
     for label, pictures in {"clean": clean, **results}.items():
         save_video(out / f"{label.translate(_FILE_NAMES)}.mp4", pictures, plain)
     result = compare(results, out, plain, truth=clean, extra=times)
@@ -73,3 +78,16 @@ def demo(
     console.print(rich_table(result.scores, title))
     console.print(f"on {os.cpu_count()} CPUs ({platform.machine()}), device {picked}, torch {torch.__version__}")
     console.print(f"Look at {out}/side-by-side.mp4, {out}/time-slice.png and {out}/flicker.png.", soft_wrap=True)
+
+
+def _check_folder(out: Path) -> None:
+    """Refuse a folder with videos of the demo's names that no demo made."""
+    video.check_folder(out, ())
+    for name in (*_VIDEOS, "side-by-side.mp4"):
+        path = out / name
+        if not path.exists():
+            continue
+        with suppress(VideoError), video.open_video(str(path)) as reader:
+            if reader.info.metadata.get("title") == _TITLE:
+                continue
+        raise VideoError(f"{path}: exists already, and no demo made it; choose another folder with --out")

@@ -100,8 +100,7 @@ def evaluate(
         "machine": f"{os.cpu_count()} CPUs ({platform.machine()}), {picked}, torch {torch.__version__}",
     }
     video.check_folder(out, FILES, *(clips or []))
-    options.make_folder(out)
-    with options.frame_progress("evaluating") as progress:
+    with options.new_folder(out), options.frame_progress("evaluating") as progress:
         found = run_evaluation(
             loaded,
             rows,

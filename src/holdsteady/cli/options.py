@@ -153,6 +153,18 @@ def make_folder(folder: Path) -> None:
         raise VideoError(f"can't make the folder '{folder}': {error.strerror}") from error
 
 
+@contextmanager
+def new_folder(folder: Path) -> Iterator[None]:
+    """The same around the work that fills it: a folder that was not there goes if nothing is written to it."""
+    is_new = not folder.exists()
+    make_folder(folder)
+    try:
+        yield
+    finally:
+        if is_new and not any(folder.iterdir()):
+            folder.rmdir()
+
+
 class _Rate(ProgressColumn):
     def render(self, task: Task) -> Text:
         return Text(f"{task.speed:.1f} frames/s" if task.speed else "– frames/s", style="cyan")

@@ -8,6 +8,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
+from holdsteady.errors import printable
 from holdsteady.video.probe import Pictures, Probe
 from holdsteady.video.probe import probe as look
 
@@ -42,9 +43,9 @@ def probe(
         *_streams(found),
         ("result", f"{found.sink}: {found.encoder}, {found.encoded_as}"),
     ]:
-        console.print(f"[bold]{label:<12}[/]{escape(_printable(text))}")
+        console.print(f"[bold]{label:<12}[/]{escape(printable(text))}")
     for text in found.warnings:
-        console.print(f"[yellow]warning:[/] {escape(_printable(text))}")
+        console.print(f"[yellow]warning:[/] {escape(printable(text))}")
 
 
 def _facts(found: Probe) -> list[tuple[str, str]]:
@@ -112,8 +113,3 @@ def _streams(found: Probe) -> list[tuple[str, str]]:
         what = stream.codec if stream.index < 0 else what
         rows.append((label, f"{what}: {becomes}" + (f" ({stream.why})" if stream.why else "")))
     return rows
-
-
-def _printable(text: str) -> str:
-    """Text that any terminal takes, for names of bytes that are not UTF-8."""
-    return text.encode("utf-8", "backslashreplace").decode("utf-8")

@@ -12,7 +12,7 @@ from torch import Tensor
 from holdsteady import video
 from holdsteady.data import Mixture
 from holdsteady.data.sources import find_videos
-from holdsteady.errors import ConfigError
+from holdsteady.errors import ConfigError, printable
 from holdsteady.training.clips import VALIDATION_SEED, open_sources
 from holdsteady.training.recipe import Recipe
 from holdsteady.video.orientation import upright
@@ -58,7 +58,7 @@ def video_footage(path: str, frames: int | None = None, *, bounce: bool = False)
     def play() -> Iterator[Moment]:
         return _bounced(path, frames) if bounce and frames is not None else _frames(path, frames)
 
-    return Footage(Path(path).stem, play)
+    return Footage(printable(Path(path).stem), play)
 
 
 def videos(paths: Sequence[str], frames: int | None = None, *, bounce: bool = False) -> list[Footage]:
@@ -69,10 +69,10 @@ def videos(paths: Sequence[str], frames: int | None = None, *, bounce: bool = Fa
         VideoError: one can't be read.
     """
     found = list(dict.fromkeys(video for path in paths for video in find_videos(path)))
-    stems = [Path(path).stem for path in found]
+    stems = [printable(Path(path).stem) for path in found]
     clips = [video_footage(path, frames, bounce=bounce) for path in found]
     return [
-        Footage(path if stems.count(stem) > 1 else stem, clip.play)
+        Footage(printable(path) if stems.count(stem) > 1 else stem, clip.play)
         for path, stem, clip in zip(found, stems, clips, strict=True)
     ]
 

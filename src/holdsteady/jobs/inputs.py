@@ -65,6 +65,8 @@ def _files(given: str, out: Path) -> list[tuple[Path, Path]]:
     if path.is_dir():
         inside = sorted(one for one in path.rglob("*") if one.suffix.lower() in VIDEOS and one.is_file())
         kept = [one for one in inside if not one.resolve().is_relative_to(out.resolve())]
+        if inside and not kept:
+            raise VideoError(f"{given}: its videos lie in the folder of results, {out}, and are none to work on")
         if not kept:
             raise VideoError(f"{given}: there is no video in this folder ({', '.join(VIDEOS)})")
         return [(one.relative_to(path), one) for one in kept]

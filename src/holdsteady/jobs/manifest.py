@@ -1,11 +1,12 @@
 """What became of each file of a batch: ``manifest.json`` in the folder of results."""
 
+import json
 import os
 import tempfile
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 
 from holdsteady.errors import ConfigError, VideoError
 from holdsteady.permissions import as_new_files_are
@@ -70,7 +71,8 @@ class Manifest(BaseModel):
         try:
             descriptor, name = tempfile.mkstemp(prefix=".manifest-", dir=folder)
             with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-                file.write(self.model_dump_json(indent=2) + "\n")
+                # Names of bytes that are not UTF-8 are escaped, and found again.
+                file.write(json.dumps(self.model_dump(), indent=2) + "\n")
             as_new_files_are(Path(name))
             Path(name).replace(folder / MANIFEST_NAME)
         except OSError as error:
@@ -88,7 +90,9 @@ def read_entries(folder: Path) -> dict[str, Entry]:
         return {}
     try:
         return _validated(path).files
-    except (OSError, ValidationError, UnicodeDecodeError) as error:
+    except (OSError, ValueError, RecursionError) as error:
+        if isinstance(error, ConfigError):
+            raise
         line = " ".join(str(error).split("\n")[:3])
         raise ConfigError(
             f"{path} is damaged: {line}; remove it to begin again, which makes all results anew"
@@ -96,7 +100,7 @@ def read_entries(folder: Path) -> dict[str, Entry]:
 
 
 def _validated(path: Path) -> Manifest:
-    manifest = Manifest.model_validate_json(path.read_text(encoding="utf-8"))
+    manifest = Manifest.model_validate(json.loads(path.read_text(encoding="utf-8")))
     if manifest.format != FORMAT:
         raise ConfigError(f"{path} has format {manifest.format}; this version reads {FORMAT}: choose another folder")
     return manifest

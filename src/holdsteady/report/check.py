@@ -10,6 +10,7 @@ from rich.table import Table
 
 from holdsteady.check.advice import STEADY, Advice
 from holdsteady.check.check import Check, Stretch
+from holdsteady.errors import printable
 
 
 def as_json(found: Check, advice: Advice, video: str, original: str | None) -> dict[str, Any]:
@@ -62,7 +63,7 @@ def save_plot(found: Check, video: str, path: Path) -> None:
     figure = Figure(figsize=(10, 6), layout="constrained")
     top, below = figure.subplots(2, 1, sharex=True)
     starts = [one.start for one in found.seconds]
-    top.set_title(video, fontsize=10, loc="left", parse_math=False)
+    top.set_title(printable(video), fontsize=10, loc="left", parse_math=False)
     top.plot(starts, [one.figures.score for one in found.seconds], drawstyle="steps-post", color="black")
     for one in found.worst():
         top.axvspan(one.start, max(one.end, one.start + 0.5), color="tab:red", alpha=0.2, linewidth=0)

@@ -11,6 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from holdsteady.evaluation.evaluate import Row, drift, summarise
+from holdsteady.report.pictures import plain_legend
 from holdsteady.report.table import FIGURES, number
 from holdsteady.report.table import markdown as markdown_lines
 from holdsteady.training.folder import write_json
@@ -132,7 +133,7 @@ def save_accuracy_stability(summary: Sequence[dict[str, Any]], path: Path, stead
         axis.set_xlabel(f"{FIGURES[steadiness][0]}")
         axis.set_ylabel(FIGURES[quality][0])
         axis.grid(alpha=0.3)
-        axis.legend(fontsize=8)
+        plain_legend(axis, fontsize=8)
     figure.savefig(path, dpi=110)
 
 
@@ -162,7 +163,7 @@ def save_over_time(rows: Sequence[Row], path: Path) -> None:
         axis.set_ylabel(f"{FIGURES[quality][0]}, over base")
         axis.grid(alpha=0.3)
         if axis.get_lines()[:-1]:
-            axis.legend(fontsize=8, ncols=3)
+            plain_legend(axis, fontsize=8, ncols=3)
         axis.set_xlabel("frame")
     figure.savefig(path, dpi=110)
 

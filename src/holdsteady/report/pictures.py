@@ -3,17 +3,20 @@
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 import numpy.typing as npt
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.font_manager import findfont
 from PIL import Image, ImageDraw, ImageFont
 
 Picture = npt.NDArray[np.uint8]
 
-_SMALLEST_HEIGHT = 240
+# Small pictures are enlarged up to a height, as far as their width allows.
+_SMALLEST_HEIGHT, _LARGEST_WIDTH = 240, 1920
 _LABEL_HEIGHT = 28
 
 
@@ -23,7 +26,7 @@ def side_by_side(pictures: Mapping[str, Picture]) -> Picture:
     All get the size of the first, enlarged by a whole number where it is small.
     """
     first = next(iter(pictures.values()))
-    factor = math.ceil(_SMALLEST_HEIGHT / first.shape[0])
+    factor = max(1, min(math.ceil(_SMALLEST_HEIGHT / first.shape[0]), _LARGEST_WIDTH // first.shape[1]))
     width, height = first.shape[1] * factor, first.shape[0] * factor
     cells = [_labelled(label, picture, width, height) for label, picture in pictures.items()]
     columns = len(cells) if len(cells) <= 3 else math.ceil(len(cells) / 2)
@@ -80,6 +83,11 @@ def save_flicker_plot(series: Mapping[str, Sequence[float]], name: str, path: Pa
     else:
         axis.set_ylim(bottom=0)
     axis.grid(alpha=0.3)
-    for text in axis.legend(fontsize=9).get_texts():
-        text.set_parse_math(False)
+    plain_legend(axis, fontsize=9)
     figure.savefig(path, dpi=110)
+
+
+def plain_legend(axis: Axes, **settings: Any) -> None:
+    """A legend of labels that are no formulas."""
+    for text in axis.legend(**settings).get_texts():
+        text.set_parse_math(False)

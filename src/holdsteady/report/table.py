@@ -47,7 +47,7 @@ def _cells(rows: Rows) -> tuple[list[str], list[list[str]]]:
 def markdown(head: Sequence[str], body: Sequence[Sequence[str]]) -> str:
     """Lines of a table, its first column to the left."""
     lines = [head, ["---", *["---:"] * (len(head) - 1)], *body]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+    return "\n".join("| " + " | ".join(cell.replace("|", r"\|") for cell in line) + " |" for line in lines)
 
 
 def rich_table(rows: Rows, title: str | None = None) -> Table:

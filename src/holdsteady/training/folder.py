@@ -55,7 +55,7 @@ def _clear(out: Path) -> None:
 def write_json(path: Path, content: Any) -> None:
     """A JSON file in which numbers that JSON does not have are null."""
     text = json.dumps(_finite(content), indent=1, ensure_ascii=False)
-    path.write_text(text + "\n", encoding="utf-8")
+    path.write_text(text + "\n", encoding="utf-8", errors="backslashreplace")  # as JSON writes what is no text
 
 
 def _finite(thing: Any) -> Any:

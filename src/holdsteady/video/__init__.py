@@ -10,7 +10,7 @@ from .codecs import check_codec
 from .cuts import CutDetector, open_cuts, read_cuts
 from .frame import Pixels, VideoFrame, VideoInfo
 from .options import RunOptions
-from .pairing import Pairing, mismatch
+from .pairing import Pairing, mismatch, open_original, warn_of_mismatch
 from .pipeline import Summary, run
 from .reader import Reader, open_video
 from .sink import check_apart, check_folder, check_report, check_sink
@@ -39,6 +39,7 @@ __all__ = [
     "check_sink",
     "mismatch",
     "open_cuts",
+    "open_original",
     "open_video",
     "open_writer",
     "own_stdout",
@@ -46,6 +47,7 @@ __all__ = [
     "run",
     "upright_tensor",
     "upright_tensors",
+    "warn_of_mismatch",
 ]
 
 

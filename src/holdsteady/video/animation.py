@@ -1,23 +1,24 @@
 """Reading the pages of one image file as a clip: animated WebP, multi-page TIFF."""
 
 import math
+import warnings
 from collections.abc import Iterator
+from contextlib import suppress
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, Self, cast
+from typing import Self
 
 import cv2
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageOps
 
 from holdsteady.errors import VideoError
 
 from .describe import MOST_SLOTS
 from .frame import VideoFrame, VideoInfo
 from .images import RATE, image_info
-from .picture import Picture, bits, from_opencv, from_pillow
+from .picture import PAGED, Picture, bits, from_opencv, from_pillow, page_numbers
 
-_SUBFILE, _REDUCED = 254, 1  # TIFF's mark of a smaller copy of another page
 _MILLISECOND = Fraction(1, 1000)
 
 
@@ -25,13 +26,14 @@ def page_format(path: Path) -> str | None:
     """WEBP, TIFF or PNG for a file with several pictures of these formats, None for all else."""
     try:
         with Image.open(path) as image:
-            return image.format if image.format in ("WEBP", "TIFF", "PNG") and _pages(image) > 1 else None
-    except (UnidentifiedImageError, OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+            if image.format == "TIFF":
+                with suppress(EOFError):
+                    image.seek(1)  # fails in another way where there is one that can't be found
+                    return "TIFF"
+                return None
+            return image.format if image.format in PAGED and getattr(image, "n_frames", 1) > 1 else None
+    except Exception:  # no image, or a damaged one
         return None
-
-
-def _pages(image: Image.Image) -> int:
-    return cast(int, getattr(image, "n_frames", 1))
 
 
 class AnimationReader:
@@ -63,7 +65,14 @@ class AnimationReader:
         self._selected = times
         self._first = self._read(times[0][0])
         self.info: VideoInfo = image_info(
-            name, self._first, self._rate, len(times), self._base, fine_rate=self._fine_rate, end=self._end
+            name,
+            self._first,
+            self._rate,
+            len(times),
+            self._base,
+            fine_rate=self._fine_rate,
+            end=self._end,
+            has_times=self._image.format != "TIFF",
         )
 
     @property
@@ -76,19 +85,21 @@ class AnimationReader:
         self._base, self._rate = 1 / RATE, RATE
         self._fine_rate: Fraction | None = None
         self._end: Fraction | None = None
-        pages = range(_pages(self._image))
+        pages = page_numbers(self._image, self._name)
         if self._image.format == "TIFF":
-            kept = []
-            for page in pages:
-                self._image.seek(page)
-                if not cast(Any, self._image).tag_v2.get(_SUBFILE, 0) & _REDUCED:
-                    kept.append(page)
-            return [(page, number / RATE) for number, page in enumerate(kept)]
+            return [(page, number / RATE) for number, page in enumerate(pages)]
         self._base = _MILLISECOND
-        times, end, step = [], 0, 0
+        times: list[tuple[int, Fraction]] = []
+        end = step = 0
         for page in pages:
-            self._image.seek(page)
-            self._image.load()
+            try:
+                self._image.seek(page)
+                self._image.load()
+            except Exception as error:  # whatever Pillow makes of damaged ones
+                if not times:
+                    raise VideoError(f"{self._name}: picture {page} can't be decoded: {error}") from error
+                warnings.warn(f"{self._name}: ends at picture {page}, which can't be decoded: {error}", stacklevel=2)
+                break
             times.append((page, end * _MILLISECOND))
             length = int(self._image.info.get("duration", 0)) or 100
             end, step = end + length, math.gcd(step, length)
@@ -104,7 +115,7 @@ class AnimationReader:
             if bits(self._image) <= 8:
                 return from_pillow(ImageOps.exif_transpose(self._image))
             done, found = cv2.imdecodemulti(self._data, cv2.IMREAD_UNCHANGED, range=(page, page + 1))
-        except (OSError, ValueError, SyntaxError, cv2.error) as error:
+        except Exception as error:  # whatever Pillow and OpenCV make of damaged ones
             raise VideoError(f"{self._name}: picture {page} can't be decoded: {error}") from error
         if not done or len(found) != 1:
             raise VideoError(f"{self._name}: picture {page} can't be decoded")

@@ -21,7 +21,7 @@ from av.stream import AttachmentStream, Discard, Stream
 from av.video.stream import VideoStream
 
 from .clock import Timeline, timed_streams
-from .container import is_full, open_container, reason
+from .container import TAG_ERRORS, is_full, open_container, reason
 from .copies import FORMATS, QUICKTIME, add_copy
 from .lasting import lasting
 from .plan import Fate, StreamPlan, converted, is_written_anew
@@ -105,7 +105,7 @@ def carry(pictures: Path, target: Path, plans: list[StreamPlan], cargo: Cargo, s
 def _check(target: Path, written: int) -> None:
     """Raise OSError where a file holds fewer pictures than were put into it: the disk was full at the end."""
     there = 0
-    with suppress(FFmpegError, OSError), av.open(str(target)) as container:
+    with suppress(FFmpegError, OSError), av.open(str(target), metadata_errors=TAG_ERRORS) as container:
         for packet in container.demux(video=0):
             there += packet.size > 0 and not packet.is_corrupt
     if there < written:
@@ -148,10 +148,16 @@ class _Nowhere(io.RawIOBase):
 def _write(pictures: Path, target: "Path | _Nowhere", plans: list[StreamPlan], cargo: Cargo, span: Span) -> int:
     """Write a file; returns how many pictures were put into it."""
     with ExitStack() as stack:
-        film = stack.enter_context(av.open(str(pictures)))
+        film = stack.enter_context(av.open(str(pictures), metadata_errors=TAG_ERRORS))
         file: Any = str(target) if isinstance(target, Path) else target
         output: OutputContainer = stack.enter_context(
-            av.open(file, "w", format=FORMATS[cargo.suffix], container_options=dict(cargo.options))
+            av.open(
+                file,
+                "w",
+                format=FORMATS[cargo.suffix],
+                container_options=dict(cargo.options),
+                metadata_errors=TAG_ERRORS,
+            )
         )
         output.metadata.update(cargo.metadata)
         stream = film.streams.video[0]

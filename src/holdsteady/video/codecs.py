@@ -12,7 +12,7 @@ from av.video.format import VideoFormat
 
 from holdsteady.errors import ConfigError
 
-from .color import depth, has_alpha, is_rgb
+from .color import chroma, depth, has_alpha, is_float, is_rgb
 from .frame import VideoInfo
 from .hdr import hdr_options
 from .sink import SinkKind, sink_kind
@@ -22,6 +22,7 @@ _DEFAULT = {".webm": "libvpx-vp9", ".avi": "mjpeg"}
 # Above 8 bits: Main 10, which televisions and phones play, as they don't play H.264 of 10 bits. M4V knows H.264 alone.
 _DEFAULT_DEEP = {".mp4": "libx265", ".mov": "libx265", ".mkv": "libx265"}
 _DEFAULT_BITS = {"libx265": 10}
+_SMALLEST_DEEP = 16  # smaller pictures are refused by x265
 # With transparency. MP4 has no place for it.
 _DEFAULT_ALPHA = {".mov": "prores_ks", ".mkv": "ffv1", ".webm": "libvpx-vp9", ".avi": "png"}
 # Formats with transparency that these offer and then refuse, or that hardly any player knows.
@@ -72,7 +73,7 @@ def choose_encoding(
     Raises:
         ConfigError: The codec is unknown or no video encoder, or crf does not fit it.
     """
-    encoder, options = _settings(suffix, codec or _default(suffix, info), crf)
+    encoder, options = _settings(suffix, codec or _default(suffix, info, min(width, height)), crf)
     pix_fmt = _pixel_format(encoder, info, width, height, None if codec else _DEFAULT_BITS.get(encoder.name))
     for option, value in hdr_options(encoder.name, info.side_data).items():
         options[option] = ":".join(filter(None, (options.get(option), value)))
@@ -94,12 +95,12 @@ def check_codec(sink: str, codec: str | None, crf: int | None) -> None:
         raise ConfigError(f"{sink}: codec and crf only apply to video files; this is a {sink_kind(sink).value}")
 
 
-def _default(suffix: str, info: VideoInfo) -> str:
-    """The encoder for what a source has, in that container."""
+def _default(suffix: str, info: VideoInfo, side: int) -> str:
+    """The encoder for what a source has, in that container, for pictures whose shorter side is given."""
     offers = []
     if info.has_alpha:
         offers.append(_DEFAULT_ALPHA.get(suffix))
-    if info.bits > 8:
+    if info.bits > 8 and side >= _SMALLEST_DEEP:
         offers.append(_DEFAULT_DEEP.get(suffix))
     offers.append(_DEFAULT.get(suffix))
     return next((name for name in offers if name is not None and _video_encoder(name) is not None), "libx264")
@@ -146,7 +147,7 @@ def _pixel_format(encoder: Codec, info: VideoInfo, width: int, height: int, most
     Args:
         most_bits: The most bits per component that players of it know; None for no limit.
     """
-    offered = [form.name for form in encoder.video_formats or []]
+    offered = [form.name for form in encoder.video_formats or [] if not is_float(form.name)]
     odd = bool(width % 2 or height % 2)
     if info.has_alpha:
         bad = _BAD_ALPHA.get(encoder.name, ())
@@ -158,14 +159,16 @@ def _pixel_format(encoder: Codec, info: VideoInfo, width: int, height: int, most
         return _closest(offered, "gbrp" if info.bits <= 8 else f"gbrp{info.bits}le")
     # 4:2:0 plays everywhere; other chroma only where the source has it or the size forbids 4:2:0.
     chromas = ["444"] if odd else ["420", "422", "444"]
-    for chroma in ("444", "422"):
-        if chroma in info.pix_fmt and chroma in chromas:
-            chromas.insert(0, chroma)
+    own = chroma(info.pix_fmt)
+    if own in chromas[1:]:
+        chromas.insert(0, own)
     kinds = ["yuvj", "yuv"] if encoder.name == "mjpeg" else ["yuv"]  # JPEG has full range only
-    most = min(max(8, info.bits), most_bits or info.bits + 8)
-    for bits in sorted({bits for bits in (8, 10, 12, 16, info.bits) if bits <= most}, reverse=True):
+    enough = next(bits for bits in (8, 10, 12, 16) if bits >= info.bits)
+    most = min(enough, most_bits or enough)
+    depths = sorted({bits for bits in (8, 10, 12, 16) if bits <= most}, reverse=True)
+    for bits in [info.bits, *depths] if 8 <= info.bits <= most else depths:
         tail = "" if bits == 8 else f"{bits}le"
-        for name in [f"{kind}{chroma}p{tail}" for chroma in chromas for kind in kinds]:
+        for name in [f"{kind}{part}p{tail}" for part in chromas for kind in kinds]:
             if name in offered or not offered:
                 if depth(name) < info.bits:
                     warnings.warn(

@@ -13,7 +13,25 @@ from .frame import Pixels, Plane, VideoInfo
 
 # AVColorSpace numbers. Those of swscale's own enum are the same, apart from 6, which it lacks.
 RGB, BT709, UNSPECIFIED, BT470BG, SMPTE170M = 0, 1, 2, 5, 6
-_KNOWN = {BT709: BT709, 4: 4, BT470BG: BT470BG, SMPTE170M: BT470BG, 7: 7, 9: 9}
+_KNOWN = {BT709: BT709, 4: 4, BT470BG: BT470BG, SMPTE170M: BT470BG, 7: 7, 9: 9, 10: 9}  # 10 is 9 but for constant luma
+# FFmpeg's names of them.
+MATRICES = {
+    0: "gbr",
+    1: "bt709",
+    4: "fcc",
+    5: "bt470bg",
+    6: "smpte170m",
+    7: "smpte240m",
+    8: "ycgco",
+    9: "bt2020nc",
+    10: "bt2020c",
+    14: "ictcp",
+}
+
+# Codecs that tell matrix and range in their streams, or the matrix alone; Matroska and y4m tell what others don't.
+_TELL_ALL, _TELL_MATRIX = {"h264", "hevc", "av1", "vp9"}, {"mpeg2video", "prores"}
+# Those that know one matrix, and others that know limited range, whatever a container tells.
+_BT601, _LIMITED = {"mjpeg", "vp8"}, {"mpeg1video", "vp8"}
 
 # Without these swscale truncates, which darkens luma by a whole step in each conversion.
 _EXACT = (
@@ -26,14 +44,37 @@ def is_rgb(pix_fmt: str) -> bool:
     return VideoFormat(pix_fmt).is_rgb or pix_fmt == "pal8"
 
 
+def is_grey(pix_fmt: str) -> bool:
+    """Whether the format stores brightness alone, with or without transparency."""
+    return pix_fmt != "pal8" and sum(not part.is_alpha for part in VideoFormat(pix_fmt).components) == 1
+
+
 def depth(pix_fmt: str) -> int:
-    """Bits per colour component of a pixel format."""
-    return max(component.bits for component in VideoFormat(pix_fmt).components)
+    """Bits per colour component of a pixel format; 16 for floats, which are taken in [0, 1]."""
+    return min(16, max(component.bits for component in VideoFormat(pix_fmt).components))
+
+
+def is_float(pix_fmt: str) -> bool:
+    """Whether the format has floating values."""
+    return "f16" in pix_fmt or "f32" in pix_fmt
+
+
+def chroma(pix_fmt: str) -> str:
+    """How often chroma is stored: 444, 422, or 420 for all else, also for formats without chroma."""
+    if is_rgb(pix_fmt) or is_grey(pix_fmt):
+        return "420"
+    form = VideoFormat(pix_fmt, 16, 16)
+    return {(16, 16): "444", (8, 16): "422"}.get((form.chroma_width(), form.chroma_height()), "420")
 
 
 def matrix(colorspace: int, height: int) -> int:
     """The matrix that converts a picture: as tagged, else BT.601 below 720 lines and BT.709 above."""
     return _KNOWN.get(colorspace, BT470BG if height < 720 else BT709)
+
+
+def is_known(colorspace: int, pix_fmt: str) -> bool:
+    """Whether pictures with that tag can be converted by it, if they have one and need one."""
+    return colorspace in _KNOWN or colorspace == UNSPECIFIED or is_rgb(pix_fmt) or is_grey(pix_fmt)
 
 
 def full_range(color_range: int, pix_fmt: str) -> bool:
@@ -69,7 +110,7 @@ def to_alpha(frame: av.VideoFrame) -> Plane:
     form = frame.format
     bits = depth(form.name)
     part = next((part for part in form.components if part.is_alpha), None)
-    if part is None or not form.is_planar:
+    if part is None or not form.is_planar or is_float(form.name):
         packed = frame.to_ndarray(format="rgba" if bits <= 8 else "rgba64le")
         return cast(Plane, np.ascontiguousarray(packed[..., 3]))
     plane = frame.planes[part.plane]
@@ -78,6 +119,14 @@ def to_alpha(frame: av.VideoFrame) -> Plane:
     if bits <= 8:
         return cast(Plane, np.array(values))
     return _rescale(values.astype(np.uint16), (1 << bits) - 1, 65535)
+
+
+def is_clear(frame: av.VideoFrame) -> bool:
+    """Whether a decoded frame is transparent anywhere."""
+    if not has_alpha(frame.format.name):
+        return False
+    alpha = to_alpha(frame)
+    return bool((alpha < np.iinfo(alpha.dtype).max).any())
 
 
 @dataclass(frozen=True)
@@ -89,21 +138,30 @@ class Tags:
     full: bool
 
 
-def output_tags(info: VideoInfo, pix_fmt: str, height: int) -> Tags:
-    """The tags of a result of `pix_fmt`: those of the source, as far as they fit.
+def output_tags(info: VideoInfo, pix_fmt: str, height: int, codec: str, suffix: str) -> Tags:
+    """The tags of a result of `pix_fmt`: those of the source, as far as they fit and the file can tell them, else what
+    is taken for granted without them.
 
     Args:
         info: The source.
         pix_fmt: Pixel format of the result.
         height: Height of the result in pixels, as stored.
+        codec: FFmpeg's name of the result's codec, such as `h264`.
+        suffix: Extension of the file, such as `.mp4`; empty for y4m.
     """
     if is_rgb(pix_fmt):
         return Tags(RGB, ColorRange.JPEG, True)
+    in_container = suffix in ("", ".mkv", ".webm")
+    tells_matrix = codec in _TELL_ALL or codec in _TELL_MATRIX or in_container
+    tells_range = codec in _TELL_ALL or (in_container and codec not in {*_TELL_MATRIX, *_LIMITED})
     colorspace = info.colorspace
-    if is_rgb(info.pix_fmt) or colorspace not in {*_KNOWN, UNSPECIFIED}:
+    if codec in _BT601:
+        colorspace = BT470BG
+    elif is_rgb(info.pix_fmt) or colorspace not in {*_KNOWN, UNSPECIFIED} or not tells_matrix:
         colorspace = matrix(UNSPECIFIED, height)
     # FFmpeg has full range as a tag; the yuvj formats are its older way, and imply the tag.
-    full = pix_fmt.startswith("yuvj") or (not is_rgb(info.pix_fmt) and full_range(info.color_range, info.pix_fmt))
+    full = not is_rgb(info.pix_fmt) and full_range(info.color_range, info.pix_fmt) and tells_range
+    full = full or pix_fmt.startswith("yuvj")
     unspecified = info.color_range == ColorRange.UNSPECIFIED and not is_rgb(info.pix_fmt)
     limited = ColorRange.UNSPECIFIED if unspecified else ColorRange.MPEG
     return Tags(colorspace, ColorRange.JPEG if full else limited, full)

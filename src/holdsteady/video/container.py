@@ -9,9 +9,15 @@ import av
 from av.container import InputContainer
 from av.error import FFmpegError
 from av.format import Flags
+from av.stream import Disposition, Stream
 from av.video.stream import VideoStream
 
 from holdsteady.errors import VideoError
+
+# What is done with tags of bytes that are not UTF-8, as old cameras and programs write them: they stay these bytes.
+TAG_ERRORS = "surrogateescape"
+# Pictures without any header.
+_RAW = {".yuv", ".rgb", ".raw", ".nv12", ".i420", ".yuyv"}
 
 
 def open_container(source: str) -> InputContainer:
@@ -30,11 +36,45 @@ def open_container(source: str) -> InputContainer:
     elif "://" not in source:
         raise VideoError(f"{source}: no such file or folder")
     try:
-        opened: InputContainer = av.open(file, "r", format=form)
+        opened: InputContainer = av.open(file, "r", format=form, metadata_errors=TAG_ERRORS)
     except (FFmpegError, OSError) as error:
         what = "a y4m stream on stdin" if source == "-" else "a video"
-        raise VideoError(f"{source}: can't be opened as {what}: {reason(error)}") from error
+        raise VideoError(f"{source}: can't be opened as {what}: {reason(error)}{_hint(path)}") from error
+    if opened.format.name == "tty":  # FFmpeg draws what is written in it
+        opened.close()
+        raise VideoError(f"{source}: is a text, not a video")
     return opened
+
+
+def _hint(path: Path) -> str:
+    """What may be wrong with a file that can't be opened, and what to do."""
+    if path.suffix.lower() in _RAW:
+        return "; raw pictures don't tell their size and rate: convert them to .y4m"
+    if path.suffix.lower() in (".mp4", ".m4v", ".mov") and exists(path) and path.is_file():
+        with path.open("rb") as file:
+            begin = file.read(12)
+        if begin[4:8] == b"ftyp":
+            return "; where a recording or a copy ended early, the index (moov) is missing: copy it again, or repair it"
+    return ""
+
+
+def main_video(container: InputContainer) -> VideoStream | None:
+    """The first video stream that can be decoded, and is no cover picture or still before an animation; if there is
+    none, the first that is no cover picture."""
+    films = [stream for stream in container.streams.video if not is_cover(stream)]
+    known = [stream for stream in films if stream.codec_context is not None]
+    moving = [stream for stream in known if not is_still(stream)]
+    return next(iter([*moving, *known, *films]), None)
+
+
+def is_cover(stream: Stream) -> bool:
+    """Whether a video stream is a single picture that belongs to the file."""
+    return bool(stream.disposition & Disposition.attached_pic)
+
+
+def is_still(stream: Stream) -> bool:
+    """Whether a stream is a picture without a time, as AVIF has it, also before an animation."""
+    return stream.type == "video" and stream.frames == 1 and stream.duration is None and stream.time_base == 1
 
 
 def exists(path: Path) -> bool:

@@ -9,11 +9,11 @@ from typing import cast
 import av
 from av.audio.codeccontext import AudioCodecContext
 from av.container import OutputContainer
-from av.stream import Disposition, Stream
+from av.stream import Stream
 from av.video.codeccontext import VideoCodecContext
 from av.video.stream import VideoStream
 
-from .container import reason
+from .container import TAG_ERRORS, is_cover, reason
 
 # FFmpeg's names of the containers that we write, by extension.
 FORMATS = {
@@ -29,7 +29,10 @@ QUICKTIME = (".mp4", ".m4v", ".mov")
 HEVC_TAG = "hvc1"
 _PIECE = 2_000_000  # microseconds
 # Tags that describe the old file rather than its content.
-_STALE_TAGS = {"major_brand", "minor_version", "compatible_brands", "encoder", "duration", "rotate"}
+_STALE_TAG = re.compile(
+    r"major_brand|minor_version|compatible_brands|encoder|rotate"
+    r"|(duration|bps|number_of_frames|number_of_bytes|_statistics_\w+)(-\w+)?"  # mkvmerge's statistics
+)
 # What QuickTime and MP4 keep only when told to: names of the kind com.apple.quicktime.make.
 _FOREIGN_TAG = re.compile(r"com\..+")
 
@@ -59,7 +62,7 @@ def add_copy(output: OutputContainer, template: Stream, suffix: str) -> Stream:
 
 def kept_tags(tags: Mapping[str, str]) -> dict[str, str]:
     """Those tags of a file or stream that hold for a version of it."""
-    return {key: value for key, value in tags.items() if key.lower() not in _STALE_TAGS}
+    return {key: value for key, value in tags.items() if not _STALE_TAG.fullmatch(key.lower())}
 
 
 def muxer_options(suffix: str, tags: Mapping[str, str], *, in_pieces: bool = False) -> dict[str, str]:
@@ -102,14 +105,14 @@ def refusal(suffix: str, template: Stream, packets: Sequence["av.Packet[Stream]"
     if getattr(template, "codec_context", None) is None and template.type in ("audio", "video", "subtitle"):
         return "FFmpeg does not know its codec"
     try:
-        with av.open(file, "w", format=FORMATS[suffix]) as output:
+        with av.open(file, "w", format=FORMATS[suffix], metadata_errors=TAG_ERRORS) as output:
             copy = add_copy(output, template, suffix)
             output.start_encoding()
             for packet in packets:
                 output.mux(_clone(packet, copy))
         if packets:
             file.seek(0)
-            with av.open(file) as written:
+            with av.open(file, metadata_errors=TAG_ERRORS) as written:
                 if [stream.type for stream in written.streams] != [template.type]:
                     return "it can't be read from there"
                 if is_cover(template) and not is_cover(written.streams[0]):
@@ -117,11 +120,6 @@ def refusal(suffix: str, template: Stream, packets: Sequence["av.Packet[Stream]"
     except Exception as error:  # whatever PyAV makes of strangers' streams: nothing is lost yet
         return reason(error)
     return None
-
-
-def is_cover(stream: Stream) -> bool:
-    """Whether a video stream is a single picture that belongs to the file."""
-    return bool(stream.disposition & Disposition.attached_pic)
 
 
 def _clone(packet: "av.Packet[Stream]", stream: Stream) -> "av.Packet[Stream]":

@@ -12,14 +12,13 @@ import av
 from av.codec.context import Flags as CodecFlags
 from av.error import FFmpegError
 from av.format import Flags as FormatFlags
-from av.stream import Disposition
 from av.video.codeccontext import VideoCodecContext
 from av.video.stream import VideoStream
 
 from holdsteady.errors import VideoError
 
 from .clock import FrameClock, Timeline, timed_streams
-from .container import ends_early, exists, has_flag, open_container, reason
+from .container import ends_early, exists, has_flag, main_video, open_container, reason
 
 # Decoders may need pictures from before a keyframe (open GOPs), so land a little earlier than asked.
 _SEEK_MARGIN = 1.0
@@ -41,7 +40,7 @@ class _DamageError(Exception):
 
 
 class Decoder:
-    """The first video stream of a source that is not a cover picture.
+    """The pictures of a source, see `main_video`.
 
     Everything that ffmpeg decodes is decoded: a damaged packet is skipped with a warning, and pictures with missing
     references are shown as the decoder concealed them.
@@ -84,10 +83,12 @@ class Decoder:
         self._counts = self._is_raw or self.container.format.name == "avi"
 
     def _choose(self) -> VideoStream:
-        for stream in self.container.streams.video:
-            if not stream.disposition & Disposition.attached_pic:
-                return stream
-        raise VideoError(f"{self._source}: has no video stream")
+        stream = main_video(self.container)
+        if stream is None:
+            raise VideoError(f"{self._source}: has no video stream")
+        if stream.codec_context is None:
+            raise VideoError(f"{self._source}: its pictures are of a codec that FFmpeg does not know here; convert it")
+        return stream
 
     @property
     def jumped(self) -> bool:

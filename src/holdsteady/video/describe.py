@@ -2,22 +2,27 @@
 
 import struct
 from fractions import Fraction
-from typing import cast
 
 import av
-import numpy as np
 from av.container import InputContainer
 from av.error import FFmpegError
-from av.sidedata.sidedata import SideData
 from av.video.stream import VideoStream
 
-from .chroma import chroma_location
-from .color import depth, has_alpha, to_alpha
+from .color import depth, has_alpha, is_clear
 from .container import open_container, stated_end
 from .frame import VideoInfo
 from .orientation import orientation
+from .side_data import side_data
 
 _KEPT = ("MASTERING_DISPLAY_METADATA", "CONTENT_LIGHT_LEVEL")
+# What PyAV can't hand on to an encoder or a container.
+_UNKEPT = {
+    "A53_CC": "closed captions",
+    "DYNAMIC_HDR_PLUS": "HDR10+'s dynamic metadata",
+    "DOVI_METADATA": "Dolby Vision's metadata",
+    "SPHERICAL": "that it is spherical (360°)",
+    "STEREO3D": "that it is stereoscopic (3D)",
+}
 # Formats whose every picture is decoded with alpha, seen or not.
 _MAYBE_ALPHA = {"gif", "apng"}
 _ABSURD = 100
@@ -34,10 +39,11 @@ def describe(
     frame: av.VideoFrame,
     start: float | None,
     duration: float | None,
+    chroma: str | None,
 ) -> VideoInfo:
     rate = frame_rate(stream)
-    side = frame.side_data.get("DISPLAYMATRIX")
-    matrix = struct.unpack("=9i", bytes(cast(SideData, side))) if side is not None else None
+    beside = side_data(frame)
+    matrix = struct.unpack("=9i", beside["DISPLAYMATRIX"]) if "DISPLAYMATRIX" in beside else None
     rotation, mirrored = orientation(matrix)
     return VideoInfo(
         name=source,
@@ -62,12 +68,11 @@ def describe(
         origin=_origin(stream, frame, start),
         has_alpha=_has_alpha(container, frame),
         interlaced=frame.interlaced_frame,
-        side_data={
-            name: bytes(cast(SideData, data)) for name in _KEPT if (data := frame.side_data.get(name)) is not None
-        },
-        chroma_location=chroma_location(container, stream) if "420" in frame.format.name else None,
+        side_data={name: beside[name] for name in _KEPT if name in beside},
+        chroma_location=chroma if "420" in frame.format.name else None,
         fine_rate=_fine_rate(stream, rate, interlaced=frame.interlaced_frame),
         end=_end(source, container, stream),
+        unkept=tuple(words for name, words in _UNKEPT.items() if name in beside),
     )
 
 
@@ -117,8 +122,7 @@ def _has_alpha(container: InputContainer, frame: av.VideoFrame) -> bool:
         return False
     if container.format.name not in _MAYBE_ALPHA and frame.format.name != "pal8":
         return True
-    alpha = to_alpha(frame)
-    return bool((alpha < np.iinfo(alpha.dtype).max).any())
+    return is_clear(frame)
 
 
 def _count(

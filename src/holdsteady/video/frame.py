@@ -41,6 +41,8 @@ class VideoInfo:
         fine_rate: Frames per second by which the times of all frames can be told, also where `rate` varies; None where
             the source does not say.
         end: Time in seconds at which the source's last frame ends; None where the source does not say.
+        unkept: What else the source tells of its pictures, which no result can tell, in words.
+        has_times: Whether frames have times of their own, unlike image files and pages.
     """
 
     name: str
@@ -69,6 +71,8 @@ class VideoInfo:
     chroma_location: str | None = None
     fine_rate: Fraction | None = None
     end: Fraction | None = None
+    unkept: tuple[str, ...] = ()
+    has_times: bool = True
 
 
 @dataclass

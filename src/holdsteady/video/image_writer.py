@@ -9,7 +9,7 @@ import numpy as np
 from holdsteady.errors import VideoError
 
 from .container import is_full, reason
-from .frame import VideoFrame
+from .frame import VideoFrame, VideoInfo
 from .part import PartFolder, keep_aside
 from .writer_base import Writer
 
@@ -67,3 +67,9 @@ class ImageWriter(Writer):
     def discard(self) -> None:
         if not self._is_kept:
             self._part.discard()
+
+
+def images_lose(info: VideoInfo) -> list[str]:
+    """What images can't hold of the pictures of a source, in words."""
+    shape = [] if info.pixel_aspect == 1 else [f"the shape of its pixels ({info.pixel_aspect})"]
+    return [*shape, *info.unkept]

@@ -35,6 +35,7 @@ def image_info(
     *,
     fine_rate: Fraction | None = None,
     end: Fraction | None = None,
+    has_times: bool = False,
 ) -> VideoInfo:
     """The facts of a clip of images, by the first of them."""
     deep = bool(first.pixels.dtype == np.uint16)
@@ -58,6 +59,7 @@ def image_info(
         has_alpha=first.alpha is not None,
         fine_rate=fine_rate,
         end=end,
+        has_times=has_times,
     )
 
 
@@ -81,7 +83,7 @@ class ImageReader:
     ) -> None:
         first = round((start or 0) * RATE)
         end = len(paths) if duration is None else first + max(1, round(duration * RATE))
-        self._paths = list(paths[first:end])
+        self._paths, self._first = list(paths[first:end]), first
         if not self._paths:
             raise VideoError(
                 f"{name}: start {start:g} s is beyond the end "
@@ -99,7 +101,7 @@ class ImageReader:
 
     def __iter__(self) -> Iterator[VideoFrame]:
         warned = False
-        for number, path in enumerate(self._paths):
+        for number, path in enumerate(self._paths, self._first):
             pixels, alpha = read_picture(path)
             if pixels.shape != self._shape:
                 raise VideoError(

@@ -7,6 +7,8 @@ from pathlib import Path
 import av
 from av.video.stream import VideoStream
 
+from .container import TAG_ERRORS
+
 
 def lasting(
     packets: Iterator["av.Packet[VideoStream]"], pictures: Path, length: Fraction
@@ -16,7 +18,7 @@ def lasting(
     The headers tell the sum of the steps between decoding times. Encoders that reorder pictures let those lag behind by
     some pictures, seconds of slides, and the file would seem to end before its last ones.
     """
-    with av.open(str(pictures)) as film:
+    with av.open(str(pictures), metadata_errors=TAG_ERRORS) as film:
         shown = [packet.pts for packet in film.demux(video=0) if packet.pts is not None]
     due = list(shown)
     for number in range(len(due) - 2, -1, -1):

@@ -1,12 +1,28 @@
 """Pictures of one source at the times of another, such as a video before and after it was processed."""
 
+import warnings
 from fractions import Fraction
 
 from .frame import VideoFrame, VideoInfo
-from .reader import Reader
+from .orientation import straightened
+from .reader import Reader, open_video
 
 # How much of a second's frames rates may differ by and be one: 30000/1001 and 29.97 are.
 _SAME_RATE = Fraction(1, 1000)
+# The same for shapes; 1088 lines are padded 1080.
+_SAME_SHAPE = Fraction(2, 100)
+
+
+def open_original(
+    name: str, processed: VideoInfo, *, start: float | None, duration: float | None, deinterlace: bool
+) -> Reader:
+    """Open what a video was before it was processed, for `Pairing`: the same part of it, or all of it if one of the two
+    has no times. See `open_video`."""
+    reader = open_video(name, start=start, duration=duration, deinterlace=deinterlace)
+    if reader.info.has_times == processed.has_times or (start is None and duration is None):
+        return reader
+    with reader:
+        return open_video(name, deinterlace=deinterlace)
 
 
 class Pairing:
@@ -14,10 +30,12 @@ class Pairing:
 
     Args:
         reader: The source. It is read as far as it is asked for, and two frames of it are kept.
+        other: The source whose times they are. If one of the two has none, frames are paired by their numbers.
     """
 
-    def __init__(self, reader: Reader) -> None:
+    def __init__(self, reader: Reader, other: VideoInfo) -> None:
         self._info = reader.info
+        self._scale = other.rate / self._info.rate if other.has_times != self._info.has_times else 1
         self._frames = iter(reader)
         self._count = 0
         self._current = self._read()
@@ -27,8 +45,10 @@ class Pairing:
         """The frame nearest in time, the earlier of two equally near; None if the source has ended before.
 
         Args:
-            time: Seconds since the first frame of the source, whether or not reading began there: see `since_first`.
+            time: Seconds since the first frame of the other source, whether or not reading began there: see
+                `since_first`.
         """
+        time *= self._scale
         while self._next is not None and self._next[0] - time < time - self._current_time():
             self._current, self._next = self._next, self._read()
         if self._current is None or (self._next is None and time - self._current[0] > 2 / self._info.rate):
@@ -51,16 +71,51 @@ def since_first(frame: VideoFrame, info: VideoInfo, number: int) -> Fraction:
     return number / info.rate if frame.time is None else frame.time - info.origin
 
 
+def warn_of_mismatch(processed: VideoInfo, original: VideoInfo) -> None:
+    """Say how a video and its original differ in rate, length or shape, if they do."""
+    by_number = processed.has_times != original.has_times
+    differing = mismatch(processed, original)
+    if differing is not None:
+        paired = "by their numbers" if by_number else "by their times"
+        warnings.warn(f"{differing}: frames are paired {paired}", stacklevel=2)
+    if not _of_one_shape(processed, original):
+        warnings.warn(
+            f"{_size(processed)}, but {_size(original)}, which is stretched to it; crop or pad one of them if they "
+            "don't show the same",
+            stacklevel=2,
+        )
+
+
 def mismatch(one: VideoInfo, other: VideoInfo) -> str | None:
     """In words, how two sources differ in rate or length; None if they don't, as far as is known."""
     said = []
-    if abs(one.rate - other.rate) > _SAME_RATE * one.rate:
+    have_times = one.has_times == other.has_times
+    if have_times and abs(one.rate - other.rate) > _SAME_RATE * one.rate:
         said.append(f"{one.name} has {_short(one.rate)} frames per second, {other.name} {_short(other.rate)}")
     if one.frames is not None and other.frames is not None:
         lengths = one.frames / one.rate, other.frames / other.rate
-        if abs(lengths[0] - lengths[1]) > 2 / min(one.rate, other.rate):
+        if not have_times and abs(one.frames - other.frames) > 2:
+            said.append(f"{one.name} has {one.frames} frames, {other.name} {other.frames}")
+        elif have_times and abs(lengths[0] - lengths[1]) > 2 / min(one.rate, other.rate):
             said.append(f"{one.name} takes {_short(lengths[0])} s, {other.name} {_short(lengths[1])} s")
     return "; ".join(said) or None
+
+
+def _of_one_shape(one: VideoInfo, other: VideoInfo) -> bool:
+    """Whether pictures have the same shape, either in pixels or as seen: tools lose the shape of pixels."""
+    shapes = ((_shape(info, Fraction(1)), _shape(info, straightened(info).pixel_aspect)) for info in (one, other))
+    return any(abs(a - b) <= _SAME_SHAPE * a for a, b in zip(*shapes, strict=True))
+
+
+def _shape(info: VideoInfo, pixel_aspect: Fraction) -> Fraction:
+    """Width by height of an upright picture."""
+    shape = Fraction(info.width, info.height)
+    return (1 / shape if info.rotation in (90, 270) else shape) * pixel_aspect
+
+
+def _size(info: VideoInfo) -> str:
+    width, height = (info.height, info.width) if info.rotation in (90, 270) else (info.width, info.height)
+    return f"{info.name} is {width}x{height}"
 
 
 def _short(value: Fraction) -> str:

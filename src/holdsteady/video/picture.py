@@ -1,6 +1,7 @@
 """Reading image files of any kind as RGB and alpha."""
 
 import io
+import itertools
 import warnings
 from pathlib import Path
 from typing import Any, NamedTuple, cast
@@ -11,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from av.container import InputContainer
 from av.error import FFmpegError
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageOps, TiffImagePlugin
 
 from holdsteady.errors import VideoError
 
@@ -21,7 +22,10 @@ from .frame import Pixels, Plane
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp", ".bmp"})
 FLOAT_SUFFIXES = frozenset({".exr", ".hdr"})
 
+# Formats whose files may hold several pictures that belong to a clip.
+PAGED = ("WEBP", "TIFF", "PNG")
 _PHOTOMETRIC, _CMYK = 262, 5
+_SUBFILE, _REDUCED = 254, 1  # TIFF's mark of a smaller copy of another page
 _BITS_PER_SAMPLE = 258
 _ORIENTATION = 274
 # EXIF's orientations: whether to mirror left to right, and quarter turns counter-clockwise after it.
@@ -35,8 +39,32 @@ class Picture(NamedTuple):
     alpha: Plane | None
 
 
+def page_numbers(image: Image.Image, name: str | Path) -> list[int]:
+    """Those of the pictures in an image file that is open, without smaller copies of others. Ends at the first one.
+
+    Args:
+        image: The file.
+        name: Its name, for a warning where a damaged one ends early.
+    """
+    if image.format != "TIFF":
+        return list(range(cast(int, getattr(image, "n_frames", 1)) if image.format in PAGED else 1))
+    kept = []
+    for number in itertools.count():
+        try:
+            image.seek(number)
+        except EOFError:
+            break
+        except Exception as error:  # whatever Pillow makes of damaged ones
+            warnings.warn(f"{name}: ends at picture {number}, which can't be found: {error}", stacklevel=2)
+            break
+        if not cast(Any, image).tag_v2.get(_SUBFILE, 0) & _REDUCED:
+            kept.append(number)
+    image.seek(0)
+    return kept
+
+
 def read_picture(path: Path) -> Picture:
-    """An image file, upright by its EXIF orientation.
+    """An image file, upright by its EXIF orientation; the first of several pictures in it, with a warning.
 
     Floating values are clipped to [0, 1], without a tone curve.
 
@@ -51,20 +79,40 @@ def read_picture(path: Path) -> Picture:
         return _by_ffmpeg(data, path)
     try:
         with Image.open(io.BytesIO(data)) as image:
+            if len(page_numbers(image, path)) > 1:  # one warning a folder
+                warnings.warn(
+                    f"{path.parent}: only the first picture is taken of files that hold several; give such a file by "
+                    "itself for all of them",
+                    stacklevel=2,
+                )
             if bits(image) <= 8:
                 ImageOps.exif_transpose(image, in_place=True)
                 return from_pillow(image)
             tiff = image.format == "TIFF"  # which OpenCV turns itself
             orientation = image.getexif().get(_ORIENTATION, 1) if "exif" in image.info else 1
-    except (UnidentifiedImageError, OSError, ValueError, SyntaxError, Image.DecompressionBombError):
-        orientation, tiff = 1, False  # no image, or of more than 8 bits, which Pillow does not know in colour
-    picture = from_opencv(_decoded(np.frombuffer(data, np.uint8), path), path)
+    except Exception:  # no image or a damaged one, or of more than 8 bits, which Pillow does not know in colour
+        orientation, tiff = 1, False
+    decoded = _decoded(np.frombuffer(data, np.uint8), path)
+    if decoded.dtype == np.uint8 and _deep_tiff(data):  # as grey and alpha
+        raise VideoError(f"{path}: a TIFF of a kind of which only 8 bits can be read; save it as RGB or RGBA")
+    picture = from_opencv(decoded, path)
     if tiff or orientation not in _EXIF:
         return picture
     return Picture(
         _turned(picture.pixels, orientation),
         None if picture.alpha is None else _turned(picture.alpha, orientation),
     )
+
+
+def _deep_tiff(data: bytes) -> bool:
+    """Whether a file is a TIFF of more than 8 bits, of whatever kind."""
+    try:
+        file, tags = io.BytesIO(data), TiffImagePlugin.ImageFileDirectory_v2(data[:8])
+        file.seek(tags.next)
+        tags.load(file)
+        return max(tags.get(_BITS_PER_SAMPLE, (1,))) > 8
+    except Exception:  # no TIFF
+        return False
 
 
 def bits(image: Image.Image) -> int:

@@ -12,8 +12,8 @@ from av.container import InputContainer
 from av.error import FFmpegError
 from av.stream import Stream
 
-from .container import open_container
-from .copies import QUICKTIME, is_cover, refusal
+from .container import is_cover, is_still, main_video, open_container
+from .copies import QUICKTIME, refusal
 
 # How far into a file to look for the first packets of its streams.
 _SECONDS, _PACKETS_OF_EACH = 5, 3
@@ -107,11 +107,6 @@ def plan_streams(source: str, suffix: str) -> list[StreamPlan]:
         return plans
 
 
-def main_video(container: InputContainer) -> Stream | None:
-    """The first video stream that is not a cover picture."""
-    return next((stream for stream in container.streams.video if not is_cover(stream)), None)
-
-
 def converted(plan: StreamPlan, suffix: str, why: str) -> StreamPlan:
     """The next best after `plan` did not work: a conversion of a copied stream if there is one, else nothing of it."""
     encoder = _encoder(plan.kind, plan.codec, suffix) if plan.fate is Fate.COPIED else None
@@ -148,7 +143,7 @@ def _plan(container: InputContainer, stream: Stream, suffix: str, packets: list[
     if kind == "data" and is_written_anew(container, stream):
         what, holders = ("timecodes", _TIMECODES) if "timecode" in stream.metadata else ("chapters", _CHAPTERS)
         return copied if suffix in holders else converted(copied, suffix, _no_place(suffix, what))
-    why = refusal(suffix, stream, packets)
+    why = "it is a single picture" if is_still(stream) else refusal(suffix, stream, packets)
     return copied if why is None else converted(copied, suffix, why)
 
 

@@ -13,13 +13,16 @@ from typing import Any
 from av.container import InputContainer
 from av.video.reformatter import ColorPrimaries, ColorTrc
 
+from holdsteady.errors import VideoError
+
 from .animation import AnimationReader
 from .codecs import choose_encoding
-from .color import UNSPECIFIED
+from .color import MATRICES, UNSPECIFIED
 from .container import open_container
 from .decoder import Decoder
 from .frame import VideoInfo
 from .hdr import LIGHT, MASTERING, mastering
+from .image_writer import images_lose
 from .orientation import straightened
 from .plan import StreamPlan, plan_streams, warn_about
 from .reader import open_video
@@ -33,18 +36,6 @@ _PACKETS, _FRAMES = 300, 30
 # Matroska rounds times to a millisecond, so that steps differ by one.
 _UNEVEN = 0.0025
 _RANGES = {1: "limited", 2: "full"}
-_MATRICES = {
-    0: "gbr",
-    1: "bt709",
-    4: "fcc",
-    5: "bt470bg",
-    6: "smpte170m",
-    7: "smpte240m",
-    8: "ycgco",
-    9: "bt2020nc",
-    10: "bt2020c",
-    14: "ictcp",
-}
 
 
 @dataclass(frozen=True)
@@ -149,6 +140,8 @@ def probe(source: str, sink: str | None = None) -> Probe:
         ConfigError: The type of the sink is unknown.
         VideoError: The source can't be opened or has no picture.
     """
+    if source == "-":
+        raise VideoError("-: a stream can't be looked at and read again; give a file")
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         with open_video(source) as reader:
@@ -206,8 +199,8 @@ def _look(source: str) -> _Facts:
         container, stream = decoder.container, decoder.stream
         name, codec = container.format.name, stream.codec_context.name
         duration = container.duration / 1_000_000 if container.duration else None
+        profile, index = stream.profile or "", stream.index  # of damaged files there will be another
         interlaced = any(frame.interlaced_frame for frame in itertools.islice(decoder.frames(None), _FRAMES))
-        profile, index = stream.profile or "", stream.index
     with open_container(source) as container:
         return _Facts(name, codec, profile, duration, _times(container, index), interlaced)
 
@@ -228,7 +221,8 @@ def _encoding(sink: str, kind: SinkKind, info: VideoInfo, stored: VideoInfo) -> 
     """Encoder and pixel format of the pictures, and what they lose."""
     if kind is SinkKind.FOLDER:
         deep = "48be" if info.bits > 8 else "24"
-        return "png", ("rgba64be" if info.bits > 8 else "rgba") if info.has_alpha else f"rgb{deep}", []
+        pix_fmt = ("rgba64be" if info.bits > 8 else "rgba") if info.has_alpha else f"rgb{deep}"
+        return "png", pix_fmt, images_lose(stored)
     lies = stored is not info and info.rotation in (90, 270)
     width, height = (info.height, info.width) if lies else (info.width, info.height)
     codec = "wrapped_avframe" if kind is SinkKind.STDOUT else None
@@ -260,7 +254,7 @@ def _pictures(info: VideoInfo, facts: _Facts) -> Pictures:
         alpha=info.has_alpha,
         interlaced=info.interlaced or facts.interlaced,
         range=_RANGES.get(info.color_range),
-        matrix=None if info.colorspace == UNSPECIFIED else _MATRICES.get(info.colorspace, str(info.colorspace)),
+        matrix=None if info.colorspace == UNSPECIFIED else MATRICES.get(info.colorspace, str(info.colorspace)),
         primaries=_name(ColorPrimaries, info.color_primaries),
         transfer=_name(ColorTrc, info.color_trc),
         chroma_location=info.chroma_location,

@@ -97,7 +97,7 @@ def _image_paths(source: str) -> list[Path] | None:
         found = [path]
         if path.suffix.lower() not in _IMAGES:
             return None
-    found = [item for item in found if item.suffix.lower() in _IMAGES]
+    found = [item for item in found if item.suffix.lower() in _IMAGES and not item.is_dir()]
     if not found:
         raise VideoError(
             f"{source}: {what}; {', '.join(sorted(_IMAGES))} are read from a folder, 'folder/*.png' or "

@@ -8,6 +8,8 @@ from .frame import VideoInfo
 _CONSTANT_RATE = {"mpeg1video", "mpeg2video", "wrapped_avframe", ".avi"}
 # MPEG-4 has 16 bits for the denominator.
 _MOST = 65535
+# In finer units, as NUT and Matroska may have them, pictures that stand for long have no place in MP4.
+_FINEST = Fraction(1, 10**6)
 # Seconds by which a time may be off; Matroska rounds to a millisecond.
 _UNEVEN = Fraction(1, 400)
 
@@ -26,7 +28,7 @@ class Slots:
         self._in_a_row = codec == "wrapped_avframe"  # y4m has no times, and thus no gaps either
         self._holder = "y4m" if self._in_a_row else holder
         self.rate = info.rate if holder is None or self._in_a_row else info.fine_rate or info.rate
-        self.base = info.time_base if holder is None else 1 / self.rate
+        self.base = max(info.time_base, _FINEST) if holder is None else 1 / self.rate
         if holder is not None or codec == "mpeg4":
             self.base = max(self.base, Fraction(1, _MOST)).limit_denominator(_MOST)
         self._last: int | None = None

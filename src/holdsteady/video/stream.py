@@ -5,14 +5,17 @@ from collections.abc import Iterator
 from typing import Self
 
 import av
+from av.error import FFmpegError
 
 from holdsteady.errors import VideoError
 
-from .color import to_alpha, to_rgb
+from .chroma import chroma_location
+from .color import MATRICES, is_clear, is_known, matrix, to_alpha, to_rgb
+from .container import reason
 from .decoder import Decoder
 from .deinterlace import deinterlaced
 from .describe import describe
-from .frame import VideoFrame
+from .frame import VideoFrame, VideoInfo
 
 _EPSILON = 1e-6
 
@@ -26,7 +29,9 @@ class StreamReader:
         self.concealed = 0
         try:
             frames = self._selected()
-            self._frames = deinterlaced(frames) if deinterlace else frames
+            self._frames = deinterlaced(frames, source) if deinterlace else frames
+            # Told by FFmpeg's log, which has to be silent otherwise: decoders say in it what is damaged.
+            chroma = chroma_location(self._decoder.container, self._decoder.stream)
             # Some facts (rotation, colour range, alpha) are only certain once a frame is decoded.
             self._next = next(self._frames, None)
             if self._next is None:
@@ -34,7 +39,8 @@ class StreamReader:
                 after = f" after {start:g} s; {why}" if start else ""
                 raise VideoError(f"{source}: has no frame that can be decoded{after}")
             stream, container = self._decoder.stream, self._decoder.container
-            self.info = describe(source, container, stream, self._next, start, duration)
+            self.info = describe(source, container, stream, self._next, start, duration, chroma)
+            _warn_of_matrix(self.info)
         except BaseException:
             self._decoder.close()
             raise
@@ -59,7 +65,7 @@ class StreamReader:
         info = self.info
         frame, self._next = self._next, None
         number = 0
-        warned = False
+        warned = cleared = False
         while frame is not None:
             if (frame.width, frame.height) != (info.width, info.height):
                 raise VideoError(
@@ -69,8 +75,19 @@ class StreamReader:
             if frame.interlaced_frame and not warned:
                 warned = True
                 warnings.warn(interlaced_warning(info.name), stacklevel=2)
-            pixels = to_rgb(frame, info.colorspace, info.color_range)
-            alpha = to_alpha(frame) if info.has_alpha else None
+            try:
+                pixels = to_rgb(frame, info.colorspace, info.color_range)
+                alpha = to_alpha(frame) if info.has_alpha else None
+                if not info.has_alpha and not cleared and is_clear(frame):
+                    cleared = True
+                    warnings.warn(
+                        f"{info.name}: its transparency from frame {number} on is left out, for the first has none",
+                        stacklevel=2,
+                    )
+            except FFmpegError as error:
+                raise VideoError(
+                    f"{info.name}: pictures of {frame.format.name} can't be converted to RGB: {reason(error)}"
+                ) from error
             yield VideoFrame(pixels, frame.pts, info.time_base, alpha)
             number += 1
             frame = next(self._frames, None)
@@ -86,6 +103,16 @@ class StreamReader:
             if time >= begin:
                 self.concealed += frame.is_corrupt
                 yield frame
+
+
+def _warn_of_matrix(info: VideoInfo) -> None:
+    if not is_known(info.colorspace, info.pix_fmt):
+        name = MATRICES.get(info.colorspace, f"number {info.colorspace}")
+        warnings.warn(
+            f"{info.name}: its colours are stored by the matrix {name}, which can't be converted; they are taken for "
+            f"{MATRICES[matrix(info.colorspace, info.height)]}, and look wrong",
+            stacklevel=2,
+        )
 
 
 def interlaced_warning(name: str) -> str:

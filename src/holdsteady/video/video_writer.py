@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import BinaryIO, cast
 
 import av
+from av.codec.codec import Codec
 from av.container import OutputContainer
 from av.error import FFmpegError
 from av.video.stream import VideoStream
@@ -20,7 +21,7 @@ from holdsteady.errors import ConfigError, VideoError
 from .carry import Cargo, LostPicturesError, carry
 from .codecs import Encoding, choose_encoding
 from .color import from_rgb, has_alpha, output_tags
-from .container import is_full, reason
+from .container import TAG_ERRORS, is_full, reason
 from .copies import HEVC_TAG, QUICKTIME, kept_tags, muxer_options
 from .frame import VideoFrame, VideoInfo
 from .hdr import hdr_options
@@ -67,7 +68,8 @@ class VideoWriter(Writer):
         self._plans = [] if copy_from is None else plan_streams(copy_from, "" if to_stdout else suffix)
         self._stdout = stdout
         self._part = None if to_stdout else PartFile(Path(sink))
-        self._tags = output_tags(info, encoding.pix_fmt, height)
+        kind = Codec(encoding.codec, "w").canonical_name
+        self._tags = output_tags(info, encoding.pix_fmt, height, kind, "" if to_stdout else suffix)
         self._pix_fmt, self._keeps_alpha = encoding.pix_fmt, has_alpha(encoding.pix_fmt)
         warn_about(sink, self._plans, left_out(info, encoding))
         self._slots = Slots(encoding.codec, suffix, info)
@@ -80,7 +82,11 @@ class VideoWriter(Writer):
             self._container = self._open()
         try:
             self._stream = self._add_stream(encoding, suffix)
-            with self._errors(f"can't be encoded with {encoding.codec} as {width}x{height} {encoding.pix_fmt}"):
+            rate = f"{float(self._slots.rate):.6g} frames per second"
+            with self._errors(
+                f"can't be encoded with {encoding.codec} as {width}x{height} {encoding.pix_fmt}, {rate}",
+                "" if to_stdout else "; choose another codec or type of file",
+            ):
                 self._container.start_encoding()
         except BaseException:
             self.discard()
@@ -89,10 +95,14 @@ class VideoWriter(Writer):
     def _open(self) -> OutputContainer:
         if self._part is not None:
             options = muxer_options(self._suffix, self._info.metadata, in_pieces=True)
-            return av.open(str(self._part.path), "w", container_options=options)
+            return av.open(str(self._part.path), "w", container_options=options, metadata_errors=TAG_ERRORS)
         # More than 8 bits in y4m is an extension that FFmpeg only writes when told to.
         return av.open(
-            self._stdout or sys.stdout.buffer, "w", format="yuv4mpegpipe", container_options={"strict": "-1"}
+            self._stdout or sys.stdout.buffer,
+            "w",
+            format="yuv4mpegpipe",
+            container_options={"strict": "-1"},
+            metadata_errors=TAG_ERRORS,
         )
 
     def _add_stream(self, encoding: Encoding, suffix: str) -> VideoStream:
@@ -121,6 +131,9 @@ class VideoWriter(Writer):
         if info.display_matrix is not None:
             stream.set_display_matrix(_scaled(info.display_matrix, self.width / info.width))
         stream.metadata.update(kept_tags(info.stream_metadata))
+        if not self._keeps_alpha:
+            for key in [key for key in stream.metadata if key.lower() == "alpha_mode"]:
+                del stream.metadata[key]
         self._container.metadata.update(kept_tags(info.metadata))
         return stream
 
@@ -130,7 +143,8 @@ class VideoWriter(Writer):
             self._first_time = time
         self._time = time
         self._last_pts = self._slots.place(time - self._shift)
-        picture = from_rgb(frame.pixels, self._pix_fmt, self._tags, frame.alpha if self._keeps_alpha else None)
+        with self._errors(f"frames can't be converted to {self._pix_fmt}"):
+            picture = from_rgb(frame.pixels, self._pix_fmt, self._tags, frame.alpha if self._keeps_alpha else None)
         picture.color_primaries, picture.color_trc = self._info.color_primaries, self._info.color_trc
         picture.pts, picture.time_base = self._last_pts, self._base
         with self._errors(f"frame {self.count} can't be written"):
@@ -217,7 +231,7 @@ class VideoWriter(Writer):
         aspect = self._info.pixel_aspect
         if self._suffix not in (".mkv", ".webm") or aspect == 1:
             return
-        with av.open(str(path)) as written:  # some codecs tell it themselves, and exactly
+        with av.open(str(path), metadata_errors=TAG_ERRORS) as written:  # some codecs tell it themselves, and exactly
             if written.streams.video[0].sample_aspect_ratio == aspect:
                 return
         try:
@@ -255,7 +269,7 @@ class VideoWriter(Writer):
             self._part.discard()
 
     @contextlib.contextmanager
-    def _errors(self, what: str) -> Iterator[None]:
+    def _errors(self, what: str, advice: str = "") -> Iterator[None]:
         """Turn errors of FFmpeg and of the system into VideoErrors."""
         try:
             yield
@@ -263,7 +277,7 @@ class VideoWriter(Writer):
             raise
         except (FFmpegError, OSError) as error:
             kept = self._kept_aside() if is_full(error) else ""
-            raise VideoError(f"{self.sink}: {what}: {reason(error)}{kept}") from error
+            raise VideoError(f"{self.sink}: {what}: {reason(error)}{kept or advice}") from error
 
 
 def left_out(info: VideoInfo, encoding: Encoding) -> list[str]:
@@ -273,16 +287,16 @@ def left_out(info: VideoInfo, encoding: Encoding) -> list[str]:
         lost.append(f"transparency: {encoding.codec} has no place for it")
     if info.side_data and not hdr_options(encoding.codec, info.side_data):
         lost.append(f"mastering display and light levels: {encoding.codec} has no place for them")
-    return lost
+    return [*lost, *info.unkept]
 
 
 def _count_frames(path: Path) -> int:
     """Pictures in a file whose end is missing; 0 if it can't be played."""
     count = 0
     with contextlib.suppress(FFmpegError, OSError, StopIteration):
-        with av.open(str(path)) as container:
+        with av.open(str(path), metadata_errors=TAG_ERRORS) as container:
             next(container.decode(video=0))
-        with av.open(str(path)) as container:
+        with av.open(str(path), metadata_errors=TAG_ERRORS) as container:
             for packet in container.demux(video=0):
                 count += packet.size > 0 and not packet.is_corrupt
     return count

@@ -4,7 +4,7 @@ from typing import BinaryIO
 
 from .codecs import check_codec
 from .frame import VideoInfo
-from .image_writer import ImageWriter
+from .image_writer import ImageWriter, images_lose
 from .options import RunOptions
 from .plan import plan_streams, warn_about
 from .sink import SinkKind, check_sink, sink_kind
@@ -45,6 +45,6 @@ def open_writer(
     kind = sink_kind(sink)
     if kind is SinkKind.FOLDER:
         plans = [] if copy_from is None else plan_streams(copy_from, "")
-        warn_about(sink, plans, [] if info.pixel_aspect == 1 else [f"the shape of its pixels ({info.pixel_aspect})"])
+        warn_about(sink, plans, images_lose(info))
         return ImageWriter(sink, width=width, height=height)
     return VideoWriter(sink, info, options, width=width, height=height, copy_from=copy_from, stdout=stdout)
