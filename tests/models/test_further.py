@@ -33,9 +33,9 @@ class Of(nn.Module):
 
 @pytest.mark.parametrize("adapter", ["motion-fixed", "live"])
 @pytest.mark.parametrize(
-    ("model", "size"), [(Of(224, 224), "224x224"), (Of(192, 640), "640x192"), (Of(100, 100), "100x100")]
+    ("model", "size"), [(Of(224, 224), "224x224"), (Of(64, 64), "64x64"), (Of(512, 512), "512x512")]
 )
-def test_a_network_of_one_size_is_given_that(model: nn.Module, size: str, adapter: str) -> None:
+def test_a_network_of_one_square_is_given_that(model: nn.Module, size: str, adapter: str) -> None:
     runner = FrameRunner(model, adapter)
     with pytest.warns(UserWarning, match=f"they are resized to {size}; --model-size says another"):
         shown = runner.step(_RAMP)
@@ -65,6 +65,11 @@ def test_channels_at_the_end_of_what_comes_out(multiple: int, adapter: str) -> N
     assert told[0].startswith("output: 3×")
     with pytest.raises(ModelError, match="other proportions"):  # of what only runs can make up for
         try_model(model, _RAMP)
+
+
+def test_a_network_of_another_size_has_to_say_so() -> None:
+    with pytest.raises(ModelError, match=r"\(192, 640\).*state it \(--model-size"):
+        FrameRunner(Of(192, 640), "none").step(_RAMP)
 
 
 def test_what_a_card_says_is_not_tried_otherwise() -> None:

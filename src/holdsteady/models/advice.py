@@ -21,8 +21,8 @@ def advice(error: Exception) -> str:
         return f"; it takes {found[1]} channels: name a function of a frame, in a file, that makes them of its 3"
     if _ARRAYS.search(text):
         return (
-            "; if it takes arrays (H, W, 3) of bytes, give --layout hwc-uint8; if PIL images, let it make them of these, "
-            "by Image.fromarray"
+            "; if it takes arrays (H, W, 3) of bytes, give --layout hwc-uint8; if PIL images, let it make them of such "
+            "arrays, by Image.fromarray"
         )
     if "OpenCV" in text or type(error).__module__.startswith("cv2"):
         return "; if it takes arrays (H, W, 3) of bytes, as OpenCV's functions do, give --layout hwc-uint8"

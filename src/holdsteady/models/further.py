@@ -1,9 +1,8 @@
-"""What a run tries for models that take frames at no usual padding: larger multiples, one size, channels at the end."""
+"""What a run tries for models that take frames at no usual padding: larger multiples, squares, channels at the end."""
 
 import re
 from collections.abc import Callable
 from contextlib import suppress
-from itertools import pairwise
 from typing import Any
 
 import torch
@@ -16,7 +15,6 @@ from holdsteady.models.values import image_path
 
 _LARGER = (128, 96, 112, 224, 256)
 _SQUARES = (224, 256, 384, 512, 128, 64, 320, 448, 518, 640)
-_MOST = 4096  # of a side
 _NAMED = 6  # numbers that are taken from the words of an error
 
 
@@ -26,7 +24,7 @@ def try_further(model: Callable[..., Any], frame: Tensor, failed: ModelError) ->
     Args:
         model: frames (B, C, H, W) → outputs.
         frame: (B, C, H, W) in [0, 1].
-        failed: what ``try_model`` raised; the model's own words may name the size that it takes.
+        failed: what ``try_model`` raised; the model's own words may name the multiple that it takes.
 
     Returns:
         A trial with ``size``, with images (B, H, W, C), or with a multiple beyond those that are usual.
@@ -36,8 +34,7 @@ def try_further(model: Callable[..., Any], frame: Tensor, failed: ModelError) ->
     """
     with torch.inference_mode(False), torch.no_grad():
         frame = copied(frame)
-        named = _named(failed, frame)
-        for multiple in dict.fromkeys((1, 8, 32, *(one for one in named if one <= max(_LARGER)), *_LARGER)):
+        for multiple in dict.fromkeys((1, 8, 32, *_named(failed, frame), *_LARGER)):
             example = part_of(frame, multiple)
             with suppress(Exception):
                 output = tried(model, example)
@@ -45,13 +42,12 @@ def try_further(model: Callable[..., Any], frame: Tensor, failed: ModelError) ->
                     return Trial(multiple, example, output, least=least_of(model, frame, example, multiple))
                 if _is_channels_last(output, example):
                     return Trial(multiple, example, output, channels_last=True)
-        squares = ((side, side) for side in dict.fromkeys((*named, *_SQUARES)))
-        for size in (*pairwise(named), *squares):
-            example = resize(frame, size)
+        for side in _SQUARES:
+            example = resize(frame, (side, side))
             with suppress(Exception):
                 output = tried(model, example)
                 size_of(output, example)  # there is an image
-                return Trial(1, example, output, size=size)
+                return Trial(1, example, output, size=(side, side))
     raise failed
 
 
@@ -63,6 +59,6 @@ def _is_channels_last(output: Any, example: Tensor) -> bool:
 
 
 def _named(failed: ModelError, frame: Tensor) -> list[int]:
-    """Numbers in an error that may be sides of frames."""
+    """Numbers in an error that may be a multiple."""
     numbers = map(int, re.findall(r"\d+", str(failed.__cause__ or failed)))
-    return [number for number in numbers if 16 <= number <= _MOST and number not in frame.shape][:_NAMED]
+    return [number for number in numbers if 16 <= number <= max(_LARGER) and number not in frame.shape][:_NAMED]
