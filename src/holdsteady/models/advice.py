@@ -2,7 +2,9 @@
 
 import re
 
-_MISSING = re.compile(r"missing \d+ required (positional|keyword-only) argument")
+_MISSING = re.compile(
+    r"missing \d+ required (positional|keyword-only) argument|missing value for argument|to flatten user inputs"
+)
 _CHANNELS = re.compile(r"to have (\d+) channels, but got 3 channels")
 _ARRAYS = re.compile(r"'Tensor' object has no attribute '(astype|filter|convert|resize|mode|tobytes|load)'")
 
