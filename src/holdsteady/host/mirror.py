@@ -92,9 +92,10 @@ def mirror(model: Any, *, shares_buffers: bool = True) -> nn.Module:
     try:
         copied = copy.deepcopy(model, shared)
     except Exception as error:  # whatever a part of it raises when it is copied
+        way = "put it in eval mode, or " if _trains(model) else ""
         raise ModelError(
             f"can't attach inside {type(model).__name__}: part of it can't be copied ({error}); "
-            "to stabilize only its output, put it in eval mode, or pass a function that calls it"
+            f"to stabilize only its output, {way}pass a function that calls it"
         ) from error
     rebind(shared)
     known = set(map(id, originals))
@@ -117,9 +118,13 @@ def mirror_or_itself(model: nn.Module, *, only_border: bool) -> nn.Module:
     try:
         return mirror(model)
     except ModelError:
-        if not only_border or any(module.training for _, module in named_modules(model)):
+        if not only_border or _trains(model):
             raise
         return model
+
+
+def _trains(model: nn.Module) -> bool:
+    return any(module.training for _, module in named_modules(model))
 
 
 class Structure:
