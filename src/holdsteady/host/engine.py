@@ -243,7 +243,7 @@ def _remedy(value: Any) -> str:
     dtype = str(getattr(value, "dtype", ""))
     if "bool" in dtype:
         return "; of a mask say so, as in hs.Model(model, kind='mask')"
-    if "int" not in dtype:
+    if "int" not in dtype and not hasattr(value, "mode"):  # of PIL
         return ""
     return (
         "; integers are mixed only in an image like the frame, because classes can't be: of class numbers say how many "

@@ -1,6 +1,7 @@
 """The image in what a module returns: found in, and put back into, tuples, lists, dicts, dataclasses and objects."""
 
 import copy
+from collections import OrderedDict
 from collections.abc import Callable, Mapping, MutableMapping
 from dataclasses import fields, is_dataclass
 from types import FunctionType, MethodType, ModuleType
@@ -17,6 +18,7 @@ Path = tuple[str | int, ...]
 #: What has attributes, and is nothing that was put together to be returned.
 _NO_RECORDS = (Tensor, np.ndarray, Mapping, tuple, list, nn.Module, type, FunctionType, MethodType, ModuleType)
 _HELD = (Tensor, np.ndarray, Mapping, tuple, list)
+_BUILT_IN = (dict, OrderedDict, tuple, list)
 
 
 def find_leaf(value: Any) -> Path | None:
@@ -102,6 +104,9 @@ def set_leaf(value: Any, path: Path, leaf: Any) -> Any:
 
 
 def _with_entry(value: Mapping[Any, Any], key: str | int, child: Any) -> Any:
+    if type(value) in _BUILT_IN:  # in a way that torch.compile follows
+        entries = [(name, child if name == key else item) for name, item in value.items()]
+        return dict(entries) if type(value) is dict else OrderedDict(entries)
     if isinstance(value, MutableMapping):
         changed = copy.copy(value)
         changed[key] = child
@@ -143,6 +148,8 @@ def copied(frame: Any) -> Any:
 
 def _is_record(value: Any) -> bool:
     """Whether its attributes are what it holds: a dataclass, or an object of any other class of somebody's own."""
+    if type(value) in _BUILT_IN:  # torch.compile can't look closer
+        return False
     if is_dataclass(value):
         return not isinstance(value, type)
     return hasattr(value, "__dict__") and not isinstance(value, _NO_RECORDS)
@@ -153,7 +160,7 @@ def _child(value: Any, key: str | int) -> Any:
 
 
 def _items(value: Any) -> list[tuple[str | int, Any]]:
-    if is_dataclass(value) and not isinstance(value, type):
+    if _is_record(value) and is_dataclass(value):
         return [(field.name, getattr(value, field.name, None)) for field in fields(value)]
     if isinstance(value, Mapping):
         return list(value.items())
