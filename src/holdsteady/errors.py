@@ -99,8 +99,12 @@ def printable(text: str) -> str:
 
 
 def in_one_line(error: BaseException) -> str:
-    """An error of someone else's code: the type, the first line of the text, and the last place of its own."""
-    text = str(error).strip().partition("\n")[0]
+    """An error of someone else's code: the type, the first line of the text, and the last place of its own.
+
+    TorchScript's text begins with a traceback: of that, the last line.
+    """
+    lines = str(error).strip().splitlines() or [""]
+    text = lines[-1].partition("Error: ")[2] or lines[-1] if "TorchScript interpreter" in lines[0] else lines[0]
     places = traceback.extract_tb(error.__traceback__)
     libraries = (str(Path(__file__).parent), sysconfig.get_paths()["stdlib"], "<frozen")
     foreign = [place for place in places if "site-packages" not in Path(place.filename).parts]

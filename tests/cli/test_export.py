@@ -47,3 +47,56 @@ def test_exported_and_run(cli: Cli, model: Callable[[str], str], carphone: str, 
     assert cli("run", carphone, "by-pytorch/", *flags).code == 0
     for one, other in zip(frames_of(tmp_path / "by-export"), frames_of(tmp_path / "by-pytorch"), strict=True):
         assert abs(one.astype(int) - other).max() <= 1
+
+
+STRANGERS = """
+import torch
+from torch import nn
+
+class Patches(nn.Module):
+    def forward(self, frame):
+        assert frame.shape[-1] % 14 == 0 == frame.shape[-2] % 14, "patches of 14"
+        return frame.mul_(0.5)
+
+class Numbers(nn.Module):
+    def forward(self, frame):
+        return frame.argmax(dim=1)
+
+class Truths(nn.Module):
+    def forward(self, frame):
+        return frame[:, :1] > 0.5
+
+class Branches(nn.Module):
+    def forward(self, frame):
+        return frame if frame.mean() > 0.5 else -frame
+
+class Brief(nn.Module):
+    def forward(self, frame):
+        return frame.bfloat16()
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("Numbers", "gives class numbers; export one that gives logits"),
+        ("Truths", "gives whole numbers or truths: say what they are (--kind mask)"),
+        ("Branches", "nor branches that depend on values"),
+        ("Brief", "gives torch.bfloat16, and exports are of float32 or float16"),
+    ],
+)
+def test_models_that_no_graph_holds(cli: Cli, name: str, words: str, tmp_path: Path) -> None:
+    (tmp_path / "strange.py").write_text(STRANGERS)
+    flags = ("--adapter", "output-fixed", "--size", "96x64")
+    done = cli("export", "out", "--model", f"strange.py:{name}", *flags)
+    assert done.code == 1 and words in done.error
+    assert "forward(self" not in done.err
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.slow
+def test_a_model_of_patches_that_writes_into_its_input(cli: Cli, tmp_path: Path) -> None:
+    (tmp_path / "strange.py").write_text(STRANGERS)
+    flags = ("--model", "strange.py:Patches", "--adapter", "output-fixed", "--size", "96x64")
+    done = cli("export", "out", *flags)
+    assert done.code == 0, done.err

@@ -75,3 +75,9 @@ def test_refuses(cli: Cli, model: Model) -> None:
         assert words in done.error
     done = cli("points", model("Stride16"), "--cost", "--size", "250x250")
     assert "the model fails on a frame of --size 250x250: AssertionError: sides have to be" in done.error
+
+
+def test_a_size_that_the_model_takes_is_named(cli: Cli, model: Model) -> None:
+    failed = cli("points", model("Stride16"), "--size", "40x24")
+    assert failed.code == 1 and failed.error.endswith("; it takes --size 48x32")
+    assert cli("points", model("Stride16"), "--size", "48x32").code == 0

@@ -1,9 +1,18 @@
 """The whole step as one compiled graph: no break in it, the same numbers, and no compilation once a video runs."""
 
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+from types import SimpleNamespace
+from typing import Any
+
 import pytest
 import torch
 from networks import EVERY_KIND, NETWORKS, attach, image
+from torch import Tensor, nn
 from torch._dynamo.config import patch as settings
+
+import holdsteady as hs
 
 pytestmark = pytest.mark.slow  # compiling takes most of it
 
@@ -59,3 +68,35 @@ def test_a_compiled_step_can_be_disabled_and_follows_the_strength() -> None:
         steady.strength = 0.0
         torch.testing.assert_close(step(second, state)[0], base)
     assert not torch.allclose(held, base)
+
+
+@dataclass
+class Prediction:
+    depth: Tensor
+
+
+@pytest.mark.parametrize(
+    "wrap",
+    [
+        lambda y: {"count": 1, "out": y},
+        lambda y: OrderedDict(out=y, aux=y),
+        lambda y: {"stages": [(None, y)]},
+        lambda y: [y, y],
+        Prediction,
+        lambda y: SimpleNamespace(out=y),
+    ],
+)
+def test_whatever_an_image_is_returned_in(wrap: Callable[[Tensor], Any]) -> None:
+    class Wrapped(nn.Module):
+        def forward(self, frame: Tensor) -> Any:
+            return wrap(0.5 * frame)
+
+    first, second = torch.rand(2, 1, 3, 8, 10)
+    steady = hs.stabilize(Wrapped().eval(), "output-fixed:0.5")
+    torch._dynamo.reset()
+    is_object = isinstance(wrap(first), SimpleNamespace)
+    step = torch.compile(steady.step, fullgraph=not is_object, backend="eager")
+    _, state = step(first, steady.new_state(first))
+    output, _ = step(second, state)
+    assert type(output) is type(wrap(first))
+    torch.testing.assert_close(image(output), 0.25 * (first + second))

@@ -168,6 +168,45 @@ def test_what_an_onnx_file_says_of_its_input(tmp_path: Path) -> None:
     assert gray(FRAME).shape == (1, 1, 20, 24)
 
 
+def test_an_onnx_file_for_more_channels_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(
+        ModelError, match=r"six\.onnx takes \[1, 6, 'h', 'w'\], 6 channels; a frame has 3, or 1 of grey"
+    ):
+        hs.load(str(onnx_file(tmp_path / "six.onnx", [1, 6, "h", "w"])))
+
+
+def test_onnx_outputs_that_are_words_or_sequences(tmp_path: Path) -> None:
+    frame = helper.make_tensor_value_info("frame", TensorProto.FLOAT, [1, 3, "h", "w"])
+    words = helper.make_tensor_value_info("words", TensorProto.STRING, [1])
+    both = helper.make_tensor_sequence_value_info("both", TensorProto.FLOAT, None)
+    nodes = [
+        helper.make_node("Constant", [], ["words"], value_strings=["depth"]),
+        helper.make_node("Neg", ["frame"], ["less"]),
+        helper.make_node("SequenceConstruct", ["frame", "less"], ["both"]),
+    ]
+    model = helper.make_model(
+        helper.make_graph(nodes, "net", [frame], [words, both]), opset_imports=[helper.make_opsetid("", 17)]
+    )
+    model.ir_version = 9
+    onnx.save(model, tmp_path / "words.onnx")
+    loaded = hs.load(str(tmp_path / "words.onnx"))
+    assert loaded(FRAME)["words"] == ["depth"] and torch.equal(loaded(FRAME)["both"][1], -FRAME)
+    torch.testing.assert_close(FrameRunner(loaded, "output-fixed").step(FRAME), FRAME)
+
+
+@pytest.mark.parametrize(("forward", "words"), [("x.reshape(2, 5)", "shape '.*' is invalid"), ("x * y", "more than")])
+def test_what_torchscript_says_is_told(forward: str, words: str, tmp_path: Path) -> None:
+    class Script(nn.Module):
+        pass
+
+    scripted = torch.jit.script(Script())
+    more = ", y: Tensor" if "y" in forward else ""
+    scripted.define(f"def forward(self, x: Tensor{more}) -> Tensor:\n    return {forward}\n")
+    scripted.save(str(tmp_path / "net.pt"))
+    with pytest.raises(ModelError, match=words):
+        FrameRunner(hs.load(str(tmp_path / "net.pt")), "none").step(FRAME)
+
+
 def test_points_inside_an_onnx_file(tmp_path: Path) -> None:
     path = str(onnx_file(tmp_path / "net.onnx", [1, 3, "h", "w"]))
     model = hs.load(path, inside=True)

@@ -60,6 +60,16 @@ def function(frame):
     return half(frame)
 
 
+def any_arguments(function):
+    def call(*arguments, **named):
+        return function(*arguments, **named)
+
+    return call
+
+
+decorated, decorated_make = any_arguments(function), any_arguments(make)
+
+
 def broken():
     raise OSError("no weights here")
 
@@ -128,6 +138,52 @@ def test_a_file_that_shares_its_name_with_a_library(tmp_path: Path, monkeypatch:
     frame = torch.rand(1, 3, 4, 5)
     assert load(f"{tmp_path / 'torch.py'}:model")(frame) is frame
     assert sys.modules["torch"] is library
+
+
+@pytest.mark.parametrize(
+    ("files", "file"),
+    [
+        ({"net.py": "from .halves import half", "halves.py": ""}, "net.py"),
+        ({"nets/net.py": "from ..halves import half", "halves.py": ""}, "nets/net.py"),
+        (
+            {"__init__.py": "", "nets/__init__.py": "", "nets/net.py": "from ..halves import half", "halves.py": ""},
+            "nets/net.py",
+        ),
+        ({"nets/net.py": "from nets.parts.halves import half", "nets/parts/halves.py": ""}, "nets/net.py"),
+        (
+            {"nets/net.py": "from tools import half", "tools/__init__.py": "from tools.halves import half"},
+            "nets/net.py",
+        ),
+    ],
+)
+def test_a_file_in_a_repository_of_files(
+    files: dict[str, str], file: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    for name in [name for name in sys.modules if name.partition(".")[0] in ("repo", "nets", "tools", "net", "halves")]:
+        monkeypatch.delitem(sys.modules, name)
+    if "tools/__init__.py" in files:
+        files = files | {"tools/halves.py": ""}
+    for name, text in files.items():
+        path = tmp_path / "repo" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        own = "def half(frame):\n    return 0.5 * frame\n" if name.endswith("halves.py") else ""
+        path.write_text(f"{text}\n{own}")
+    (tmp_path / "repo" / file).write_text(f"{files[file]}\n\ndef model(frame):\n    return half(frame)\n")
+    frame = torch.rand(1, 3, 4, 5)
+    assert torch.equal(load(f"{tmp_path / 'repo' / file}:model")(frame), 0.5 * frame)
+    (tmp_path / "repo" / file).write_text("from nowhere import half\n")
+    with pytest.raises(ModelError, match=r"can't be imported: ModuleNotFoundError: No module named 'nowhere' \(net"):
+        load(f"{tmp_path / 'repo' / file}:model")
+    (tmp_path / "repo" / file).write_text("from .....nowhere import half\n")
+    with pytest.raises(ModelError, match="can't be imported: ImportError: attempted relative import"):
+        load(f"{tmp_path / 'repo' / file}:model")
+
+
+def test_a_function_that_takes_any_arguments(spec: Spec) -> None:
+    frame = torch.rand(1, 3, 4, 5)
+    assert torch.equal(load(spec("decorated"))(frame), 0.5 * frame)
+    assert isinstance(load(spec("decorated_make")), nn.Module)
 
 
 def test_a_file_without_a_name(spec: Spec) -> None:

@@ -25,7 +25,7 @@ from holdsteady.adapters.method import (
 from holdsteady.adapters.missing import advance, remembers
 from holdsteady.adapters.statistics import GatedStatistics, Statistics
 from holdsteady.adapters.universal import Universal
-from holdsteady.errors import AdapterError, LayoutError
+from holdsteady.errors import AdapterError, LayoutError, StateError
 from holdsteady.flow.dis import FLOWS
 
 
@@ -190,6 +190,7 @@ class Adapter(nn.Module):
         Raises:
             AdapterError: the value has other channels than the cell was made for.
             LayoutError: the axes can't be told from the shape.
+            StateError: the value has another shape than what is remembered.
         """
         point = self.points[index]
         layout = self._layout(point, tuple(value.shape), frame_size)
@@ -203,6 +204,8 @@ class Adapter(nn.Module):
                 f"point '{point.name}' has {z.shape[1]} channels {tuple(value.shape)}; "
                 f"this adapter was made for {point.channels} there"
             )
+        if memory is not None and not torch.compiler.is_compiling():
+            _check_shape(point, z, memory)
         cell = cast(Cell, self.cells[_key(point.name)])
         if isinstance(cell, MotionCell):
             z = z.contiguous()  # warps of a few channels take almost twice as long on channels-last memory
@@ -250,6 +253,16 @@ def _reads(layout: Layout, point: Point, shape: tuple[int, ...]) -> bool:
         return False
     channels = {"map": shape[1], "channels-last": shape[-1], "tokens": shape[-1]}.get(layout.kind)
     return channels in (None, 1, point.channels)
+
+
+def _check_shape(point: Point, z: Tensor, memory: Memory) -> None:
+    """Raise StateError where a value has another shape than what is remembered of the last."""
+    kept = memory["stabilized"] if "stabilized" in memory else memory["raw"][:, 0] if "raw" in memory else z
+    if kept.shape != z.shape:
+        raise StateError(
+            f"point '{point.name}' has the shape {tuple(z.shape)} in this frame and had {tuple(kept.shape)} in the "
+            "last: size and channels stay within a video; reset() forgets them"
+        )
 
 
 def empty_like(memory: Memory) -> Memory:

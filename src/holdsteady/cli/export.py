@@ -15,6 +15,7 @@ from holdsteady.cli.model_options import ModelOptions, takes_model_options
 from holdsteady.errors import ConfigError
 from holdsteady.exports.manifest import MANIFEST, files_of_exports, read_manifest
 from holdsteady.exports.write import export as write_export
+from holdsteady.exports.write import looked_at
 from holdsteady.host.attach import stabilize
 from holdsteady.host.resolve import resolve_ready
 
@@ -72,8 +73,9 @@ def export(
     if Path(model).is_file() and Path(model).resolve() in [path.resolve() for path in files_of_exports(folder)]:
         raise ConfigError(f"{folder}: the model itself, {model}, could be replaced; export to another folder")
     adapters = resolve_ready(adapter)
-    frame = _example(example or str(zoo.DEMO_CLIP), size)
-    steady = stabilize(given.load(model, adapters), adapters, example=frame, strength=strength)
+    frame, loaded = _example(example or str(zoo.DEMO_CLIP), size), given.load(model, adapters)
+    _, fitted, _ = looked_at(loaded, frame)
+    steady = stabilize(loaded, adapters, example=fitted, strength=strength)
     console = Console(stderr=True, soft_wrap=True)
     write_export(steady, frame, folder, format=format.value, flow=flow.value, overwrite=overwrite)
     manifest = read_manifest(folder)

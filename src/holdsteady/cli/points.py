@@ -1,5 +1,6 @@
 """``holdsteady points``: where a model can be stabilized, and what it costs."""
 
+from contextlib import suppress
 from typing import Annotated, Any
 
 import torch
@@ -19,6 +20,9 @@ from holdsteady.host.cost import COLUMNS
 from holdsteady.host.points import points as list_points
 from holdsteady.host.points import select_points
 from holdsteady.host.resolve import AdapterLike, resolve_ready
+from holdsteady.models.card import ModelCard
+from holdsteady.models.model import card_of
+from holdsteady.models.sizes import fit, try_model
 
 
 @takes_model_options(without=("kind",))
@@ -76,7 +80,9 @@ def points(
     except HoldsteadyError:
         raise
     except Exception as error:
-        raise ModelError(f"the model fails on a frame of --size {size}: {in_one_line(error)}") from error
+        raise ModelError(
+            f"the model fails on a frame of --size {size}: {in_one_line(error)}{_other_size(loaded, frame)}"
+        ) from error
     what = adapter or kind or DEFAULT_KIND
     view.title = escape(
         f"{view.row_count} points of {model}" if adapters is None else f"cost of {what} in {model}, {width}×{height}"
@@ -128,6 +134,15 @@ def _costs(model: Any, frame: torch.Tensor, adapters: list[AdapterLike]) -> Tabl
         # A line between the points and the sums.
         view.add_row(*map(escape, row), end_section=number == len(shown.points) - 1)
     return view
+
+
+def _other_size(model: Any, frame: torch.Tensor) -> str:
+    """The nearest size that a model takes, after a semicolon; empty if none is found."""
+    with suppress(ModelError):
+        trial = try_model(model, frame, card_of(model))
+        fitted = fit(frame, ModelCard(multiple=trial.multiple), trial.least)
+        return f"; it takes --size {fitted.shape[3]}x{fitted.shape[2]}"
+    return ""
 
 
 def _size(text: str) -> tuple[int, int]:

@@ -3,11 +3,12 @@
 NaN in a state means that nothing is remembered, so that one graph serves the first frame and all later ones.
 """
 
+import io
 import math
 import re
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -185,7 +186,8 @@ def _traced(steady: StabilizedModel, example: Tensor, multiple: int, free: tuple
         _dynamic(frame_shape, dims, unit),
         {name: _dynamic(axes, dims, unit) for name, axes in shapes.items()},
     )
-    with warnings.catch_warnings():
+    # Where it fails, torch prints the whole graph.
+    with warnings.catch_warnings(), redirect_stderr(io.StringIO()):
         warnings.simplefilter("ignore")
         program = torch.export.export(step, (frame, known), dynamic_shapes=dynamic, strict=False)
     return Traced(
@@ -204,7 +206,7 @@ def _traced(steady: StabilizedModel, example: Tensor, multiple: int, free: tuple
 
 def _first(steady: StabilizedModel, frame: Tensor) -> tuple[Tensor, StreamState]:
     """The output for a first frame, and the state of streams that have seen nothing."""
-    output, state = steady.step(frame)
+    output, state = steady.step(frame.clone())  # the model may write into it
     return image(output), state.reset([True] * state.streams)
 
 
@@ -237,6 +239,10 @@ def _dynamic(shape: tuple[int | str, ...], dims: dict[str, Any], unit: int) -> d
 
 
 def _dtype(tensor: Tensor) -> Any:
+    if tensor.dtype not in _DTYPES and tensor.is_floating_point():
+        raise ExportError(
+            f"the model gives {tensor.dtype}, and exports are of float32 or float16: let it give .float()"
+        )
     if tensor.dtype not in _DTYPES:
         raise ExportError(f"exports are of floating numbers, and the model gives {tensor.dtype}; set --kind, --classes")
     return _DTYPES[tensor.dtype]

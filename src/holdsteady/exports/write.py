@@ -25,10 +25,10 @@ from holdsteady.flow.dis import DISFlow, Flow
 from holdsteady.flow.pyramid import PyramidFlow
 from holdsteady.host.frame import form_of, to_map
 from holdsteady.host.stabilized import StabilizedModel
-from holdsteady.models.card import ModelCard
+from holdsteady.models.card import Kind, ModelCard
 from holdsteady.models.guess import guess
 from holdsteady.models.model import card_of
-from holdsteady.models.sizes import fit, try_model
+from holdsteady.models.sizes import Trial, fit, try_model
 
 Format = Literal["onnx", "pt2"]
 FlowPlace = Literal["host", "inside"]
@@ -80,14 +80,8 @@ def export(
     earlier = files_of_exports(folder)
     if earlier and not is_export(folder):
         raise ExportError(f"'{earlier[0]}' is of no export, and could be replaced by one; take another folder")
-    frame = _as_frame(example)
-    with torch.inference_mode(False), torch.no_grad():
-        card = card_of(steady.base)
-        trial = try_model(steady.base, frame, card)
-        fitted = fit(frame, ModelCard(multiple=trial.multiple), trial.least)
-        kind = guess(trial, fitted, card).kind
-    if kind == "labels":
-        raise ExportError("the model gives class numbers; export one that gives logits (--kind classes)")
+    card = card_of(steady.base)
+    trial, fitted, kind = looked_at(steady.base, example)
     unread = [adapter for adapter in _configs(steady) if adapter.settings().get("fuse_as") == "auto"]
     if kind in ("classes", "mask") and unread:
         raise ExportError(f"a graph can't look whether an output is of {kind}: state it (--kind {kind}, or fuse_as)")
@@ -127,6 +121,26 @@ def export(
     except OSError as error:
         raise ExportError(f"can't write an export to '{folder}': {error.strerror or error}") from error
     return folder
+
+
+def looked_at(model: Callable[..., Any], example: Any) -> tuple[Trial, Tensor, Kind]:
+    """What sizes a model takes, the example in one of them, and what the model's output is.
+
+    Raises:
+        ExportError: it gives class numbers or truths, which are not exported.
+        ModelError: it fails on the example.
+    """
+    frame = _as_frame(example)
+    with torch.inference_mode(False), torch.no_grad():
+        card = card_of(model)
+        trial = try_model(model, frame, card)
+        fitted = fit(frame, ModelCard(multiple=trial.multiple), trial.least)
+        found = guess(trial, fitted, card)
+    if found.kind == "labels":
+        raise ExportError("the model gives class numbers; export one that gives logits (--kind classes)")
+    if not found.floating and card.kind is None:
+        raise ExportError(f"the model gives whole numbers or truths: say what they are (--kind {found.kind})")
+    return trial, fitted, found.kind
 
 
 def _configs(steady: StabilizedModel) -> list[AdapterConfig]:
@@ -190,8 +204,11 @@ def _verify(folder: Path, steady: StabilizedModel, traced: Traced, kind: FlowPla
     """Raise ExportError where an export gives something else than the model for a first frame and the next."""
     frame, _ = traced.example
     second = frame.roll(1, dims=3)
-    expected, state = steady.step(frame)
-    results = [image(expected)] if kind == "inside" else [image(expected), image(steady.step(second, state)[0])]
+    # Of copies: a model may write into its input.
+    expected, state = steady.step(frame.clone())
+    results = [image(expected).clone()]
+    if kind == "host":
+        results.append(image(steady.step(second.clone(), state)[0]))
     step = OnnxStep(folder)
     held = step.new_state(*frame.shape)
     for number, (given, wanted) in enumerate(zip((frame, second), results, strict=False)):

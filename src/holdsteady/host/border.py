@@ -197,6 +197,8 @@ def _picture_form(output: Any, channels: int) -> Form | None:
 
     A picture has as many channels as the frame: one channel of whole numbers may be classes, which can't be mixed.
     """
+    if isinstance(output, Mapping | tuple | list):
+        return None
     try:
         form = form_of(output)
     except LayoutError:

@@ -62,8 +62,7 @@ class FramePass:
         image = open_image(value)
         if image is None:
             raise PointError(
-                f"point '{name}' returned {_describe(value)}, not a float tensor with spatial axes; integers are "
-                "mixed only in an image like the frame, because classes can't be"
+                f"point '{name}' returned {_describe(value)}, not a float tensor with spatial axes{_remedy(value)}"
             )
         tensor, put = image
         if tensor.shape[0] != self.streams:
@@ -238,3 +237,15 @@ class Engine:
 def _describe(value: Any) -> str:
     shape = getattr(value, "shape", None)
     return type(value).__name__ if shape is None else f"{type(value).__name__} of {value.dtype} {tuple(shape)}"
+
+
+def _remedy(value: Any) -> str:
+    dtype = str(getattr(value, "dtype", ""))
+    if "bool" in dtype:
+        return "; of a mask say so, as in hs.Model(model, kind='mask')"
+    if "int" not in dtype and not hasattr(value, "mode"):  # of PIL
+        return ""
+    return (
+        "; integers are mixed only in an image like the frame, because classes can't be: of class numbers say how many "
+        "there are, as in hs.Model(model, kind='labels', classes=21)"
+    )

@@ -8,14 +8,14 @@ import torch
 from torch import nn
 
 from holdsteady.errors import PointError
-from holdsteady.host.mirror import Structure, can_mirror, mirror, named_modules
+from holdsteady.host.mirror import Structure, can_mirror, mirror_or_itself, named_modules
 
 #: What becomes of the value of a point, by the point's name.
 Visit = Callable[[str, Any], Any]
 
 
 class HookedNetwork:
-    """What runs in place of a base: its mirror, with hooks at the points inside; or the base, where none is inside.
+    """What runs in place of a base: its mirror, with hooks at the points inside; or the base, if it has no mirror.
 
     Args:
         base: any callable.
@@ -23,13 +23,15 @@ class HookedNetwork:
 
     Raises:
         PointError: the base has no such module.
+        ModelError: it can't be copied.
     """
 
     def __init__(self, base: Any, points: Iterable[str] | None) -> None:
         self.visit: Visit | None = None
+        points = points if points is None else tuple(points)
         mirrored = can_mirror(base) and points is not None
         self._structure = Structure(base) if mirrored else None
-        self.run = mirror(base) if mirrored else base
+        self.run = mirror_or_itself(base, only_border=not points) if mirrored else base
         modules = dict(named_modules(self.run)) if mirrored else {}
         for name in points or ():
             if name not in modules:

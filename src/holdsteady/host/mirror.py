@@ -6,12 +6,14 @@ of its own dicts, and no method of it is called.
 
 import copy
 from collections.abc import Callable, Iterator, Mapping
+from types import FunctionType, MethodType, ModuleType
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from holdsteady.errors import ModelError
+from holdsteady.host.closures import known_globally, rebind
 
 
 def can_mirror(model: Any) -> bool:
@@ -64,7 +66,7 @@ def apply(model: nn.Module, change: Callable[[Tensor], Tensor]) -> None:
 def mirror(model: Any, *, shares_buffers: bool = True) -> nn.Module:
     """A copy of a model's structure, in eval mode, that shares its parameters and, unless told otherwise, its buffers.
 
-    Modules and all that refers to them (lists, bound methods) are copied; tensors are the base's own, also
+    Modules and all that refers to them (lists, bound methods, hooks) are copied; tensors are the base's own, also
     when they are moved, loaded or trained later. Hooks set on the mirror are invisible to the base and to other
     mirrors.
 
@@ -72,28 +74,57 @@ def mirror(model: Any, *, shares_buffers: bool = True) -> nn.Module:
         ModelError: the model holds something that can't be copied.
     """
     shared: dict[int, Any] = {}
-    for module in _all_modules(model):
-        if isinstance(module, torch.jit.ScriptModule):
-            if not module.training:
-                shared[id(module)] = module  # a copy would have weights of its own
-            continue
-        # The dicts themselves are shared: `base.to(device)` puts new buffers into them.
-        for tensors in (module._parameters, *((module._buffers,) if shares_buffers else ())):
-            shared[id(tensors)] = tensors
-            shared.update((id(t), t) for t in tensors.values() if t is not None)
-        shared.update((id(v), v) for v in vars(module).values() if isinstance(v, Tensor))
+    originals = list(_parts(model))
+    for thing in originals:
+        if isinstance(thing, Tensor):
+            if thing.grad_fn is not None:  # kept from an earlier run
+                shared.setdefault(id(thing), thing.detach())
+        elif isinstance(thing, torch.jit.ScriptModule):
+            if not thing.training:
+                shared[id(thing)] = thing  # a copy would have weights of its own
+        else:
+            # The dicts themselves are shared: `base.to(device)` puts new buffers into them.
+            for tensors in (thing._parameters, *((thing._buffers,) if shares_buffers else ())):
+                shared[id(tensors)] = tensors
+                shared.update((id(t), t) for t in tensors.values() if t is not None)
+            shared.update((id(v), v) for v in vars(thing).values() if isinstance(v, Tensor))
+            shared.update((id(v), v) for v in known_globally(thing))
     try:
         copied = copy.deepcopy(model, shared)
-    except (TypeError, RuntimeError) as error:
+    except Exception as error:  # whatever a part of it raises when it is copied
+        way = "put it in eval mode, or " if _trains(model) else ""
         raise ModelError(
             f"can't attach inside {type(model).__name__}: part of it can't be copied ({error}); "
-            "to stabilize only its output, pass a function that calls it"
+            f"to stabilize only its output, {way}pass a function that calls it"
         ) from error
-    for module in _all_modules(copied):
-        if module.training:
-            # Not by `eval()`, which in some classes merges weights that the base has too.
-            module.training = False
+    rebind(shared)
+    known = set(map(id, originals))
+    for module in _parts(copied):
+        if isinstance(module, nn.Module) and module.training and id(module) not in known:
+            if isinstance(module, torch.jit.ScriptModule):
+                module.eval()  # all of it is a copy
+            else:
+                # Not by `eval()`, which in some classes merges weights that the base has too.
+                module.training = False
     return copied
+
+
+def mirror_or_itself(model: nn.Module, *, only_border: bool) -> nn.Module:
+    """The mirror of a model; where it can't be copied, and nothing inside is asked for, the model itself.
+
+    Raises:
+        ModelError: it can't be copied, and something inside is asked for, or it is not in eval mode.
+    """
+    try:
+        return mirror(model)
+    except ModelError:
+        if not only_border or _trains(model):
+            raise
+        return model
+
+
+def _trains(model: nn.Module) -> bool:
+    return any(module.training for _, module in named_modules(model))
 
 
 class Structure:
@@ -125,16 +156,18 @@ class Structure:
         return self._look() != self._seen
 
 
-def _all_modules(model: nn.Module) -> Iterator[nn.Module]:
-    """The modules that a model registered, and those in its lists, tuples and dicts, which it did not."""
+def _parts(model: nn.Module) -> Iterator[Any]:
+    """The modules of a model, registered or not, and the tensors that it keeps beside parameters and buffers."""
     seen: set[int] = set()
     waiting: list[Any] = [model]
     while waiting:
         thing = waiting.pop()
-        if id(thing) in seen:
+        if id(thing) in seen or isinstance(thing, _ATOMS):
             continue
         seen.add(id(thing))
-        if isinstance(thing, nn.Module):
+        if isinstance(thing, Tensor):
+            yield thing
+        elif isinstance(thing, nn.Module):
             yield thing
             if can_mirror(thing):
                 waiting.extend(thing._modules.values())
@@ -143,7 +176,11 @@ def _all_modules(model: nn.Module) -> Iterator[nn.Module]:
             waiting.extend(thing.values())
         elif isinstance(thing, list | tuple | set):
             waiting.extend(thing)
+        elif not hasattr(type(thing), "__deepcopy__"):  # which may leave it as it is
+            waiting.extend(getattr(thing, "__dict__", {}).values())
 
 
+#: What has nothing in it that is copied.
+_ATOMS = (str, bytes, int, float, type, FunctionType, MethodType, ModuleType)
 #: What torch itself keeps in a module.
 _OWN = frozenset(vars(nn.Module()))

@@ -1,17 +1,24 @@
-"""The image in what a module returns: found in, and put back into, tuples, lists, dicts and dataclasses."""
+"""The image in what a module returns: found in, and put back into, tuples, lists, dicts, dataclasses and objects."""
 
 import copy
-from collections.abc import Callable, Mapping
+from collections import OrderedDict
+from collections.abc import Callable, Mapping, MutableMapping
 from dataclasses import fields, is_dataclass
+from types import FunctionType, MethodType, ModuleType
 from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from holdsteady.errors import ModelError, near
 
 Path = tuple[str | int, ...]
+
+#: What has attributes, and is nothing that was put together to be returned.
+_NO_RECORDS = (Tensor, np.ndarray, Mapping, tuple, list, nn.Module, type, FunctionType, MethodType, ModuleType)
+_HELD = (Tensor, np.ndarray, Mapping, tuple, list)
+_BUILT_IN = (dict, OrderedDict, tuple, list)
 
 
 def find_leaf(value: Any) -> Path | None:
@@ -82,11 +89,34 @@ def set_leaf(value: Any, path: Path, leaf: Any) -> Any:
         (setattr if isinstance(value, Mapping) else object.__setattr__)(changed, str(key), child)
         return changed
     if isinstance(value, Mapping):
-        changed = copy.copy(value)
-        changed[key] = child  # type: ignore[index]
-        return changed
+        return _with_entry(value, key, child)
     items = [child if index == key else item for index, item in enumerate(value)]
-    return type(value)(*items) if hasattr(value, "_fields") else type(value)(items)
+    if hasattr(value, "_fields"):
+        return type(value)(*items)
+    if isinstance(value, list) and type(value) is not list:
+        changed = copy.copy(value)
+        changed[int(key)] = child
+        return changed
+    try:
+        return type(value)(items)
+    except TypeError:  # it is made from other arguments
+        return tuple.__new__(type(value), items)
+
+
+def _with_entry(value: Mapping[Any, Any], key: str | int, child: Any) -> Any:
+    if type(value) in _BUILT_IN:  # in a way that torch.compile follows
+        entries = [(name, child if name == key else item) for name, item in value.items()]
+        return dict(entries) if type(value) is dict else OrderedDict(entries)
+    if isinstance(value, MutableMapping):
+        changed = copy.copy(value)
+        changed[key] = child
+        return changed
+    try:
+        return type(value)({**value, key: child})  # type: ignore[call-arg]
+    except TypeError as error:
+        raise ModelError(
+            f"the model gives a {type(value).__name__}, which can't be changed or made anew: return a dict"
+        ) from error
 
 
 def as_tensor(leaf: Any) -> Tensor:
@@ -117,7 +147,12 @@ def copied(frame: Any) -> Any:
 
 
 def _is_record(value: Any) -> bool:
-    return is_dataclass(value) and not isinstance(value, type)
+    """Whether its attributes are what it holds: a dataclass, or an object of any other class of somebody's own."""
+    if type(value) in _BUILT_IN:  # torch.compile can't look closer
+        return False
+    if is_dataclass(value):
+        return not isinstance(value, type)
+    return hasattr(value, "__dict__") and not isinstance(value, _NO_RECORDS)
 
 
 def _child(value: Any, key: str | int) -> Any:
@@ -125,10 +160,13 @@ def _child(value: Any, key: str | int) -> Any:
 
 
 def _items(value: Any) -> list[tuple[str | int, Any]]:
-    if _is_record(value):
-        return [(field.name, getattr(value, field.name)) for field in fields(value)]
+    if _is_record(value) and is_dataclass(value):
+        return [(field.name, getattr(value, field.name, None)) for field in fields(value)]
     if isinstance(value, Mapping):
         return list(value.items())
     if isinstance(value, tuple | list):
         return list(enumerate(value))
+    if _is_record(value):
+        # No objects in it, which may know each other.
+        return [(name, item) for name, item in vars(value).items() if isinstance(item, _HELD)]
     return []

@@ -19,7 +19,7 @@ from holdsteady.host.border import Border, Takes, on_maps
 from holdsteady.host.flops import FlopCounter, counting_calls
 from holdsteady.host.frame import described
 from holdsteady.host.identity import digest
-from holdsteady.host.mirror import can_mirror, mirror, named_modules
+from holdsteady.host.mirror import can_mirror, mirror_or_itself, named_modules
 from holdsteady.host.outputs import as_tensor, copied, find_leaf, get_leaf
 
 _CONTAINERS = (nn.Sequential, nn.ModuleList, nn.ModuleDict)
@@ -119,8 +119,8 @@ def points(
 
     run, inner = model, {}
     if can_mirror(model):
-        run = mirror(model)
-        inner = {name: module for name, module in named_modules(run) if name}
+        run = mirror_or_itself(model, only_border={"input", "output", "coarse"}.issuperset(config.points))
+        inner = {} if run is model else {name: one for name, one in named_modules(run) if name and can_mirror(one)}
         for name, module in inner.items():
             module.register_forward_hook(listen(name, module))
     with torch.no_grad():

@@ -9,7 +9,7 @@ from holdsteady.errors import ModelError
 from holdsteady.host.outputs import as_tensor, dotted, get_leaf, leaves
 from holdsteady.models.card import Kind, ModelCard
 from holdsteady.models.display import Style
-from holdsteady.models.sizes import Trial
+from holdsteady.models.sizes import Trial, planes
 from holdsteady.models.values import describe, image_path
 
 # Room beyond [0, 1] that restored pictures use without harm.
@@ -56,8 +56,7 @@ def guess(trial: Trial, frame: Tensor, card: ModelCard, style: Style | None = No
     path = image_path(output)
     if path is None:
         raise ModelError(f"the model gives {describe(output)}, not an image (B, C, H, W) or (B, H, W)")
-    leaf = as_tensor(get_leaf(output, path))
-    image = leaf.unsqueeze(1) if leaf.ndim == 3 else leaf
+    image = planes(as_tensor(get_leaf(output, path)), trial.channels_last)
     channels, height, width = image.shape[1:]
     if not trial.stretched:
         height, width = (
@@ -83,6 +82,9 @@ def guess(trial: Trial, frame: Tensor, card: ModelCard, style: Style | None = No
     }
     line = f"{which}: {channels}×{height}×{width} in {_ends(low, high)}, taken for {taken[kind]}"
     doubts = []
+    if trial.size is not None:
+        size = "x".join(map(str, trial.size[::-1]))
+        doubts.append(f"the model fails on frames as they are: they are resized to {size}; --model-size says another")
     if len(images) > 1 and card.output is None:
         doubts.append(f"the model gives {len(images)} images ({', '.join(images)}): to take another, --output NAME")
     if kind in ("depth", "mask") and channels > (2 if kind == "mask" else 1):

@@ -19,11 +19,12 @@ from holdsteady.host.state import StreamState
 from holdsteady.models.advice import advice
 from holdsteady.models.card import Kind, ModelCard
 from holdsteady.models.display import Display, Memory, Style
+from holdsteady.models.further import try_further
 from holdsteady.models.guess import guess
 from holdsteady.models.model import Model, card_of
 from holdsteady.models.place import in_eval, place
 from holdsteady.models.replay import Raw, Recording, Replay
-from holdsteady.models.sizes import crop_to, fit, resize, try_model
+from holdsteady.models.sizes import Trial, crop_to, fit, planes, resize, try_model
 from holdsteady.models.value_files import ValueWriter
 from holdsteady.models.values import UnknownClassError, image_path
 
@@ -95,6 +96,7 @@ class FrameRunner:
         self._fitting = ModelCard()
         self._least = 1
         self._stretched = False
+        self._channels_last = False
         self._counted = True
         self._steady: StabilizedModel | None = None
         self._stepping: Step | None = None  # in place of the stabilized model itself
@@ -206,9 +208,10 @@ class FrameRunner:
         card = card_of(self.model)
         # Not in inference mode: what is made here, as a state or a quantized weight, is used outside of it too.
         with torch.inference_mode(False), torch.no_grad():
-            trial = try_model(self.model, frame, card)
+            trial = self._try(frame, card)
             self._stretched, self._least = trial.stretched, trial.least
-            self._fitting = ModelCard(multiple=trial.multiple, size=card.size)
+            self._channels_last = trial.channels_last
+            self._fitting = ModelCard(multiple=trial.multiple, size=card.size or trial.size)
             found = guess(trial, self._fit(frame), card, self.style)
             if self.note is not None and card.kind is None:
                 self.note(found.line)
@@ -220,6 +223,14 @@ class FrameRunner:
                 self.model = Model(self.model, kind=found.kind)
             self._display = Display(found.kind, self.style)
             return self._attach(trial.example, self._fit(frame))
+
+    def _try(self, frame: Tensor, card: ModelCard) -> Trial:
+        try:
+            return try_model(self.model, frame, card)
+        except ModelError as error:
+            if card.size is not None or card.multiple is not None or card.layout != "bchw":
+                raise
+            return try_further(self.model, frame, error)
 
     def _attach(self, example: Tensor, fitted: Tensor) -> StabilizedModel:
         with torch.inference_mode(False), torch.no_grad():
@@ -276,8 +287,7 @@ class FrameRunner:
         path = image_path(output)
         if path is None:
             raise ModelError("the model stopped giving an image")
-        image = as_tensor(get_leaf(output, path))
-        image = image.unsqueeze(1) if image.ndim == 3 else image
+        image = planes(as_tensor(get_leaf(output, path)), self._channels_last)
         (height, width), (rows, columns) = frame.shape[-2:], fitted.shape[-2:]
         if self._stretched:
             natural = 1.0

@@ -88,6 +88,8 @@ class Trial:
         output: what it gave for that.
         stretched: whether its image has one size whatever the frame's is.
         least: what the sides of a frame have to be at least.
+        size: (H, W) that frames have to be resized to; None for any.
+        channels_last: whether its image is (B, H, W, C).
     """
 
     multiple: int
@@ -95,6 +97,8 @@ class Trial:
     output: Any
     stretched: bool = False
     least: int = 1
+    size: tuple[int, int] | None = None
+    channels_last: bool = False
 
 
 def try_model(model: Callable[..., Any], frame: Tensor, card: ModelCard | None = None) -> Trial:
@@ -116,26 +120,26 @@ def try_model(model: Callable[..., Any], frame: Tensor, card: ModelCard | None =
         frame = copied(frame)
         if card is not None and card.size is not None:
             example = fit(frame, card)
-            return Trial(card.multiple or 1, example, _tried(model, example))
+            return Trial(card.multiple or 1, example, tried(model, example))
         if card is not None and card.multiple is not None:
             return _of_multiple(model, frame, card.multiple)
         sizes: set[tuple[int, int]] = set()
         for multiple in MULTIPLES:
-            example = _part(frame, multiple)
+            example = part_of(frame, multiple)
             try:
-                output = _tried(model, example)
+                output = tried(model, example)
             except HoldsteadyError:
                 raise  # about what it gave, which is not a matter of size
             except Exception:  # whatever a network raises on a size that it does not accept
                 continue
             size = size_of(output, example)
             if has_proportions(size, example):
-                return Trial(multiple, example, output, least=_least(model, frame, example, multiple))
+                return Trial(multiple, example, output, least=least_of(model, frame, example, multiple))
             sizes.add(size)
             if multiple == _COMMON[-1] and len(sizes) == 1:
                 return Trial(1, example, output, stretched=True)
         try:
-            output = _tried(model, frame)
+            output = tried(model, frame)
         except Exception as error:
             raise ModelError(
                 f"the model fails on a frame {tuple(frame.shape)} at any padding up to 64: {in_one_line(error)}"
@@ -149,7 +153,7 @@ def try_model(model: Callable[..., Any], frame: Tensor, card: ModelCard | None =
         return Trial(1, frame, output)
 
 
-def _tried(model: Callable[..., Any], frame: Tensor) -> Any:
+def tried(model: Callable[..., Any], frame: Tensor) -> Any:
     """What a model gives for a frame. It stays as it was: some keep things of the first size that they saw."""
     if can_mirror(model):
         with suppress(ModelError):  # it can't be copied
@@ -161,24 +165,31 @@ def _of_multiple(model: Callable[..., Any], frame: Tensor, multiple: int) -> Tri
     """A trial on the frame, padded to a multiple that was stated, and further where that is too small."""
     padded, larger = pad_to(frame, multiple), pad_to(frame, multiple, _TRIED_SIDE)
     try:
-        return Trial(multiple, padded, _tried(model, padded))
+        return Trial(multiple, padded, tried(model, padded))
     except Exception:
         if larger.shape != padded.shape:
             with suppress(Exception):  # the first one tells more
-                return Trial(multiple, larger, _tried(model, larger), least=_TRIED_SIDE)
+                return Trial(multiple, larger, tried(model, larger), least=_TRIED_SIDE)
         raise
 
 
-def _least(model: Callable[..., Any], frame: Tensor, example: Tensor, multiple: int) -> int:
+def least_of(model: Callable[..., Any], frame: Tensor, example: Tensor, multiple: int) -> int:
     """What sides have to be at least, for a model that takes the example: 1 if it takes the frame, padded."""
     fitted, enough = pad_to(frame, multiple), min(example.shape[-2:])
     if min(fitted.shape[-2:]) >= enough:
         return 1
     try:
-        _tried(model, fitted)
+        tried(model, fitted)
     except Exception:  # too small, as far as one can see
         return enough
     return 1
+
+
+def planes(leaf: Tensor, channels_last: bool = False) -> Tensor:
+    """An image (B, C, H, W), (B, H, W) or, if that is said, (B, H, W, C), as (B, C, H, W)."""
+    if leaf.ndim == 3:
+        return leaf.unsqueeze(1)
+    return leaf.permute(0, 3, 1, 2) if channels_last else leaf
 
 
 def size_of(output: Any, frame: Tensor) -> tuple[int, int]:
@@ -206,7 +217,7 @@ def has_proportions(size: tuple[int, int], frame: Tensor) -> bool:
     return size[0] * width == size[1] * height
 
 
-def _part(frame: Tensor, multiple: int) -> Tensor:
+def part_of(frame: Tensor, multiple: int) -> Tensor:
     """A part of a frame, mirrored where it is too small, whose sides have no divisor in common but the multiple."""
     count = max(2, -(-_TRIED_SIDE // multiple))
     part = frame

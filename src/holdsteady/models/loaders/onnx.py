@@ -52,9 +52,18 @@ class OnnxModel:
         else:
             array = array.astype(_TYPES[self._input.type], copy=False)
         results = self._session.run(None, {self._input.name: array})
-        tensors = [torch.from_numpy(np.array(result)).to(frame.device) for result in results]
-        tensors = [tensor.to(frame.dtype) if tensor.is_floating_point() else tensor for tensor in tensors]
-        return tensors[0] if len(tensors) == 1 else dict(zip(self._outputs, tensors, strict=True))
+        given = {name: _as_tensors(one, frame) for name, one in zip(self._outputs, results, strict=True)}
+        return next(iter(given.values())) if len(given) == 1 else given
+
+
+def _as_tensors(result: Any, frame: Tensor) -> Any:
+    """An output, or a sequence of them, where the frame is; what holds no numbers, as words, stays as it is."""
+    if isinstance(result, list):
+        return [_as_tensors(one, frame) for one in result]
+    if not isinstance(result, np.ndarray | np.generic) or np.asarray(result).dtype.kind not in "biufc":
+        return result
+    tensor = torch.from_numpy(np.array(result)).to(frame.device)
+    return tensor.to(frame.dtype) if tensor.is_floating_point() else tensor
 
 
 def from_onnx(path: Path, inside: bool, card: ModelCard) -> Callable[..., Any]:

@@ -28,6 +28,8 @@ def card_of_shape(shape: Sequence[Any], path: Path) -> ModelCard:
     last = rest[2] in (1, 3) and rest[0] not in (1, 3)
     channels, sides = (rest[2], rest[:2]) if last else (rest[0], rest[1:])
     stated: dict[str, Any] = {"layout": "bhwc"} if last else {}
+    if isinstance(channels, int) and channels not in (1, 3):
+        raise ModelError(f"{path} takes {list(shape)}, {channels} channels; a frame has 3, or 1 of grey")
     if channels == 1:
         stated["channels"] = "gray"
     if all(isinstance(side, int) and side > 0 for side in sides):
