@@ -109,3 +109,19 @@ def test_what_is_refused(cli: Cli, smooth: str, tmp_path: Path) -> None:
         done = cli("check", *arguments)
         assert done.code == 1
         assert words in done.error
+
+
+def test_an_original_of_another_shape_is_told_and_images_are_paired_by_number(
+    cli: Cli, smooth: str, tmp_path: Path
+) -> None:
+    wide = write_clip(tmp_path / "wide.mkv", texture(8, 48, 96))
+    for command in (("check", smooth), ("fix", smooth, "out.mkv")):
+        done = cli(*command, "--original", wide)
+        assert done.code == 0, done.err
+        assert "wide.mkv is 96x48, which is stretched to it; crop or pad one of them" in " ".join(done.err.split())
+    fast = write_clip(tmp_path / "fast.mkv", texture(8), rate=50, options={"crf": "2"})
+    assert cli("run", fast, "images/", "--model", "denoise", "--strength", "0", "--adapter", "none").code == 0
+    for command in (("check", fast), ("fix", fast, "steady.mkv")):
+        done = cli(*command, "--original", "images")
+        assert done.code == 0, done.err
+        assert "paired" not in done.err

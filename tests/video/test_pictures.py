@@ -8,10 +8,11 @@ import av
 import cv2
 import numpy as np
 import pytest
-from PIL import Image, features
+from PIL import Image, ImageCms, features
 
 from holdsteady.errors import VideoError
 from holdsteady.video import open_video
+from holdsteady.video.image_writer import images_lose
 from holdsteady.video.picture import read_picture
 from holdsteady.video.plan import Fate, plan_streams
 
@@ -309,6 +310,18 @@ def test_a_tiff_that_would_be_cut_to_eight_bits_is_refused(tmp_path):
     (tmp_path / "a.tif").write_bytes(head + values + struct.pack("<H", 10) + one + bits + two + bytes(4))
     with pytest.raises(VideoError, match=r"a\.tif: a TIFF of a kind of which only 8 bits can be read"):
         read_picture(tmp_path / "a.tif")
+
+
+def test_a_colour_profile_is_said_to_be_lost(tmp_path):
+    profiles = {name: ImageCms.ImageCmsProfile(ImageCms.createProfile(name)) for name in ("sRGB", "XYZ")}
+    for name, made in profiles.items():
+        Image.new("RGB", (12, 8)).save(tmp_path / f"{name}.png", icc_profile=made.tobytes())
+    assert read(tmp_path / "sRGB.png")[0].unkept == ()
+    info, _ = read(tmp_path / "XYZ.png")
+    assert info.unkept == ("the colour profile XYZ identity built-in, by which its colours look different",)
+    assert images_lose(info) == list(info.unkept)
+    (tmp_path / "a.png").write_bytes((tmp_path / "XYZ.png").read_bytes().replace(b"iCCP", b"iCCQ"))
+    assert read(tmp_path / "a.png")[0].unkept == ()
 
 
 def test_folders_named_like_images_are_none(tmp_path):

@@ -121,6 +121,14 @@ def to_alpha(frame: av.VideoFrame) -> Plane:
     return _rescale(values.astype(np.uint16), (1 << bits) - 1, 65535)
 
 
+def special_colours(info: VideoInfo) -> list[str]:
+    """In words, what a source's tags say of its colours without which they look wrong; nothing of usual ones."""
+    primaries = {9: "BT.2020", 11: "P3", 12: "P3"}.get(info.color_primaries)
+    transfer = {16: "PQ", 18: "HLG"}.get(info.color_trc)
+    names = [name for name in (primaries, transfer) if name is not None]
+    return [f"that its colours are {' and '.join(names)}, without which they look pale"] if names else []
+
+
 def is_clear(frame: av.VideoFrame) -> bool:
     """Whether a decoded frame is transparent anywhere."""
     if not has_alpha(frame.format.name):

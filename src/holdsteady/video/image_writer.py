@@ -8,6 +8,7 @@ import numpy as np
 
 from holdsteady.errors import VideoError
 
+from .color import special_colours
 from .container import is_full, reason
 from .frame import VideoFrame, VideoInfo
 from .part import PartFolder, keep_aside
@@ -72,4 +73,4 @@ class ImageWriter(Writer):
 def images_lose(info: VideoInfo) -> list[str]:
     """What images can't hold of the pictures of a source, in words."""
     shape = [] if info.pixel_aspect == 1 else [f"the shape of its pixels ({info.pixel_aspect})"]
-    return [*shape, *info.unkept]
+    return [*shape, *special_colours(info), *info.unkept]

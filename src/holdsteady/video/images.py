@@ -3,6 +3,7 @@
 import re
 import warnings
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Self
@@ -13,7 +14,7 @@ from holdsteady.errors import VideoError
 
 from .color import RGB
 from .frame import VideoFrame, VideoInfo
-from .picture import Picture, read_picture
+from .picture import Picture, profile, read_picture
 
 RATE = Fraction(25)
 # By depth and alpha.
@@ -92,6 +93,11 @@ class ImageReader:
         picture = read_picture(self._paths[0])
         self._shape, self._dtype = picture.pixels.shape, picture.pixels.dtype
         self.info = image_info(name, picture, RATE, len(self._paths), 1 / RATE)
+        colours = profile(self._paths[0])
+        if colours is not None:
+            self.info = replace(
+                self.info, unkept=(f"the colour profile {colours}, by which its colours look different",)
+            )
 
     def __enter__(self) -> Self:
         return self

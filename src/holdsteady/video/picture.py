@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from av.container import InputContainer
 from av.error import FFmpegError
-from PIL import Image, ImageOps, TiffImagePlugin
+from PIL import Image, ImageCms, ImageOps, TiffImagePlugin
 
 from holdsteady.errors import VideoError
 
@@ -102,6 +102,17 @@ def read_picture(path: Path) -> Picture:
         _turned(picture.pixels, orientation),
         None if picture.alpha is None else _turned(picture.alpha, orientation),
     )
+
+
+def profile(path: Path) -> str | None:
+    """The name of an image file's colour profile; None where it has none, or that of sRGB."""
+    try:
+        with Image.open(path) as image:
+            data = image.info.get("icc_profile")
+        name = ImageCms.getProfileDescription(io.BytesIO(data)).strip() if data else "sRGB"
+    except Exception:  # no image, or a damaged profile
+        return None
+    return None if "srgb" in name.lower() else name
 
 
 def _deep_tiff(data: bytes) -> bool:

@@ -227,7 +227,7 @@ def _encoding(sink: str, kind: SinkKind, info: VideoInfo, stored: VideoInfo) -> 
     width, height = (info.height, info.width) if lies else (info.width, info.height)
     codec = "wrapped_avframe" if kind is SinkKind.STDOUT else None
     encoding = choose_encoding(Path(sink).suffix.lower(), stored, width=width, height=height, codec=codec, crf=None)
-    return encoding.codec, encoding.pix_fmt, left_out(info, encoding)
+    return encoding.codec, encoding.pix_fmt, left_out(info, encoding, Path(sink).suffix.lower())
 
 
 def _pictures(info: VideoInfo, facts: _Facts) -> Pictures:

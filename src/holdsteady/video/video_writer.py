@@ -20,7 +20,7 @@ from holdsteady.errors import ConfigError, VideoError
 
 from .carry import Cargo, LostPicturesError, carry
 from .codecs import Encoding, choose_encoding
-from .color import from_rgb, has_alpha, output_tags
+from .color import from_rgb, has_alpha, output_tags, special_colours
 from .container import TAG_ERRORS, is_full, reason
 from .copies import HEVC_TAG, QUICKTIME, kept_tags, muxer_options
 from .frame import VideoFrame, VideoInfo
@@ -71,7 +71,7 @@ class VideoWriter(Writer):
         kind = Codec(encoding.codec, "w").canonical_name
         self._tags = output_tags(info, encoding.pix_fmt, height, kind, "" if to_stdout else suffix)
         self._pix_fmt, self._keeps_alpha = encoding.pix_fmt, has_alpha(encoding.pix_fmt)
-        warn_about(sink, self._plans, left_out(info, encoding))
+        warn_about(sink, self._plans, left_out(info, encoding, "" if to_stdout else suffix))
         self._slots = Slots(encoding.codec, suffix, info)
         self._base = self._slots.base
         self._nominal = 1 / (info.fine_rate or info.rate)  # seconds for which a frame stands where nothing tells
@@ -280,9 +280,11 @@ class VideoWriter(Writer):
             raise VideoError(f"{self.sink}: {what}: {reason(error)}{kept or advice}") from error
 
 
-def left_out(info: VideoInfo, encoding: Encoding) -> list[str]:
-    """What an encoding can't hold of the pictures of a source, in words."""
+def left_out(info: VideoInfo, encoding: Encoding, suffix: str) -> list[str]:
+    """What an encoding can't hold of the pictures of a source in a kind of file, in words."""
     lost = []
+    if suffix in ("", ".avi") and Codec(encoding.codec, "w").canonical_name not in ("h264", "hevc", "av1"):
+        lost += special_colours(info)
     if info.has_alpha and not has_alpha(encoding.pix_fmt):
         lost.append(f"transparency: {encoding.codec} has no place for it")
     if info.side_data and not hdr_options(encoding.codec, info.side_data):
