@@ -48,6 +48,22 @@ def test_outputs_are_those_of_the_stream(network: nn.Module) -> None:
     torch.testing.assert_close(unrolled.terms, expected)
 
 
+@pytest.mark.parametrize("kind", ["none", "output-fixed:0.5"])
+def test_a_model_that_writes_over_frames_and_outputs_spoils_no_clip(kind: str) -> None:
+    buffer = torch.empty(2, 3, 24, 24)
+    batch = {name: clip.clone() for name, clip in BATCH.items()}
+
+    def writes(frame: Tensor) -> Tensor:
+        return buffer.copy_(frame.mul_(0.5))
+
+    for target in ("self", "frames"):
+        unrolled = Unroll(hs.stabilize(writes, kind), Objective(target=target), writes)(batch)
+        expected = Unroll(hs.stabilize(lambda x: 0.5 * x, kind), Objective(target=target), lambda x: 0.5 * x)(BATCH)
+        torch.testing.assert_close(unrolled.outputs, expected.outputs)
+        torch.testing.assert_close(unrolled.targets, expected.targets)
+    assert all(torch.equal(batch[name], BATCH[name]) for name in BATCH)
+
+
 def test_without_a_truth_the_base_on_clean_frames_is_the_target(network: nn.Module) -> None:
     unrolled = Unroll(hs.stabilize(network, ()), Objective(target="self"), network)(BATCH)
     torch.testing.assert_close(unrolled.targets, frame_by_frame(network, CLIP))

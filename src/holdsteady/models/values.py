@@ -124,8 +124,19 @@ def image_of(output: Any) -> Tensor:
     leaf = None if image is None else image[0]
     if leaf is None or leaf.ndim not in (3, 4):
         found = describe(output if leaf is None else leaf)
-        raise ModelError(f"the model gives {found}, not a floating image (B, C, H, W) or (B, H, W)")
+        hint = (
+            "; of class numbers or a mask say so: --kind labels --classes N, or --kind mask"
+            if _is_whole(output)
+            else ""
+        )
+        raise ModelError(f"the model gives {found}, not a floating image (B, C, H, W) or (B, H, W){hint}")
     return leaf.unsqueeze(1) if leaf.ndim == 3 else leaf
+
+
+def _is_whole(output: Any) -> bool:
+    """Whether the image in an output is of whole numbers or truths."""
+    path = image_path(output)
+    return path is not None and not as_tensor(get_leaf(output, path)).is_floating_point()
 
 
 def describe(output: Any) -> str:

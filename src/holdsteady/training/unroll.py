@@ -88,8 +88,9 @@ class Unroll(nn.Module):
         outputs, state = [], None
         with self._student_features as features:
             for t in range(corrupted.shape[1]):
-                output, state = self.steady.step(corrupted[:, t], state)
-                outputs.append(image_of(output))
+                # Copies: a model may write into what it is given, and again into what it gave.
+                output, state = self.steady.step(corrupted[:, t].clone(), state)
+                outputs.append(image_of(output).clone())
         result = torch.stack(outputs, dim=1)
         _check_classes(result, targets)
         if self.objective.fit == "first":
@@ -115,7 +116,7 @@ class Unroll(nn.Module):
         """What the teacher gives on frames (B, T, C, H, W), frame by frame as the model itself: what folds windows into
         the batch keeps its order.
         """
-        return torch.stack([image_of(self._teach(frame)) for frame in frames.unbind(1)], dim=1)
+        return torch.stack([image_of(self._teach(frame.clone())).clone() for frame in frames.unbind(1)], dim=1)
 
     def targets(self, batch: Batch) -> Tensor:
         """y of a batch; the teacher also runs where its features are wanted."""
