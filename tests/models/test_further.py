@@ -72,6 +72,12 @@ def test_a_network_of_another_size_has_to_say_so() -> None:
         FrameRunner(Of(192, 640), "none").step(_RAMP)
 
 
+@pytest.mark.parametrize("model", [lambda x: x.flatten(2), lambda x: x[..., 2:-2, 2:-2], nn.Flatten(1, 2)])
+def test_what_comes_out_is_no_matter_of_size(model: Callable[[Tensor], Tensor]) -> None:
+    with pytest.raises(ModelError, match="other proportions than its input"):
+        FrameRunner(model, "none").step(_RAMP)
+
+
 def test_what_a_card_says_is_not_tried_otherwise() -> None:
     with pytest.raises(ModelError, match="doesn't match model"):
         FrameRunner(Model(Of(224, 224), multiple=8), "none").step(_RAMP)

@@ -79,6 +79,11 @@ def test_no_image() -> None:
         of(lambda x: x.mean(dim=(2, 3)))
 
 
+def test_an_image_without_channels() -> None:
+    with pytest.raises(ModelError, match=r"\(1, 0, 112, 113\), an image with nothing in it"):
+        of(lambda x: x[:, :0])
+
+
 def test_how_it_is_to_be_shown_tells_what_one_channel_is() -> None:
     def one(x: Tensor) -> Tensor:
         return x.mean(dim=1)

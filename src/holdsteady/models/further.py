@@ -42,12 +42,12 @@ def try_further(model: Callable[..., Any], frame: Tensor, failed: ModelError) ->
                     return Trial(multiple, example, output, least=least_of(model, frame, example, multiple))
                 if _is_channels_last(output, example):
                     return Trial(multiple, example, output, channels_last=True)
-        for side in _SQUARES:
+        for side in _SQUARES if failed.__cause__ is not None else ():  # not of what it gives, but of what it takes
             example = resize(frame, (side, side))
             with suppress(Exception):
                 output = tried(model, example)
-                size_of(output, example)  # there is an image
-                return Trial(1, example, output, size=(side, side))
+                if has_proportions(size_of(output, example), example):
+                    return Trial(1, example, output, size=(side, side))
     raise failed
 
 

@@ -57,6 +57,8 @@ def guess(trial: Trial, frame: Tensor, card: ModelCard, style: Style | None = No
     if path is None:
         raise ModelError(f"the model gives {describe(output)}, not an image (B, C, H, W) or (B, H, W)")
     image = planes(as_tensor(get_leaf(output, path)), trial.channels_last)
+    if not image.numel():
+        raise ModelError(f"the model gives {describe(output)}, an image with nothing in it")
     channels, height, width = image.shape[1:]
     if not trial.stretched:
         height, width = (
