@@ -189,3 +189,28 @@ def test_transparency_that_is_left_out_is_named(tmp_path: Path) -> None:
         container.mux(stream.encode())
     with pytest.warns(UserWarning, match="transparency is left out"):
         live(str(path), str(tmp_path / "out.mkv"), lambda frame: frame)
+
+
+def test_listed_cuts_are_those_of_the_source_also_where_frames_are_dropped(clip: str, tmp_path: Path) -> None:
+    """A slow model sees every third frame or so; a shot that begins between two begins at the second."""
+    (tmp_path / "cuts.txt").write_text("17\n31\n99\n")
+    seen: list[int | str] = []
+
+    def slow(frame: np.ndarray) -> np.ndarray:
+        seen.append(number_of(frame[0].transpose(1, 2, 0) * 255))
+        time.sleep(0.1)
+        return frame
+
+    with pytest.warns(UserWarning, match=r"cuts\.txt: no frame has the number 99: there are 40"):
+        run(
+            clip,
+            str(tmp_path / "out.mkv"),
+            slow,
+            Arrays(),
+            RunOptions(cuts=str(tmp_path / "cuts.txt")),
+            on_cut=lambda: seen.append("cut"),
+            strength=Strength(1.0, None),
+        )
+    numbers = [one for one in seen if one != "cut"]
+    for cut, at in zip((17, 31), [place for place, one in enumerate(seen) if one == "cut"], strict=True):
+        assert seen[at + 1] == next(number for number in numbers if isinstance(number, int) and number >= cut)

@@ -93,10 +93,10 @@ def run(
         if reader.info.has_alpha:
             warnings.warn(f"{source}: transparency is left out, live pictures have none", stacklevel=2)
         latest = stack.enter_context(Latest(reader, stop, paced=_is_there(source)))
-        for number, grabbed in enumerate(latest):
+        for grabbed in latest:
             first = grabbed.time if first is None else first
             pixels = upright(grabbed.frame.pixels, reader.info)
-            if is_new_shot(number, pixels) and number:
+            if is_new_shot(grabbed.number, pixels) and stats.frames:
                 on_cut()
             begun = time.monotonic()
             with border.running():
@@ -116,6 +116,9 @@ def run(
             if key == "r":
                 on_cut()
             strength.press(key)
+        else:
+            if not stop.is_set():
+                is_new_shot.warn_of_rest()
     return stats
 
 
