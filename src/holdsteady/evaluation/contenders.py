@@ -19,6 +19,7 @@ from holdsteady.host.resolve import AdapterLike, resolve_ready
 from holdsteady.host.stabilized import StabilizedModel
 from holdsteady.models.weights import load_weights
 from holdsteady.training.folder import BASE_NAME, RECIPE_NAME
+from holdsteady.video import as_text
 
 #: The sweeps of the paper (arXiv 2512.03014): weights of the present, and standard deviations in frames.
 BETAS = (0.99, 0.98, 0.95, 0.9, 0.8, 0.6)
@@ -71,8 +72,10 @@ def trained(specs: Sequence[str]) -> list[Contender]:
     if twice is not None:
         raise ConfigError(f"{twice} is given twice")
     short = ["+".join(Path(part).name or part for part in spec.split("+")) for spec in specs]
-    # Folders of one name in different places are told apart by their paths.
-    labels = [spec if short.count(name) > 1 else name for name, spec in zip(short, specs, strict=True)]
+    ours = {one.label for one in baselines()}
+    # Folders of one name in different places, or of the name of a baseline, are told apart by their paths.
+    labels = [spec if short.count(name) > 1 or name in ours else name for name, spec in zip(short, specs, strict=True)]
+    labels = [as_text(f"./{label}" if label == BASE.label else label) for label in labels]
     return [_contender(spec, label) for spec, label in zip(specs, labels, strict=True)]
 
 

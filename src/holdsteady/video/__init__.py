@@ -13,7 +13,7 @@ from .options import RunOptions
 from .pairing import Pairing, mismatch
 from .pipeline import Summary, run
 from .reader import Reader, open_video
-from .sink import check_apart, check_folder, check_report, check_sink
+from .sink import as_text, check_apart, check_folder, check_report, check_sink
 from .stdout import own_stdout
 from .writer import open_writer
 from .writer_base import Writer
@@ -32,6 +32,7 @@ __all__ = [
     "VideoFrame",
     "VideoInfo",
     "Writer",
+    "as_text",
     "check_apart",
     "check_codec",
     "check_folder",

@@ -53,6 +53,11 @@ def keeps_rotation(sink: str) -> bool:
     return Path(sink).suffix.lower() in (".mp4", ".m4v", ".mov", ".mkv") and sink_kind(sink) is SinkKind.FILE
 
 
+def as_text(name: str) -> str:
+    """The name of a file, to be shown: bytes that are no UTF-8, which a name may have, as escapes."""
+    return name.encode(errors="surrogateescape").decode(errors="backslashreplace")
+
+
 def check_sink(source: str | None, sink: str, overwrite: bool) -> None:
     """Refuse a sink that can't be written or would destroy something, before any work is done.
 
