@@ -1,5 +1,6 @@
 """What became of each file of a batch: ``manifest.json`` in the folder of results."""
 
+import json
 import os
 import tempfile
 from pathlib import Path
@@ -67,12 +68,16 @@ class Manifest(BaseModel):
         Raises:
             VideoError: it can't be written.
         """
+        content = json.dumps(self.model_dump(), indent=2, ensure_ascii=False)
         try:
             descriptor, name = tempfile.mkstemp(prefix=".manifest-", dir=folder)
-            with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-                file.write(self.model_dump_json(indent=2) + "\n")
-            as_new_files_are(Path(name))
-            Path(name).replace(folder / MANIFEST_NAME)
+            try:
+                with os.fdopen(descriptor, "wb") as file:
+                    file.write(f"{content}\n".encode(errors="backslashreplace"))  # names of files may be no text
+                as_new_files_are(Path(name))
+                Path(name).replace(folder / MANIFEST_NAME)
+            finally:
+                Path(name).unlink(missing_ok=True)
         except OSError as error:
             raise VideoError(f"{folder / MANIFEST_NAME}: can't be written: {error.strerror or error}") from error
 
@@ -88,15 +93,18 @@ def read_entries(folder: Path) -> dict[str, Entry]:
         return {}
     try:
         return _validated(path).files
-    except (OSError, ValidationError, UnicodeDecodeError) as error:
-        line = " ".join(str(error).split("\n")[:3])
+    except ConfigError:
+        raise
+    except (OSError, ValueError, RecursionError) as error:  # the second of JSON, of its encoding, and of what is in it
+        first = error.errors()[0] if isinstance(error, ValidationError) else None
+        fault = str(error) if first is None else f"{'.'.join(map(str, first['loc'])) or 'it'}: {first['msg']}"
         raise ConfigError(
-            f"{path} is damaged: {line}; remove it to begin again, which makes all results anew"
+            f"{path} is damaged ({fault}); remove it to begin again, which makes all results anew"
         ) from error
 
 
 def _validated(path: Path) -> Manifest:
-    manifest = Manifest.model_validate_json(path.read_text(encoding="utf-8"))
-    if manifest.format != FORMAT:
-        raise ConfigError(f"{path} has format {manifest.format}; this version reads {FORMAT}: choose another folder")
-    return manifest
+    content = json.loads(path.read_text(encoding="utf-8"))
+    if isinstance(content, dict) and content.get("format", FORMAT) != FORMAT:
+        raise ConfigError(f"{path} has format {content['format']}; this version reads {FORMAT}: choose another folder")
+    return Manifest.model_validate(content)
