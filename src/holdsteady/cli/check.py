@@ -77,9 +77,9 @@ def check(
     advice = advise(found.whole, source, original)
     text = json.dumps(in_json(found, advice, source, original), indent=1, ensure_ascii=False)
     if out is not None:
-        options.make_folder(out)
-        save_plot(found, source, out / "check.png")
-        _write(out / "check.json", text)
+        with options.results_in(out):
+            save_plot(found, video.as_text(source), out / "check.png")
+            _write(out / "check.json", text)
     if as_json == "-":
         typer.echo(text)
         return
@@ -136,6 +136,6 @@ def _frames(
 
 def _write(path: Path, text: str) -> None:
     try:
-        path.write_text(text + "\n", encoding="utf-8")
+        path.write_text(text + "\n", encoding="utf-8", errors="backslashreplace")  # names of files may be no text
     except OSError as error:
         raise VideoError(f"can't write {path}: {error.strerror}") from error

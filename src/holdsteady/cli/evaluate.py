@@ -37,7 +37,7 @@ def evaluate(
     bounce: Annotated[bool, typer.Option("--bounce", help="Play clips back and forth up to --frames.")] = False,
     baselines: Annotated[bool, typer.Option(help="Measure the smoothings too, with all their settings.")] = True,
     out: Annotated[Path, typer.Option(help="Folder for the results.")] = Path("evaluation"),
-    seed: Annotated[int, typer.Option(help="Seed of the corruptions.")] = 0,
+    seed: options.Seed = 0,
     device: options.Device = "auto",
     *,
     given: ModelOptions,
@@ -94,14 +94,13 @@ def evaluate(
     named = {contender.label for contender in rows}
     rows += [one for one in trained if one.label not in named]
     facts = {
-        "model": model,
+        "model": video.as_text(model),
         "target": target or "self",
         "seed": seed,
         "machine": f"{os.cpu_count()} CPUs ({platform.machine()}), {picked}, torch {torch.__version__}",
     }
     video.check_folder(out, FILES, *(clips or []))
-    options.make_folder(out)
-    with options.frame_progress("evaluating") as progress:
+    with options.results_in(out), options.frame_progress("evaluating") as progress:
         found = run_evaluation(
             loaded,
             rows,

@@ -128,7 +128,7 @@ def _stage_export(path: Path, folder: Path, repository: str, license: str | None
 
         draw_export(folder, folder / PICTURE)
     page = export_card(manifest, repository, license, has_picture=(folder / PICTURE).is_file())
-    (folder / "README.md").write_text(page, encoding="utf-8")
+    (folder / "README.md").write_text(page, encoding="utf-8", errors="backslashreplace")
 
 
 def _stage_adapter(
@@ -155,7 +155,7 @@ def _stage_adapter(
         if base is not None:
             draw_adapter(base, adapter, folder / PICTURE)
     page = adapter_card(adapter, records, repository, license, has_picture=(folder / PICTURE).is_file())
-    (folder / "README.md").write_text(page, encoding="utf-8")
+    (folder / "README.md").write_text(page, encoding="utf-8", errors="backslashreplace")
 
 
 def _records(path: Path) -> dict[str, bytes]:
