@@ -214,3 +214,17 @@ def test_listed_cuts_are_those_of_the_source_also_where_frames_are_dropped(clip:
     numbers = [one for one in seen if one != "cut"]
     for cut, at in zip((17, 31), [place for place, one in enumerate(seen) if one == "cut"], strict=True):
         assert seen[at + 1] == next(number for number in numbers if isinstance(number, int) and number >= cut)
+
+
+def test_a_source_that_breaks_leaves_what_was_shown_and_says_so(tmp_path: Path) -> None:
+    parts = [write_clip(tmp_path / f"{side}.ts", texture(20, side, 64)) for side in (32, 48)]
+    (tmp_path / "both.ts").write_bytes(b"".join(Path(part).read_bytes() for part in parts))
+    sink = tmp_path / "out.mkv"
+    with pytest.raises(VideoError, match=rf"size changes.*; the (\d+ frames|frame) shown before it (are|is) in {sink}"):
+        live(str(tmp_path / "both.ts"), str(sink), lambda frame: frame)
+    assert 1 <= len(frames_of(sink)) <= 20
+
+
+def test_a_protocol_that_ffmpeg_does_not_have_is_called_so(clip: str) -> None:
+    with pytest.raises(VideoError, match=r"this FFmpeg can't send to UDP://; take another of udp"):
+        live(clip, "UDP://127.0.0.1:9", lambda frame: frame)
