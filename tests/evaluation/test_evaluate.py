@@ -371,3 +371,21 @@ def test_adapters_of_a_baselines_name_are_measured_too(tmp_path: Path, monkeypat
     hs.stabilize(Blur(), "motion", example=torch.rand(1, 3, 32, 32)).save(tmp_path / "base")
     labels = [one.label for one in trained(["trained/base", "trained/motion-fixed", "base", "motion-fixed"])]
     assert labels == ["trained/base", "trained/motion-fixed", "./base", "motion-fixed"]
+
+
+def test_outputs_of_another_size_than_the_truth() -> None:
+    def twice(frame: Tensor) -> Tensor:
+        return F.interpolate(frame, scale_factor=2)
+
+    clip = [video_footage(str(CARPHONE), 2)]
+    with pytest.raises(ConfigError, match=r"gives 352x288 and the truth has 176x144; .*--target self"):
+        evaluate(twice, [BASE], clip, target="frames")
+    assert evaluate(twice, [BASE], clip, target="self")[0].figures["psnr"] == 100
+
+
+def test_a_clip_that_is_named_twice_counts_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("a.mp4", "b.mp4"):
+        shutil.copy(CARPHONE, name)
+    assert [clip.name for clip in videos(["a.mp4", "b.mp4", "./a.mp4", str(tmp_path / "b.mp4")])] == ["a", "b"]
+    assert [clip.name for clip in videos(["a.mp4", "b.mp4", "./a.mp4"])] == ["a", "b"]

@@ -94,7 +94,10 @@ def _footage(pieces: Sequence[_Piece], frames: int | None, bounce: bool) -> list
     def play(piece: _Piece) -> Iterator[Moment]:
         return _bounced(piece, frames) if bounce and frames is not None else islice(piece.moments(), frames)
 
-    found = list(dict.fromkeys(pieces))
+    once = dict[_Piece, _Piece]()
+    for piece in pieces:
+        once.setdefault(piece._replace(path=str(Path(piece.path).resolve())), piece)
+    found = list(once.values())
     taken = Counter(name for piece in found for name in {*piece.names()})
     return [Footage(next(n for n in piece.names() if taken[n] == 1), partial(play, piece)) for piece in found]
 
