@@ -1,5 +1,6 @@
-"""Folders for results, which leave nothing behind where nothing comes of them."""
+"""Folders and files for results, which leave nothing behind where nothing comes of them."""
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -22,3 +23,28 @@ def made_folder(folder: Path) -> Iterator[Path]:
                 if one.exists():
                     one.rmdir()
         raise
+
+
+@contextmanager
+def whole_file(path: Path) -> Iterator[Path]:
+    """A place to write a file to, which takes its name when it is whole; until then what has that name stays.
+
+    Raises:
+        OSError: it can't be put there.
+    """
+    part = path.with_name(f".{path.stem}.part-{os.getpid()}{path.suffix}")
+    try:
+        yield part
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Write a text file in one stroke.
+
+    Raises:
+        OSError: it can't be written; what was there stays.
+    """
+    with whole_file(path) as part:
+        part.write_text(text, encoding="utf-8", errors="backslashreplace")  # names of files may be no text

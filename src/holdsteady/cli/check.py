@@ -14,6 +14,7 @@ from rich.markup import escape
 from holdsteady import video
 from holdsteady.cli import options
 from holdsteady.errors import VideoError
+from holdsteady.folders import write_whole
 from holdsteady.video.orientation import upright
 from holdsteady.video.pairing import since_first
 
@@ -79,7 +80,7 @@ def check(
     if out is not None:
         with options.results_in(out):
             save_plot(found, video.as_text(source), out / "check.png")
-            _write(out / "check.json", text)
+            write_whole(out / "check.json", f"{text}\n")
     if as_json == "-":
         typer.echo(text)
         return

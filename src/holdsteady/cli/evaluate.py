@@ -15,7 +15,7 @@ from holdsteady.cli import options
 from holdsteady.cli.model_options import ModelOptions, takes_model_options
 from holdsteady.corruptions import CORRUPTIONS
 from holdsteady.device import pick_device
-from holdsteady.errors import ConfigError, MissingExtraError
+from holdsteady.errors import ConfigError, extra
 from holdsteady.host.mirror import can_mirror
 from holdsteady.loading import card_of_adapters, load
 from holdsteady.models.card import make_card
@@ -59,16 +59,12 @@ def evaluate(
     from holdsteady.report.evaluation import FILES, save_results
     from holdsteady.report.table import FIGURES, rich_table
 
-    try:
+    with extra("train", "evaluation"):
         from holdsteady.evaluation import contenders
         from holdsteady.evaluation.evaluate import evaluate as run_evaluation
         from holdsteady.evaluation.evaluate import summarise
         from holdsteady.evaluation.footage import recipe_footage, videos
         from holdsteady.training.recipe import read_recipe
-    except ImportError as error:
-        raise MissingExtraError(
-            f"evaluation needs {error.name}, which is not installed: pip install 'holdsteady[train]'"
-        ) from error
     corruptions = list(corrupt or [])
     footage = videos(clips, frames, bounce=bounce) if clips else []
     weights, card, trust, inside = given.weights, given.card, given.trust, given.inside

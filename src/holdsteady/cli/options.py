@@ -28,6 +28,7 @@ from holdsteady.cli.signals import Stop
 from holdsteady.errors import VideoError
 from holdsteady.folders import made_folder
 from holdsteady.video import RunOptions, Summary
+from holdsteady.video.container import is_full
 
 
 class DType(StrEnum):
@@ -154,14 +155,20 @@ def results_in(folder: Path) -> Iterator[None]:
     """Inside, a folder for results is there; if nothing came of it, it goes again.
 
     Raises:
-        VideoError: it can't be made.
+        VideoError: it can't be made, or written.
     """
     with ExitStack() as stack:
         try:
             stack.enter_context(made_folder(folder))
         except OSError as error:
             raise VideoError(f"can't make the folder '{folder}': {error.strerror}") from error
-        yield
+        try:
+            yield
+        except OSError as error:
+            own = error.filename is not None and folder in Path(error.filename).parents
+            if isinstance(error, VideoError) or not (own or is_full(error)):
+                raise
+            raise VideoError(f"can't write to the folder '{folder}': {error.strerror}") from error
 
 
 class _Rate(ProgressColumn):

@@ -15,7 +15,7 @@ from holdsteady.cli import options
 from holdsteady.cli.model_options import ModelOptions, takes_model_options
 from holdsteady.cli.signals import Stop
 from holdsteady.device import pick_device
-from holdsteady.errors import ConfigError, MissingExtraError
+from holdsteady.errors import ConfigError, extra
 
 if TYPE_CHECKING:
     from holdsteady.training.hold import Held
@@ -61,13 +61,9 @@ def train(
 
     What is said of the model (--range, --kind, …) is kept in the recipe and in the adapter.
     """
-    try:
+    with extra("train", "training"):
         from holdsteady.training.folder import check
         from holdsteady.training.loop import train as run_training
-    except ImportError as error:
-        raise MissingExtraError(
-            f"training needs {error.name}, which is not installed: pip install 'holdsteady[train]'"
-        ) from error
     is_first = os.environ.get("LOCAL_RANK", "0") == "0" and os.environ.get("NODE_RANK", "0") == "0"
     console = Console(stderr=True, soft_wrap=True, quiet=not is_first)
     target = out or Path("trained", recipe.stem if recipe is not None else Path(str(model).partition(":")[0]).stem)

@@ -176,15 +176,16 @@ def _locked(
             note(job.name, entry)
 
     manifest.save(out)
-    if engine == "ray":
-        on_ray(order, out, given(), len(jobs), workers, noted, stop)
-    elif streams > 1:
-        together(worker, given(), streams, noted, progress, stop)
-    else:
-        one_by_one(worker, given(), noted, progress, stop)
-    left = tuple(job.name for job in jobs if job.name not in {*done, *skipped, *failed})
-    if not left:
+    try:
+        if engine == "ray":
+            on_ray(order, out, given(), len(jobs), workers, noted, stop)
+        elif streams > 1:
+            together(worker, given(), streams, noted, progress, stop)
+        else:
+            one_by_one(worker, given(), noted, progress, stop)
+    finally:
         _remove_empty(out / UNFINISHED)
+    left = tuple(job.name for job in jobs if job.name not in {*done, *skipped, *failed})
     return Report(tuple(done), tuple(skipped), failed, left)
 
 

@@ -13,6 +13,7 @@ import numpy.typing as npt
 from torch import Tensor
 
 from holdsteady.errors import VideoError
+from holdsteady.folders import write_whole
 from holdsteady.metrics import VideoScores
 from holdsteady.report.pictures import Picture, save_flicker_plot, save_time_slice, side_by_side
 from holdsteady.report.table import markdown_table
@@ -172,5 +173,5 @@ def _open_side_by_side(folder: Path, info: VideoInfo, picture: Picture) -> Write
 def _save(folder: Path, found: Comparison) -> None:
     save_flicker_plot(found.series, found.figure.replace("_", " "), folder / "flicker.png")
     save_time_slice(found.columns, folder / "time-slice.png")
-    (folder / "scores.json").write_text(json.dumps(found.scores, indent=2) + "\n", encoding="utf-8")
-    (folder / "scores.md").write_text(markdown_table(found.scores), encoding="utf-8")
+    write_whole(folder / "scores.json", json.dumps(found.scores, indent=2) + "\n")
+    write_whole(folder / "scores.md", markdown_table(found.scores))

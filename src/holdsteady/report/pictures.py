@@ -11,6 +11,8 @@ from matplotlib.figure import Figure
 from matplotlib.font_manager import findfont
 from PIL import Image, ImageDraw, ImageFont
 
+from holdsteady.folders import whole_file
+
 Picture = npt.NDArray[np.uint8]
 
 _SMALLEST_HEIGHT = 240
@@ -62,7 +64,8 @@ def save_time_slice(columns: Mapping[str, Sequence[Picture]], path: Path) -> Non
         axis.set_title(label, fontsize=10, loc="left", parse_math=False)
         axis.set_yticks([])
     axes[-1].set_xlabel("frame")
-    figure.savefig(path, dpi=110)
+    with whole_file(path) as part:
+        figure.savefig(part, dpi=110)
 
 
 def save_flicker_plot(series: Mapping[str, Sequence[float]], name: str, path: Path) -> None:
@@ -82,4 +85,5 @@ def save_flicker_plot(series: Mapping[str, Sequence[float]], name: str, path: Pa
     axis.grid(alpha=0.3)
     for text in axis.legend(fontsize=9).get_texts():
         text.set_parse_math(False)
-    figure.savefig(path, dpi=110)
+    with whole_file(path) as part:
+        figure.savefig(part, dpi=110)

@@ -8,7 +8,7 @@ from typing import Any
 
 from holdsteady.adapters.files import CONFIG_NAME, WEIGHTS_NAME
 from holdsteady.errors import ConfigError
-from holdsteady.folders import made_folder
+from holdsteady.folders import made_folder, write_whole
 from holdsteady.training.checkpoint import NAME as CHECKPOINT_NAME
 from holdsteady.training.recipe import Recipe
 from holdsteady.video import as_text
@@ -68,7 +68,7 @@ def prepare(out: Path, recipe: Recipe, data: dict[str, Any], *, begin: bool, ove
         with made_folder(out):
             _clear(out)
             try:
-                (out / RECIPE_NAME).write_text(recipe.to_yaml(), encoding="utf-8")
+                write_whole(out / RECIPE_NAME, recipe.to_yaml())
                 write_json(out / DATA_NAME, data)
             except OSError:
                 for name in (RECIPE_NAME, DATA_NAME):
@@ -107,7 +107,7 @@ def _clear(out: Path) -> None:
 
 def write_json(path: Path, content: Any) -> None:
     """A JSON file in which numbers that JSON does not have are null."""
-    path.write_text(_as_json(content) + "\n", encoding="utf-8", errors="backslashreplace")  # names may be no text
+    write_whole(path, _as_json(content) + "\n")
 
 
 def _as_json(content: Any) -> str:
