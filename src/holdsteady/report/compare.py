@@ -3,7 +3,7 @@
 import itertools
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
@@ -77,7 +77,7 @@ def compare(
             nonlocal writer
             picture = side_by_side(pictures)
             if writer is None:
-                writer = stack.enter_context(_open_side_by_side(folder, info, picture))
+                writer = stack.enter_context(_whole(_open_side_by_side(folder, info, picture)))
             writer.write(VideoFrame(picture, next(times), info.time_base))
 
         found = measure(videos, show, truth=truth, is_new_shot=is_new_shot, progress=progress)
@@ -168,6 +168,17 @@ def _open_side_by_side(folder: Path, info: VideoInfo, picture: Picture) -> Write
     plain = replace(info, pixel_aspect=Fraction(1), rotation=0, display_matrix=None, bits=8)
     height, width = picture.shape[:2]
     return open_writer(str(folder / "side-by-side.mp4"), plain, RunOptions(overwrite=True), width=width, height=height)
+
+
+@contextmanager
+def _whole(writer: Writer) -> Iterator[Writer]:
+    """Inside, a video is written; half of one is not kept, also after Ctrl-C: the scores would not be of it."""
+    try:
+        yield writer
+    except BaseException:
+        writer.discard()
+        raise
+    writer.finish()
 
 
 def _save(folder: Path, found: Comparison) -> None:
