@@ -67,10 +67,16 @@ def train(
     is_first = os.environ.get("LOCAL_RANK", "0") == "0" and os.environ.get("NODE_RANK", "0") == "0"
     console = Console(stderr=True, soft_wrap=True, quiet=not is_first)
     target = out or Path("trained", recipe.stem if recipe is not None else Path(str(model).partition(":")[0]).stem)
-    if is_first:
-        check(target, overwrite=overwrite)
+
+    def check_target(sources: list[str]) -> None:
+        video.check_apart(target, *sources)
+        if is_first:
+            check(target, overwrite=overwrite)
+
+    if recipe is None:
+        check_target(videos or [])  # to look at them takes a while
     plan = _plan(recipe, model, videos or [], given, settings or [], console)
-    video.check_apart(target, *(videos or []), *plan.read_from)
+    check_target(plan.read_from)
     name, _, number = device.partition(":")
     if device != "auto":
         pick_device(device)
