@@ -38,7 +38,7 @@ def run(
     inside: bool = False,
     style: "Style | None" = None,
     values: str | Path | None = None,
-    values_as: str = "npy",
+    values_as: str | None = None,
     note: Callable[[str], None] | None = None,
     strength: float | None = None,
     both_ways: bool = False,
@@ -68,7 +68,8 @@ def run(
         weights, card, trust, inside: see :func:`holdsteady.load`. What the card does not say is taken from the adapter,
             which keeps the card that it was trained with.
         style: how depth, classes and masks are shown.
-        values: a folder for the values themselves, one file a frame, written as ``values_as``: npy, png or exr.
+        values: a folder for the values themselves, one file a frame, written as ``values_as``: npy (the default), png
+            or exr.
         note: is told in one line what the model's output was taken for, where no card says it.
         strength: from 0 (the base) to 1 (the adapter), the default; of a model that is steady already, its own.
         both_ways: whether to average with a second pass from the end of each shot; not for classes.
@@ -99,7 +100,7 @@ def run(
         model, adapter, strength = _taken_apart(model, adapter, strength)
     if both_ways and values is not None:
         raise ConfigError("--both-ways averages pictures, and --values keeps what the model gives: take one of them")
-    if values is None and values_as != FORMATS[0]:
+    if values is None and values_as is not None:
         warnings.warn(f"--values-as {values_as} has no effect: without --values no values are kept", stacklevel=2)
     _check(options, "run", [name for name in video.RunOptions.__dataclass_fields__ if name != "device"])
     source, sink = str(source), str(sink)
@@ -142,7 +143,7 @@ def run(
             dtype=dtype_of(how.dtype),
             compile=compile,
             style=style,
-            values=None if values is None else ValueWriter(Path(values), values_as, how.overwrite),
+            values=None if values is None else ValueWriter(Path(values), values_as or FORMATS[0], how.overwrite),
             note=note,
             records=both_ways,
         )

@@ -95,7 +95,12 @@ def extra(name: str, purpose: str) -> Iterator[None]:
 
 def printable(text: str) -> str:
     """The text with what can't be shown, drawn or written as Python writes it, such as ``\\n``: names may be bytes."""
-    return _UNSHOWN.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
+    return _UNSHOWN.sub(_escaped, text)
+
+
+def _escaped(found: re.Match[str]) -> str:
+    byte = ord(found[0]) - 0xDC00  # where Python keeps those that are no UTF-8
+    return f"\\x{byte:02x}" if 0x80 <= byte <= 0xFF else found[0].encode("unicode_escape").decode()
 
 
 def in_one_line(error: BaseException) -> str:

@@ -1,11 +1,14 @@
 """Whatever is wrong with what a user gives: one line that says so, an exit code, and nothing lost."""
 
+import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 
 import av
 import pytest
 import torch
+import yaml
 from cli.helpers import Cli, difference, frames_of, texture, write_clip
 from safetensors.torch import save_file
 
@@ -223,3 +226,67 @@ def test_errors_of_the_system_are_one_line(cli: Cli, model: Model, carphone: str
     done = cli("run", carphone, "x" * 300 + ".mp4", "--model", model("Identity"))
     assert done.code == 1
     assert "File name too long" in done.error
+
+
+def test_commands_that_come_to_nothing_leave_no_folder(cli: Cli, model: Model, carphone: str, tmp_path: Path) -> None:
+    write_clip(tmp_path / "small.mkv", texture(3))
+    spec = model("Depth")
+    before = {*tmp_path.rglob("*")}
+    for words, text in {
+        ("compare", carphone, "small.mkv", "--out", "new/a"): "different sizes",
+        ("compare", carphone, "gone.mkv", "--out", "new/a"): "gone.mkv: no such file",
+        ("eval", "--model", spec, "--clips", carphone, "--target", "frames", "--out", "new/b"): "gives 1 channels",
+        ("eval", "--model", spec, "--clips", carphone, "--corrupt", "rian", "--out", "new/b"): "did you mean rain",
+        ("check", carphone, "--out", "small.mkv/c"): "can't make the folder",
+        ("theory", "--out", "small.mkv/d"): "can't make the folder",
+        ("demo", "--frames", 2, "--out", "small.mkv/e"): "can't make the folder",
+        ("batch", carphone, "--model", "gone.py:model", "--out", "new/f"): "no file 'gone.py'",
+        ("run", carphone, "out.mp4", "--model", model("RaisesAt3"), "--values", "new/v", "--range", "0..0"): "range",
+        ("run", carphone, "out.mp4", "--model", "gone.py:model", "--values", "new/v"): "no file 'gone.py'",
+        ("run", carphone, "out.mp4", "--model", spec, "--values", "small.mkv/v"): "no folder that can be written",
+    }.items():
+        assert text in cli(*words).error, words
+        assert {path for path in tmp_path.rglob("*") if "__pycache__" not in path.parts} == before, words
+
+
+@pytest.mark.parametrize("seed", [-1, 2**63, 10**30])
+def test_seeds_that_are_none(cli: Cli, carphone: str, seed: int, tmp_path: Path) -> None:
+    for words in (
+        ("corrupt", carphone, "out.mp4", "--with", "rain"),
+        ("demo",),
+        ("eval", "--model", "denoise", "--clips", carphone),
+    ):
+        done = cli(*words, "--seed", seed)
+        assert done.code == 2 and "seeds are whole numbers" in " ".join(done.err.split())
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_names_that_are_no_text(cli: Cli, model: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As archives of other systems bring them: bytes that are no UTF-8."""
+    monkeypatch.setenv("HOLDSTEADY_CACHE", str(tmp_path / "cache"))
+    Path("clips").mkdir()
+    names = [os.fsdecode(b"clips/" + name) for name in (b"caf\xe9.mkv", b"\xff.mkv")]
+    for number, name in enumerate(names):
+        write_clip(tmp_path / name, texture(8 + number))
+    spec = model("Blur")
+    for words in (
+        ("batch", "clips", "--model", spec, "--out", "out"),
+        ("check", names[0], "--out", "checked"),
+        ("compare", *names, "--out", "compared"),
+        ("eval", "--model", spec, "--clips", "clips", "--no-baselines", "--out", "measured"),
+    ):
+        done = cli(*words)
+        assert done.code == 0, done.err
+    assert json.loads(Path("checked/check.json").read_text())["video"] == names[0]
+    assert "2 skipped" in cli("batch", "clips", "--model", spec, "--out", "out").err
+    assert {*json.loads(Path("compared/scores.json").read_text())} == {r"caf\xe9", r"\xff"}
+    recipe = {"model": spec, "adapter": "motion", "steps": 1}
+    recipe |= {"data": {"sources": [{"paths": "clips"}], "length": 2, "crop": 32, "workers": 0}}
+    recipe |= {"validation": {"clips": 1, "length": 2, "crop": 32}}
+    Path("my.yaml").write_text(yaml.safe_dump(recipe))
+    done = cli(
+        "train", "my.yaml", "--device", "cpu", "--set", f"validation.sources=[{{paths: {json.dumps(names[0])}}}]"
+    )
+    assert done.code == 0, done.err
+    assert json.loads(Path("trained/my/data.json").read_text())["training"][0]["files"] == names
+    assert "is no UTF-8" in cli("train", "my.yaml", "--out", os.fsdecode(b"out\xe9")).error

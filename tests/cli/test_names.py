@@ -30,7 +30,7 @@ def test_a_check_and_its_report(cli: Cli, clips: list[str], number: int) -> None
 def test_a_comparison(cli: Cli, clips: list[str]) -> None:
     done = cli("compare", *clips, "--out", "result")
     assert done.code == 0, done.err
-    labels = ["caf\\udce9", r"$\x$", "a|b", "[red]c", "n\\nl"]
+    labels = ["caf\\xe9", r"$\x$", "a|b", "[red]c", "n\\nl"]
     assert list(json.loads(Path("result/scores.json").read_text())) == labels
     assert all(label in done.out for label in labels)
     rows = Path("result/scores.md").read_text().splitlines()[2:]

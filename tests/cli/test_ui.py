@@ -2,9 +2,11 @@
 
 import socket
 import sys
+from pathlib import Path
 
 import pytest
 from cli.helpers import Cli
+from exports.made import make_export
 
 
 def test_a_port_that_is_taken(cli: Cli) -> None:
@@ -27,3 +29,17 @@ def test_without_gradio_the_pip_line_is_said(cli: Cli, monkeypatch: pytest.Monke
         monkeypatch.delitem(sys.modules, name)
     done = cli("ui")
     assert done.code == 1 and "the page needs gradio" in done.err and "pip install 'holdsteady[ui]'" in done.err
+
+
+def test_a_model_of_ones_own_that_can_not_be_had_is_told_at_once(cli: Cli, tmp_path: Path) -> None:
+    pytest.importorskip("gradio", reason="the page takes the extra ui")
+    make_export(tmp_path / "out")
+    (tmp_path / "net.py").write_text("def build():\n    return lambda frame: frame\n")
+    for words, text in {
+        ("--model", "gone.py:build"): "no file 'gone.py'",
+        ("--model", "net.py:build", "--adapter", "mine"): "'mine' is neither a kind",
+        ("--model", "net.py:build", "--weights", "w.safetensors"): "w.safetensors",
+        ("--model", "out"): "--model out: an export, which has its adapter in it",
+        ("--device", "cudda"): "device 'cudda' can't be used here",
+    }.items():
+        assert text in cli("ui", "--port", 0, *words).error

@@ -28,6 +28,11 @@ def test_one_model_with_its_adapters_alone(cli: Any) -> None:
     unknown = cli("zoo", "segmant")
     assert unknown.code == 1
     assert "no model 'segmant' ships here (did you mean segment?)" in unknown.err
+    assert (
+        "nafnet16-light is an adapter, for the model denoise: holdsteady zoo denoise"
+        in cli("zoo", "nafnet16-light").error
+    )
+    assert "universal is an adapter, for any model: holdsteady zoo" in cli("zoo", "universal").error
 
 
 def test_everything_together_is_small() -> None:

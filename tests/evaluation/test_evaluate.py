@@ -334,3 +334,58 @@ def test_tables_are_written_while_clips_are_still_to_come(tmp_path: Path) -> Non
 
     evaluate(Blur(), [BASE], clips, corruptions=["none", NOISE], keep=keep)
     assert sizes == [1, 2, 3, 4]
+
+
+def test_a_recipe_is_measured_on_the_parts_that_it_validates_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What an adapter was trained on is no part of it."""
+    monkeypatch.setenv("HOLDSTEADY_CACHE", str(tmp_path / "frames"))
+    bikes = str(CARPHONE.parent / "bikes_cuts.mp4")
+    recipe = {
+        "model": "denoise",
+        "data": {"sources": [{"paths": str(CARPHONE), "part": [0.0, 0.6]}], "length": 2, "crop": 16},
+        "validation": {
+            "sources": [
+                {"paths": str(CARPHONE), "part": [0.6, 1.0]},
+                {"paths": str(CARPHONE), "part": [0.6, 1.0], "shrink": 2},
+                {"paths": bikes, "part": [0.0, 0.2]},
+            ]
+        },
+    }
+    late, small, cut = recipe_footage(make_recipe(recipe))
+    assert cut.name == "bikes_cuts" and len({late.name, small.name}) == 2
+    whole = [moment.clean for moment in video_footage(str(CARPHONE)).play()]
+    frames = [moment.clean for moment in late.play()]
+    assert len(frames) == 8 and all(torch.equal(*pair) for pair in zip(frames, whole[12:], strict=True))
+    for half, frame in zip(small.play(), frames, strict=True):
+        torch.testing.assert_close(half.clean, F.avg_pool2d(frame, 2))
+    assert [number for number, moment in enumerate(cut.play()) if moment.is_cut] == [10]
+    assert len(list(recipe_footage(make_recipe(recipe), 3)[0].play())) == 3
+
+
+def test_adapters_of_a_baselines_name_are_measured_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("base", "motion-fixed"):
+        hs.stabilize(Blur(), "motion", example=torch.rand(1, 3, 32, 32)).save(tmp_path / "trained" / name)
+    hs.stabilize(Blur(), "motion", example=torch.rand(1, 3, 32, 32)).save(tmp_path / "base")
+    labels = [one.label for one in trained(["trained/base", "trained/motion-fixed", "base", "motion-fixed"])]
+    assert labels == ["trained/base", "trained/motion-fixed", "./base", "motion-fixed"]
+
+
+def test_outputs_of_another_size_than_the_truth() -> None:
+    def twice(frame: Tensor) -> Tensor:
+        return F.interpolate(frame, scale_factor=2)
+
+    clip = [video_footage(str(CARPHONE), 2)]
+    with pytest.raises(ConfigError, match=r"gives 352x288 and the truth has 176x144; .*--target self"):
+        evaluate(twice, [BASE], clip, target="frames")
+    assert evaluate(twice, [BASE], clip, target="self")[0].figures["psnr"] == 100
+
+
+def test_a_clip_that_is_named_twice_counts_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("a.mp4", "b.mp4"):
+        shutil.copy(CARPHONE, name)
+    assert [clip.name for clip in videos(["a.mp4", "b.mp4", "./a.mp4", str(tmp_path / "b.mp4")])] == ["a", "b"]
+    assert [clip.name for clip in videos(["a.mp4", "b.mp4", "./a.mp4"])] == ["a", "b"]

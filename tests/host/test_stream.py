@@ -171,3 +171,10 @@ def test_one_model_is_disabled_and_not_the_other() -> None:
     with one.disabled():
         assert torch.equal(one(frames[1]), frames[1])
         assert not torch.equal(two(frames[1]), frames[1])
+
+
+def test_numbers_of_cuts_past_the_end_are_told(tmp_path: Path) -> None:
+    (tmp_path / "cuts.txt").write_text("1\n7\n")
+    steady = hs.stabilize(lambda frame: frame, "output-fixed")
+    with pytest.warns(UserWarning, match=r"no frame has the number 7: there are 3"):
+        list(steady.stream(torch.rand(3, 1, 3, 8, 9), cuts=str(tmp_path / "cuts.txt")))

@@ -379,3 +379,49 @@ def test_on_ray_a_killed_worker_loses_nothing(clips: Path, model: str, tmp_path:
     assert sorted(noted) == sorted(report.done) == sorted(set(noted))
     assert len(report.done) == 7
     assert {name: len(pixels(out / name)) for name in report.done}.keys() == read_entries(out).keys()
+
+
+def test_a_manifest_of_another_format_is_called_so(clips: Path, model: str, tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / MANIFEST_NAME).write_text('{"format": 2, "jobs": []}')
+    with pytest.raises(ConfigError, match="has format 2; this version reads 1"):
+        batch([clips], tmp_path / "out", Order(model))
+
+
+def test_a_batch_that_can_not_begin_leaves_nothing(clips: Path, model: str, tmp_path: Path) -> None:
+    with pytest.raises(HoldsteadyError):
+        batch([clips], tmp_path / "new" / "out", Order(model, "no-such-adapter"))
+    assert not (tmp_path / "new").exists()
+    (tmp_path / "out").mkdir()
+    with pytest.raises(HoldsteadyError):
+        batch([clips], tmp_path / "out", Order(f"{tmp_path / 'gone.py'}:build"))
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_places_that_are_taken_are_a_fault_of_their_file(clips: Path, model: str, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    (out / "a.mp4").mkdir(parents=True)
+    (out / "inner").write_text("someone's own")
+    report = batch([clips], out, Order(model), overwrite=True)
+    assert report.done == ("b.mkv",)
+    assert "is a folder; rename it" in report.failed["a.mp4"]
+    assert "inner: this folder can't be made" in report.failed["inner/a.mp4"]
+    assert (out / "inner").read_text() == "someone's own"
+
+
+def test_workers_are_for_ray(clips: Path, model: str, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="--workers 2 is for --engine ray; in this process give --streams"):
+        batch([clips], tmp_path / "out", Order(model), workers=2)
+
+
+def test_a_damaged_manifest_is_told_in_a_few_words(clips: Path, model: str, tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    for text, words in {
+        '{"format": 1, "version": 3}': "version: Input should be a valid string",
+        "[]": "it: ",
+        "{": "",
+    }.items():
+        (tmp_path / "out" / MANIFEST_NAME).write_text(text)
+        with pytest.raises(ConfigError, match=rf"manifest\.json is damaged \({words}.*\); remove it") as caught:
+            batch([clips], tmp_path / "out", Order(model))
+        assert "pydantic" not in str(caught.value)

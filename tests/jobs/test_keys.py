@@ -15,7 +15,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from holdsteady.jobs.content import Content
+from holdsteady.jobs import content, keys
+from holdsteady.jobs.content import Content, bytes_of
 from holdsteady.jobs.keys import cuts_digest, model_digest
 from holdsteady.jobs.work import Order, Worker
 from holdsteady.models.display import Style
@@ -277,3 +278,21 @@ def test_what_lies_beside_a_file_belongs_to_it(tmp_path: Path) -> None:
         before = model_digest(Half(), str(tmp_path / name))
         (tmp_path / beside).write_bytes(b"two")
         assert model_digest(Half(), str(tmp_path / name)) != before
+
+
+@pytest.mark.parametrize("make", [Half, lambda: nn.Conv2d(3, 3, 3), lambda: Model(nn.Conv2d(3, 3, 3), kind="image")])
+def test_values_are_read_once(make: Callable[[], nn.Module], monkeypatch: pytest.MonkeyPatch) -> None:
+    model, read = make(), list[Tensor]()
+
+    def counted(tensor: Tensor) -> bytes:
+        read.append(tensor)
+        return bytes_of(tensor)
+
+    for module in (content, keys):
+        monkeypatch.setattr(module, "bytes_of", counted)
+    before = key(model)
+    assert len(read) == len(list(model.parameters()))
+    for parameter in model.parameters():
+        with torch.no_grad():
+            parameter[0] += 1
+        assert key(model) != before

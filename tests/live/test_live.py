@@ -189,3 +189,42 @@ def test_transparency_that_is_left_out_is_named(tmp_path: Path) -> None:
         container.mux(stream.encode())
     with pytest.warns(UserWarning, match="transparency is left out"):
         live(str(path), str(tmp_path / "out.mkv"), lambda frame: frame)
+
+
+def test_listed_cuts_are_those_of_the_source_also_where_frames_are_dropped(clip: str, tmp_path: Path) -> None:
+    """A slow model sees every third frame or so; a shot that begins between two begins at the second."""
+    (tmp_path / "cuts.txt").write_text("17\n31\n99\n")
+    seen: list[int | str] = []
+
+    def slow(frame: np.ndarray) -> np.ndarray:
+        seen.append(number_of(frame[0].transpose(1, 2, 0) * 255))
+        time.sleep(0.1)
+        return frame
+
+    with pytest.warns(UserWarning, match=r"cuts\.txt: no frame has the number 99: there are 40"):
+        run(
+            clip,
+            str(tmp_path / "out.mkv"),
+            slow,
+            Arrays(),
+            RunOptions(cuts=str(tmp_path / "cuts.txt")),
+            on_cut=lambda: seen.append("cut"),
+            strength=Strength(1.0, None),
+        )
+    numbers = [one for one in seen if one != "cut"]
+    for cut, at in zip((17, 31), [place for place, one in enumerate(seen) if one == "cut"], strict=True):
+        assert seen[at + 1] == next(number for number in numbers if isinstance(number, int) and number >= cut)
+
+
+def test_a_source_that_breaks_leaves_what_was_shown_and_says_so(tmp_path: Path) -> None:
+    parts = [write_clip(tmp_path / f"{side}.ts", texture(20, side, 64)) for side in (32, 48)]
+    (tmp_path / "both.ts").write_bytes(b"".join(Path(part).read_bytes() for part in parts))
+    sink = tmp_path / "out.mkv"
+    with pytest.raises(VideoError, match=rf"size changes.*; the (\d+ frames|frame) shown before it (are|is) in {sink}"):
+        live(str(tmp_path / "both.ts"), str(sink), lambda frame: frame)
+    assert 1 <= len(frames_of(sink)) <= 20
+
+
+def test_a_protocol_that_ffmpeg_does_not_have_is_called_so(clip: str) -> None:
+    with pytest.raises(VideoError, match=r"this FFmpeg can't send to UDP://; take another of udp"):
+        live(clip, "UDP://127.0.0.1:9", lambda frame: frame)

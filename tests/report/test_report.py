@@ -149,3 +149,17 @@ def test_table_on_the_terminal_has_the_same_cells() -> None:
     assert lines[0].strip() == "results"
     rows = [[cell.strip() for cell in line.split("│")[1:-1]] for line in lines if "│" in line]
     assert rows == [["base", "27.13", "0.8123", "1.23", "12.3"], ["clip [v2]", "–", "–", "50.00", "–"]]
+
+
+def test_half_a_comparison_leaves_that_of_before(tmp_path: Path) -> None:
+    info, frames = clip(4)
+    compare({"a": frames, "b": frames}, tmp_path, info)
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+
+    def stop(done: int) -> None:
+        if done == 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        compare({"a": frames, "b": frames}, tmp_path, info, progress=stop)
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before

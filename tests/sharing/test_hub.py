@@ -206,3 +206,23 @@ def test_a_repository_of_something_else(files: dict[str, bytes]) -> None:
 )
 def test_what_could_be_a_repository(name: str, expected: bool) -> None:
     assert is_hub_id(name) == expected
+
+
+def test_what_lies_here_comes_first(tmp_path: Path) -> None:
+    folder = save_adapter(small_adapter(), tmp_path / "adapter")
+    for place in (folder, str(folder), zipped(folder, tmp_path / "adapter.zip")):
+        found = from_pretrained(place)
+        assert isinstance(found, Adapter) and found.config.kind == "motion"
+    step = from_pretrained(make_export(tmp_path / "export"))
+    assert isinstance(step, OnnxStep)
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(AdapterError, match=r"empty' is not an adapter: it lacks adapter\.json"):
+        from_pretrained(tmp_path / "empty")
+
+
+def test_a_hub_that_can_not_be_reached(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(huggingface_hub.constants, "ENDPOINT", "http://127.0.0.1:1")
+    with pytest.raises(AdapterError, match="can't upload to 'me/my-adapter': "):
+        push_to_hub(small_adapter(), "me/my-adapter", picture=False)
+    with pytest.raises(AdapterError, match="no folder 'me/my-adapter' here, and the hub did not give"):
+        from_pretrained("me/my-adapter", cache_dir=tmp_path)

@@ -48,6 +48,11 @@ class Coarse(nn.Module):
     def forward(self, x):
         return 8 * self.layer(x)
 
+class Gray(nn.Module):
+    """One channel, where frames have three."""
+    def forward(self, x):
+        return x.mean(dim=1, keepdim=True)
+
 class Halves(nn.Module):
     """Takes even sides only."""
     def forward(self, x):

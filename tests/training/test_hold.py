@@ -151,9 +151,10 @@ def test_where_nothing_is_gained_the_start_comes_back_bit_for_bit(
 
 
 def test_weights_of_another_kind_are_held_to_it_too(begun: dict[str, Any], tmp_path: Path) -> None:
-    outcome = train(make_recipe({**begun, "adapter": {"kind": "motion"}, "steps": 1}), tmp_path, accelerator="cpu")
+    recipe = make_recipe({**begun, "adapter": {"kind": "motion"}, "steps": 1})
+    outcome = train(recipe, tmp_path / "out", accelerator="cpu")
     assert outcome.held is not None
-    kept = hs.stabilize(lambda frame: frame, tmp_path).adapter(0).config.kind
+    kept = hs.stabilize(lambda frame: frame, tmp_path / "out").adapter(0).config.kind
     assert kept == ("motion" if outcome.held.gained else "universal")
 
 

@@ -3,9 +3,11 @@
 import csv
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -17,13 +19,13 @@ from conftest import CLIPS
 from safetensors.torch import load_file
 
 import holdsteady as hs
-from holdsteady.errors import ConfigError, TrainingError
+from holdsteady.errors import ConfigError, TrainingError, VideoError
 from holdsteady.loading import load
 from holdsteady.models.model import Model
 from holdsteady.models.weights import load_weights, save_weights
-from holdsteady.training.checkpoint import save_checkpoint
+from holdsteady.training.checkpoint import load_checkpoint, save_checkpoint
 from holdsteady.training.loop import train
-from holdsteady.training.recipe import make_recipe
+from holdsteady.training.recipe import Recipe, make_recipe
 
 CARPHONE = CLIPS / "carphone.mp4"
 
@@ -232,11 +234,17 @@ def test_an_adapter_is_trained_further(plain: dict[str, Any], tmp_path: Path) ->
         (["adapter={kind: output-fixed, beta: 0.5}"], "nothing to learn"),
         (["data.crop=4000"], "smaller than the crop"),
         (["objective.features={nowhere: 1.0}"], "no module nowhere"),
+        (
+            ["model=MODELS:Gray"],
+            r"gives 1 channel of 48x48, and objective.target = frames is 3 channels.*target = self",
+        ),
+        (["model=upscale2"], r"gives 3 channels of 96x96, and objective.target = frames is 3 channels of 48x48"),
     ],
 )
 def test_recipes_that_do_not_fit_their_data(
-    plain: dict[str, Any], tmp_path: Path, changes: list[str], text: str
+    plain: dict[str, Any], models: Path, tmp_path: Path, changes: list[str], text: str
 ) -> None:
+    changes = [change.replace("MODELS", str(models)) for change in changes]
     with pytest.raises(Exception, match=text) as caught:
         train(make_recipe(plain, changes), tmp_path / "out", accelerator="cpu")
     assert isinstance(caught.value, hs.errors.HoldsteadyError)
@@ -312,3 +320,111 @@ def test_weights_behind_a_normalization_come_back(tmp_path: Path) -> None:
 def test_devices_that_are_not_there(plain: dict[str, Any], tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"64 device\(s\) of kind 'cuda' can't be used"):
         train(make_recipe(plain, ["batch=64"]), tmp_path / "out", accelerator="cuda", devices=64)
+
+
+def test_folders_of_something_else_are_refused(plain: dict[str, Any], tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "notes.txt").write_text("mine")
+    (tmp_path / "file").write_text("mine")
+    for name, text in {
+        "mine": "mine holds notes.txt, and is not the folder of a training",
+        "file": "is a file, and a training needs a folder",
+        "file/inside": "can't write to the folder",
+    }.items():
+        with pytest.raises(ConfigError, match=text):
+            train(make_recipe(plain), tmp_path / name, accelerator="cpu", overwrite=True)
+    assert [path.name for path in (tmp_path / "mine").iterdir()] == ["notes.txt"]
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "empty" / ".gitkeep").touch()
+    assert train(make_recipe(plain), tmp_path / "empty", accelerator="cpu").steps == 4
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        ["recorded=3"],
+        ["objective.target=self", "validation.crop=4000"],
+        ["objective.features={nowhere: 1.0}"],
+        ["model=MODELS:Gray"],
+    ],
+)
+def test_what_can_not_begin_leaves_nothing_and_keeps_what_was_there(
+    plain: dict[str, Any], models: Path, tmp_path: Path, changes: list[str]
+) -> None:
+    broken = make_recipe(plain, [change.replace("MODELS", str(models)) for change in changes])
+    with pytest.raises(hs.errors.HoldsteadyError):
+        train(broken, tmp_path / "new" / "out", accelerator="cpu")
+    assert not (tmp_path / "new").exists()
+    train(make_recipe(plain), tmp_path / "out", accelerator="cpu")
+    before = {path: path.read_bytes() for path in (tmp_path / "out").rglob("*") if path.is_file()}
+    with pytest.raises(hs.errors.HoldsteadyError):
+        train(broken, tmp_path / "out", accelerator="cpu", overwrite=True)
+    assert before == {path: path.read_bytes() for path in (tmp_path / "out").rglob("*") if path.is_file()}
+
+
+def stopped(recipe: Recipe, folder: Path, step: int) -> None:
+    """A training that is stopped after a step."""
+    stop = threading.Event()
+    outcome = train(recipe, folder, accelerator="cpu", progress=lambda *_: stop.set(), stop=stop)
+    assert (outcome.reason, outcome.steps) == ("interrupted", step)
+
+
+def test_it_resumes_with_the_data_that_it_began_with(plain: dict[str, Any], tmp_path: Path) -> None:
+    (tmp_path / "clips").mkdir()
+    for name in ("a.mp4", "b.mp4"):
+        shutil.copy(CARPHONE, tmp_path / "clips" / name)
+    recipe = make_recipe(plain, [f"data.sources.0.paths={tmp_path / 'clips'}"])
+    stopped(recipe, tmp_path / "out", 1)
+    (tmp_path / "clips" / "b.mp4").rename(tmp_path / "b.mp4")
+    with pytest.raises(
+        ConfigError, match=r"not those that the training in .*out began with: now without .*b\.mp4; put"
+    ):
+        train(recipe, tmp_path / "out", accelerator="cpu")
+    (tmp_path / "b.mp4").rename(tmp_path / "clips" / "b.mp4")
+    assert train(recipe, tmp_path / "out", accelerator="cpu").steps == 4
+
+
+def test_a_checkpoint_that_does_not_fit(plain: dict[str, Any], tmp_path: Path) -> None:
+    recipe = make_recipe(plain)
+    stopped(recipe, tmp_path / "out", 1)
+    saved = load_checkpoint(tmp_path / "out", recipe.to_yaml())
+    assert saved is not None
+    for broken in (
+        {"recipe": recipe.to_yaml()},
+        saved | {"parameters": saved["parameters"][:1]},
+        saved | {"before": 3},
+    ):
+        save_checkpoint(tmp_path / "out", broken)
+        with pytest.raises(TrainingError, match=r"checkpoint\.pt does not fit \(.*\); start over with --overwrite"):
+            train(recipe, tmp_path / "out", accelerator="cpu")
+
+
+@pytest.mark.parametrize("workers", [0, pytest.param(1, marks=pytest.mark.slow)])
+def test_clips_that_disappear_midway_are_named_in_a_line(
+    plain: dict[str, Any], tmp_path: Path, workers: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOLDSTEADY_CACHE", str(tmp_path / "cache"))
+    clip = shutil.copy(CARPHONE, tmp_path / "clip.mp4")
+    changes = [f"data.sources.0.paths={clip}", f"validation.sources=[{{paths: {CARPHONE}}}]"]
+    changes += [f"data.workers={workers}", "steps=40"]
+
+    def lose(*_: object) -> None:
+        Path(clip).unlink(missing_ok=True)
+        for path in Path(os.environ["HOLDSTEADY_CACHE"]).iterdir():
+            path.unlink()
+
+    with pytest.raises(VideoError, match=r"clip\.mp4: no such file") as caught:
+        train(make_recipe(plain, changes), tmp_path / "out", accelerator="cpu", progress=lose)
+    assert "Traceback" not in str(caught.value)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("name", "code"), [("SIGTERM", 143), ("SIGHUP", 129)])
+def test_other_signals_stop_it_as_ctrl_c_does(plain: dict[str, Any], tmp_path: Path, name: str, code: int) -> None:
+    plain |= {"steps": 2000, "checkpoint_every": 2}
+    process = start(write(plain, tmp_path / "recipe.yaml"), tmp_path / "out")
+    said = stop_at(process, tmp_path / "out", 5, getattr(signal, name))
+    assert process.returncode == code, said
+    assert "give the same command again to resume" in said
+    assert weights_of(tmp_path / "out")
+    assert torch.load(tmp_path / "out" / "checkpoint.pt", weights_only=True)["step"] == len(rows_of(tmp_path / "out"))

@@ -111,3 +111,36 @@ def test_shipped_recipes_are_valid(path: Path, tmp_path: Path, monkeypatch: pyte
             (tmp_path / file).parent.mkdir(parents=True, exist_ok=True)
             (tmp_path / file).touch()
     assert make_recipe(data).model == data["model"]
+
+
+@pytest.mark.parametrize(
+    ("setting", "place"),
+    [
+        ("optimizer.betas=[0.9, 2]", "optimizer.betas.1 = 2"),
+        ("optimizer.learning_rate=.inf", "optimizer.learning_rate = inf"),
+        ("objective.stability=.nan", "objective.stability = nan"),
+        ("seed=99999999999999999999", "seed = 99999999999999999999"),
+        ("data.sources.0.stride=[1, 0]", "stride.1 = 0"),
+        ("steps=.inf", "steps = inf"),
+    ],
+)
+def test_numbers_that_nothing_can_be_done_with(plain: dict[str, Any], setting: str, place: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        make_recipe(plain, [setting])
+    assert place in str(caught.value)
+
+
+@pytest.mark.parametrize("train", ["base", "both"])
+def test_a_base_that_moves_is_not_held(plain: dict[str, Any], train: str) -> None:
+    with pytest.raises(ConfigError, match=r"validation\.hold is for train = adapter"):
+        make_recipe(plain, [f"train={train}", "validation.hold=universal"])
+
+
+def test_a_fault_is_told_once_and_without_an_empty_place(plain: dict[str, Any]) -> None:
+    with pytest.raises(ConfigError) as caught:
+        make_recipe(plain, ["data.sources.0.kind=nothing"])
+    assert "at least 1 item" not in str(caught.value)
+    with pytest.raises(ConfigError, match="at least 1 item"):
+        make_recipe(plain, ["data.sources=[]"])
+    with pytest.raises(ConfigError, match=r"^the recipe: data\.length = 1: an adapter"):
+        make_recipe(plain, ["data.length=1"])

@@ -15,6 +15,7 @@ from holdsteady import archive
 from holdsteady.adapters.adapter import Adapter, Point
 from holdsteady.adapters.config import AdapterConfig, validate
 from holdsteady.errors import AdapterError
+from holdsteady.folders import made_folder
 from holdsteady.permissions import as_new_files_are
 
 WEIGHTS_NAME, CONFIG_NAME = "adapter.safetensors", "adapter.json"
@@ -53,8 +54,7 @@ def save_adapter(adapter: Adapter, folder: str | Path) -> Path:
     ).model_dump(mode="json")
     weights = {name: tensor.contiguous() for name, tensor in adapter.state_dict().items()}
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=folder) as partial:
+        with made_folder(folder), tempfile.TemporaryDirectory(dir=folder) as partial:
             save_file(weights, Path(partial, WEIGHTS_NAME))
             as_new_files_are(Path(partial, WEIGHTS_NAME))
             Path(partial, CONFIG_NAME).write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")

@@ -38,7 +38,7 @@ def download(repository: str, patterns: Sequence[str], **options: Any) -> Path:
         import huggingface_hub as hub
     try:
         return Path(hub.HfApi().snapshot_download(repository, allow_patterns=list(patterns), **options))
-    except (OSError, ValueError) as error:  # the hub's own errors, and those of the connection, are OSErrors
+    except Exception as error:  # the hub's own, and those of whatever library makes its connections
         raise AdapterError(
             f"no folder '{repository}' here, and the hub did not give an adapter by that name: {first_line(error)}"
         ) from error

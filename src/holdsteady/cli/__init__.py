@@ -116,6 +116,9 @@ def main() -> None:
         errors.print(f"[yellow]warning:[/] {escape(str(message))}")
 
     warnings.showwarning = show_warning
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # names of files may be no text
     keep_freed_memory()
     wait_asleep()
     arguments, debug = _without_debug(sys.argv[1:])

@@ -29,7 +29,7 @@ class Engine(StrEnum):
 def batch(
     sources: Annotated[
         list[str],
-        typer.Argument(metavar="IN...", help="Videos, globs, and folders, whose subfolders are taken too."),
+        typer.Argument(metavar="IN", help="Videos, globs, and folders, whose subfolders are taken too."),
     ],
     out: Annotated[Path, typer.Option(help="Folder for the results and manifest.json.")],
     model: Annotated[str, typer.Option(help="As in `holdsteady run`.")],
@@ -76,7 +76,7 @@ def batch(
     from holdsteady.jobs.manifest import Entry
     from holdsteady.jobs.work import Order
 
-    if shown.values is not None:
+    if shown.values is not None or shown.values_as is not None:
         raise ConfigError("--values: a batch keeps pictures; use holdsteady run for the values of single files")
     order = Order(
         model,

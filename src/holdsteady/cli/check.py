@@ -13,6 +13,7 @@ from rich.markup import escape
 from holdsteady import video
 from holdsteady.cli import options
 from holdsteady.errors import VideoError
+from holdsteady.folders import write_whole
 from holdsteady.video.orientation import upright
 from holdsteady.video.pairing import since_first
 
@@ -75,9 +76,9 @@ def check(
     advice = advise(found.whole, source, original)
     text = json.dumps(in_json(found, advice, source, original), indent=1, ensure_ascii=False)
     if out is not None:
-        options.make_folder(out)
-        save_plot(found, source, out / "check.png")
-        _write(out / "check.json", text)
+        with options.results_in(out):
+            save_plot(found, source, out / "check.png")
+            write_whole(out / "check.json", f"{text}\n")
     if as_json == "-":
         typer.echo(text)
         return
@@ -132,6 +133,6 @@ def _frames(
 
 def _write(path: Path, text: str) -> None:
     try:
-        path.write_text(text + "\n", encoding="utf-8", errors="backslashreplace")  # as JSON writes it
+        path.write_text(text + "\n", encoding="utf-8", errors="backslashreplace")  # names of files may be no text
     except OSError as error:
         raise VideoError(f"can't write {path}: {error.strerror}") from error

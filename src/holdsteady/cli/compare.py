@@ -16,7 +16,7 @@ from holdsteady.errors import ConfigError, printable
 
 def compare(
     videos: Annotated[
-        list[str], typer.Argument(metavar="VIDEO…", help="Two or more videos of one size; with --truth, one will do.")
+        list[str], typer.Argument(metavar="VIDEO", help="Two or more videos of one size; with --truth, one will do.")
     ],
     truth: Annotated[str | None, typer.Option(help="The video as it should be.", show_default=False)] = None,
     out: Annotated[Path, typer.Option(help="Folder for the results.")] = Path("comparison"),
@@ -59,7 +59,7 @@ def compare(
         for other in (*list(readers.values())[1:], *([] if true is None else [true])):
             if other.info.frames != info.frames and (differing := video.mismatch(info, other.info)):
                 warnings.warn(f"{differing}: frames are compared one by one, by their number", stacklevel=2)
-        stack.enter_context(options.new_folder(out))
+        stack.enter_context(options.results_in(out))
         result = compare_videos(
             {label: video.upright_tensors(reader) for label, reader in readers.items()},
             out,
@@ -82,5 +82,6 @@ def _labelled(sources: list[str]) -> dict[str, str]:
     twice = next((source for source in sources if sources.count(source) > 1), None)
     if twice is not None:
         raise ConfigError(f"{twice} is given twice; a video can't be compared with itself")
-    names = [printable(Path(source.rstrip("/")).stem or source) for source in sources]
-    return {printable(s) if names.count(n) > 1 or n == "truth" else n: s for n, s in zip(names, sources, strict=True)}
+    names = [Path(source.rstrip("/")).stem or source for source in sources]
+    labels = [s if names.count(n) > 1 or n == "truth" else n for n, s in zip(names, sources, strict=True)]
+    return dict(zip(map(printable, labels), sources, strict=True))

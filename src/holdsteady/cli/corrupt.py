@@ -43,7 +43,7 @@ def corrupt(
         str,
         typer.Option("--with", metavar="SPEC", help="rain, rain:3, jpeg:quality=20, gaussian+rain:2, mix(fog|snow)"),
     ],
-    seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same frames.")] = 0,
+    seed: options.Seed = 0,
     _list: Annotated[
         bool, typer.Option("--list", callback=_show_list, is_eager=True, help="Show all corruptions.")
     ] = False,

@@ -33,7 +33,7 @@ def demo(
     out: Annotated[Path, typer.Option(help="Folder for the results.")] = Path("demo"),
     sigma: Annotated[float, typer.Option(min=0, max=255, help="Standard deviation of the noise, out of 255.")] = 50.0,
     frames: Annotated[int, typer.Option(min=2, help="How many frames of the clip.")] = 120,
-    seed: Annotated[int, typer.Option(help="Seed of the noise.")] = 0,
+    seed: options.Seed = 0,
     device: options.Device = "auto",
 ) -> None:
     """Denoise a real clip with a small real network: frame by frame, smoothed, and held steady along the motion.
@@ -51,28 +51,28 @@ def demo(
 
     picked = pick_device(device)
     _check_folder(out)
-    options.make_folder(out)
-    with video.open_video(str(zoo.DEMO_CLIP)) as reader:
-        info = reader.info
-        clean = [frame for frame, _ in zip(video.upright_tensors(reader), range(frames), strict=False)]
-    generator = torch.Generator().manual_seed(seed)
-    noisy = [add_noise(frame, sigma / 255, generator) for frame in clean]
-    model = zoo.load(_MODEL)
-    results, times = {"noisy": noisy}, {}
-    with options.frame_progress("denoising") as progress:
-        for number, (label, adapter) in enumerate(_VARIANTS.items()):
-            before = number * len(clean)
+    with options.results_in(out):
+        with video.open_video(str(zoo.DEMO_CLIP)) as reader:
+            info = reader.info
+            clean = [frame for frame, _ in zip(video.upright_tensors(reader), range(frames), strict=False)]
+        generator = torch.Generator().manual_seed(seed)
+        noisy = [add_noise(frame, sigma / 255, generator) for frame in clean]
+        model = zoo.load(_MODEL)
+        results, times = {"noisy": noisy}, {}
+        with options.frame_progress("denoising") as progress:
+            for number, (label, adapter) in enumerate(_VARIANTS.items()):
+                before = number * len(clean)
 
-            def move(done: int, before: int = before) -> None:
-                progress(before + done, len(_VARIANTS) * len(clean))
+                def move(done: int, before: int = before) -> None:
+                    progress(before + done, len(_VARIANTS) * len(clean))
 
-            results[label], milliseconds = run_variant(model, adapter, noisy, device=picked, progress=move)
-            times[label] = {"ms_per_frame": milliseconds}
-    # Times start at zero and the shape is that of the pixels: these are new videos, not versions of the clip.
-    plain = replace(info, metadata={"title": _TITLE}, stream_metadata={})
-    for label, pictures in {"clean": clean, **results}.items():
-        save_video(out / f"{label.translate(_FILE_NAMES)}.mp4", pictures, plain)
-    result = compare(results, out, plain, truth=clean, extra=times)
+                results[label], milliseconds = run_variant(model, adapter, noisy, device=picked, progress=move)
+                times[label] = {"ms_per_frame": milliseconds}
+        # Times start at zero and the shape is that of the pixels: these are new videos, not versions of the clip.
+        plain = replace(info, metadata={"title": _TITLE}, stream_metadata={})
+        for label, pictures in {"clean": clean, **results}.items():
+            save_video(out / f"{label.translate(_FILE_NAMES)}.mp4", pictures, plain)
+        result = compare(results, out, plain, truth=clean, extra=times)
     console = Console()
     title = f"{_MODEL}, carphone, Gaussian noise σ = {sigma:g}/255, seed {seed}, {result.frames} frames"
     console.print(rich_table(result.scores, title))

@@ -15,7 +15,7 @@ from holdsteady.cli import options
 from holdsteady.cli.model_options import ModelOptions, takes_model_options
 from holdsteady.corruptions import CORRUPTIONS
 from holdsteady.device import pick_device
-from holdsteady.errors import ConfigError, MissingExtraError
+from holdsteady.errors import ConfigError, extra, printable
 from holdsteady.host.mirror import can_mirror
 from holdsteady.loading import card_of_adapters, load
 from holdsteady.models.card import make_card
@@ -37,7 +37,7 @@ def evaluate(
     bounce: Annotated[bool, typer.Option("--bounce", help="Play clips back and forth up to --frames.")] = False,
     baselines: Annotated[bool, typer.Option(help="Measure the smoothings too, with all their settings.")] = True,
     out: Annotated[Path, typer.Option(help="Folder for the results.")] = Path("evaluation"),
-    seed: Annotated[int, typer.Option(help="Seed of the corruptions.")] = 0,
+    seed: options.Seed = 0,
     device: options.Device = "auto",
     *,
     given: ModelOptions,
@@ -59,16 +59,12 @@ def evaluate(
     from holdsteady.report.evaluation import FILES, save_results
     from holdsteady.report.table import FIGURES, rich_table
 
-    try:
+    with extra("train", "evaluation"):
         from holdsteady.evaluation import contenders
         from holdsteady.evaluation.evaluate import evaluate as run_evaluation
         from holdsteady.evaluation.evaluate import summarise
         from holdsteady.evaluation.footage import recipe_footage, videos
         from holdsteady.training.recipe import read_recipe
-    except ImportError as error:
-        raise MissingExtraError(
-            f"evaluation needs {error.name}, which is not installed: pip install 'holdsteady[train]'"
-        ) from error
     corruptions = list(corrupt or [])
     footage = videos(clips, frames, bounce=bounce) if clips else []
     weights, card, trust, inside = given.weights, given.card, given.trust, given.inside
@@ -94,13 +90,13 @@ def evaluate(
     named = {contender.label for contender in rows}
     rows += [one for one in trained if one.label not in named]
     facts = {
-        "model": model,
+        "model": printable(model),
         "target": target or "self",
         "seed": seed,
         "machine": f"{os.cpu_count()} CPUs ({platform.machine()}), {picked}, torch {torch.__version__}",
     }
     video.check_folder(out, FILES, *(clips or []))
-    with options.new_folder(out), options.frame_progress("evaluating") as progress:
+    with options.results_in(out), options.frame_progress("evaluating") as progress:
         found = run_evaluation(
             loaded,
             rows,

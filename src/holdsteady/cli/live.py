@@ -62,9 +62,9 @@ def live(
 
         holdsteady live --source in.mp4 --sink - --model denoise | ffplay -
     """
-    step, border, on_cut, knob = _runner(model, adapter, strength, compile, how, given, shown)
-    if shown.values is not None:
+    if shown.values is not None or shown.values_as is not None:
         raise ConfigError("--values goes with holdsteady run: live frames are dropped")
+    step, border, on_cut, knob = _runner(model, adapter, strength, compile, how, given, shown)
     console = Console(stderr=True)
     if sink == "window":
         console.print(f"keys: {KEYS}")

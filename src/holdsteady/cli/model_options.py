@@ -1,7 +1,6 @@
 """The flags that say what a model wants and gives, how it is loaded, and how its results are shown."""
 
 import re
-import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -101,7 +100,7 @@ class ShownOptions:
 
     style: "Style | None"
     values: Path | None
-    values_as: str
+    values_as: str | None
 
 
 def takes_model_options(*, without: tuple[str, ...] = ()) -> Callable[[Callable[..., None]], Callable[..., None]]:
@@ -159,10 +158,6 @@ def shown_from(
         raise ConfigError(f"--overlay {overlay:g}: an opacity above 0, up to 1")
     if overlay is not None and background is not None:
         raise ConfigError("--overlay puts results over the input, --background something behind it; give one of them")
-    if values is None and values_as is not None:
-        warnings.warn(f"--values-as {values_as} has no effect: without --values no values are kept", stacklevel=2)
-        values_as = None
-    values_as = values_as or FORMATS[0]
     if colormap is None and class_colors is None and overlay is None and background is None:
         return ShownOptions(None, values, values_as)
     from holdsteady.models import colours

@@ -4,7 +4,7 @@ import functools
 import inspect
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, Protocol
@@ -26,7 +26,9 @@ from rich.text import Text
 
 from holdsteady.cli.signals import Stop
 from holdsteady.errors import VideoError
+from holdsteady.folders import made_folder
 from holdsteady.video import RunOptions, Summary
+from holdsteady.video.container import is_full
 
 
 class DType(StrEnum):
@@ -35,6 +37,12 @@ class DType(StrEnum):
     FLOAT32 = "float32"
     BFLOAT16 = "bfloat16"
     FLOAT16 = "float16"
+
+
+def _checked_seed(seed: int) -> int:
+    if not 0 <= seed < 2**63:
+        raise typer.BadParameter(f"{seed}: seeds are whole numbers from 0 on, below 2 to the power of 63")
+    return seed
 
 
 Start = Annotated[float | None, typer.Option(help="Begin at this second.", show_default=False)]
@@ -62,6 +70,7 @@ Deflicker = Annotated[
         "--deflicker", help="Hold exposure, colour and tone to those of the input always, not by evidence alone."
     ),
 ]
+Seed = Annotated[int, typer.Option(help="The same seed gives the same noise and damage.", callback=_checked_seed)]
 Overwrite = Annotated[bool, typer.Option("--overwrite", "-y", help="Replace an existing result.")]
 
 
@@ -123,11 +132,11 @@ def takes_run_options(*, without: tuple[str, ...] = ()) -> Callable[[Callable[..
         if name not in without
     }
 
-    return lambda command: _takes_stop(takes_flags(command, "how", flags, RunOptions))
+    return lambda command: takes_stop(takes_flags(command, "how", flags, RunOptions))
 
 
-def _takes_stop(command: Callable[..., None]) -> Callable[..., None]:
-    """A command whose parameter ``stop`` is what ``main`` gives to all of them."""
+def takes_stop(command: Callable[..., None]) -> Callable[..., None]:
+    """Decorator: a command with a parameter ``stop: Stop`` is given what ``main`` has for all of them."""
 
     @functools.wraps(command)
     def wrapped(context: typer.Context, **given: Any) -> None:
@@ -141,28 +150,25 @@ def _takes_stop(command: Callable[..., None]) -> Callable[..., None]:
     return wrapped
 
 
-def make_folder(folder: Path) -> None:
-    """Make a folder for results, if it is not there.
+@contextmanager
+def results_in(folder: Path) -> Iterator[None]:
+    """Inside, a folder for results is there; if nothing came of it, it goes again.
 
     Raises:
-        VideoError: it can't be made.
+        VideoError: it can't be made, or written.
     """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise VideoError(f"can't make the folder '{folder}': {error.strerror}") from error
-
-
-@contextmanager
-def new_folder(folder: Path) -> Iterator[None]:
-    """The same around the work that fills it: a folder that was not there goes if nothing is written to it."""
-    is_new = not folder.exists()
-    make_folder(folder)
-    try:
-        yield
-    finally:
-        if is_new and not any(folder.iterdir()):
-            folder.rmdir()
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(made_folder(folder))
+        except OSError as error:
+            raise VideoError(f"can't make the folder '{folder}': {error.strerror}") from error
+        try:
+            yield
+        except OSError as error:
+            own = error.filename is not None and folder in Path(error.filename).parents
+            if isinstance(error, VideoError) or not (own or is_full(error)):
+                raise
+            raise VideoError(f"can't write to the folder '{folder}': {error.strerror}") from error
 
 
 class _Rate(ProgressColumn):

@@ -135,7 +135,7 @@ def refuse_settled(
     """
     flags |= {"--weights": given.weights, "--trust": given.trust, "--inside": given.inside}
     flags |= {f"--{name.replace('_', '-')}": True for name in given.card.stated}
-    flags |= {"--values": shown.values, "--colormap and the like": shown.style}
+    flags |= {"--values": shown.values, "--values-as": shown.values_as, "--colormap and the like": shown.style}
     flags |= {"--device": how.device not in ("auto", "cpu"), "--dtype": how.dtype != "float32"}
     wrong = [flag for flag, value in flags.items() if value is not None and value is not False]
     if wrong:

@@ -27,7 +27,7 @@ def theory(
     # Here, not above: matplotlib takes a second to load, and the other commands don't need it.
     from holdsteady.report.theory import save_contours, save_surfaces
 
-    options.make_folder(out)
-    save_contours(out / "theory-contours.png")
-    save_surfaces(out / "theory-surfaces.png")
+    with options.results_in(out):
+        save_contours(out / "theory-contours.png")
+        save_surfaces(out / "theory-surfaces.png")
     Console().print(f"the pictures are in {escape(str(out))}/", soft_wrap=True)

@@ -1,6 +1,7 @@
 """``holdsteady train``: an adapter from a recipe, or from a model and videos."""
 
 import os
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,8 +13,9 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 from holdsteady import video
 from holdsteady.cli import options
 from holdsteady.cli.model_options import ModelOptions, takes_model_options
+from holdsteady.cli.signals import Stop
 from holdsteady.device import pick_device
-from holdsteady.errors import ConfigError, MissingExtraError
+from holdsteady.errors import ConfigError, extra
 
 if TYPE_CHECKING:
     from holdsteady.training.hold import Held
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from holdsteady.training.watch import Figures
 
 
+@options.takes_stop
 @takes_model_options()
 def train(
     recipe: Annotated[Path | None, typer.Argument(metavar="[RECIPE.yaml]", help="What to train.")] = None,
@@ -35,6 +38,7 @@ def train(
     overwrite: Annotated[bool, typer.Option("--overwrite", "-y", help="Start over in a folder with results.")] = False,
     *,
     given: ModelOptions,
+    stop: Stop,
 ) -> None:
     """Train an adapter. Run the same command again to resume an interrupted training run.
 
@@ -57,33 +61,43 @@ def train(
 
     What is said of the model (--range, --kind, …) is kept in the recipe and in the adapter.
     """
-    try:
+    with extra("train", "training"):
+        from holdsteady.training.folder import check
         from holdsteady.training.loop import train as run_training
-    except ImportError as error:
-        raise MissingExtraError(
-            f"training needs {error.name}, which is not installed: pip install 'holdsteady[train]'"
-        ) from error
     is_first = os.environ.get("LOCAL_RANK", "0") == "0" and os.environ.get("NODE_RANK", "0") == "0"
     console = Console(stderr=True, soft_wrap=True, quiet=not is_first)
-    plan = _plan(recipe, model, videos or [], given, settings or [], console)
     target = out or Path("trained", recipe.stem if recipe is not None else Path(str(model).partition(":")[0]).stem)
-    video.check_apart(target, *(videos or []), *plan.read_from)
+
+    def check_target(sources: list[str]) -> None:
+        video.check_apart(target, *sources)
+        if is_first:
+            check(target, overwrite=overwrite)
+
+    if recipe is None:
+        check_target(videos or [])  # to look at them takes a while
+    plan = _plan(recipe, model, videos or [], given, settings or [], console)
+    check_target(plan.read_from)
     name, _, number = device.partition(":")
     if device != "auto":
         pick_device(device)
     if number and devices > 1:
         raise ConfigError(f"--device {device} is one device; take --device {name} with --devices {devices}")
-    with _bar(console) as bar:
+    with _bar(console) as bar, stop.gently() as begin:
         outcome = run_training(
             plan,
             target,
             accelerator={"cuda": "gpu"}.get(name, name),
-            devices=[int(number)] if number else devices,
+            devices=[int(number)] if number and name != "cpu" else devices,
             nodes=nodes,
             overwrite=overwrite,
             progress=bar.move,
+            begin=begin,
+            stop=stop.event,
         )
     _report(outcome, plan, console)
+    if outcome.reason == "interrupted":
+        stop.told = True
+        raise typer.Exit(stop.exit_code)
 
 
 def _plan(
@@ -152,9 +166,9 @@ def _report(outcome: "Outcome", plan: "Recipe", console: Console) -> None:
         _report_held(outcome.held, str(plan.validation.hold), console)
     if outcome.reason == "interrupted":
         console.print("give the same command again to resume")
-        raise typer.Exit(130)
-    if plan.train == "adapter":
-        console.print(f"try it: holdsteady run IN OUT --model {escape(plan.model)} --adapter {folder}")
+    elif plan.train == "adapter":
+        flags = shlex.join(["--model", plan.model, "--adapter", str(outcome.folder)])
+        console.print(f"try it: holdsteady run IN OUT {escape(flags)}")
 
 
 def _report_held(held: "Held", start: str, console: Console) -> None:

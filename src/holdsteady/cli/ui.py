@@ -7,6 +7,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from holdsteady.cli import options
+from holdsteady.device import pick_device
 from holdsteady.errors import ConfigError, extra
 
 
@@ -42,6 +43,9 @@ def ui(
         raise ConfigError(f"{given} is for a model of your own: give it as --model")
     with extra("ui", "the page"):
         from holdsteady.ui.server import serve
+    if model is not None:
+        _try(model, weights, adapter)
+    pick_device(device)
     from holdsteady.ui.choices import Own
     from holdsteady.ui.limits import Limits
 
@@ -51,3 +55,14 @@ def ui(
         console.print(f"The page is at {escape(address)}\nCtrl-C ends it.", highlight=False)
 
     serve(host, port, Limits(max_mb, max_seconds), Own(model, weights, adapter), device, tell)
+
+
+def _try(model: str, weights: str | None, adapter: str | None) -> None:
+    """Find what is wrong with a model of one's own now, and not when somebody runs it."""
+    from holdsteady.exports.manifest import is_export
+    from holdsteady.host.resolve import resolve_ready
+    from holdsteady.loading import card_of_adapters, load
+
+    if is_export(model):
+        raise ConfigError(f"--model {model}: an export, which has its adapter in it; the page takes the model itself")
+    load(model, weights, card=card_of_adapters(resolve_ready(adapter or "none")))

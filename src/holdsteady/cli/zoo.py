@@ -29,6 +29,10 @@ def zoo(
         holdsteady run noisy.mp4 clean.mp4 --model denoise-video --adapter denoise-video-clean
     """
     wanted = shelf.ALIASES.get(name, name) if name else None
+    made_for = next((one.model for one in shelf.adapters() if one.name == wanted), wanted)
+    if made_for != wanted:
+        model = f"the model {made_for}: holdsteady zoo {made_for}" if made_for else "any model: holdsteady zoo"
+        raise ConfigError(f"{name} is an adapter, for {model} shows it")
     if wanted is not None and wanted not in shelf.MODELS:
         raise ConfigError(f"no model '{name}' ships here{near(str(name), shelf.MODELS)}; holdsteady zoo lists them")
     table = Table(title="What ships with holdsteady", title_justify="left")

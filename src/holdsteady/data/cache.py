@@ -15,7 +15,7 @@ from typing import IO
 import numpy as np
 import numpy.typing as npt
 
-from holdsteady.errors import ConfigError
+from holdsteady.errors import ConfigError, VideoError
 from holdsteady.permissions import as_new_files_are
 from holdsteady.video import open_video
 
@@ -113,8 +113,8 @@ class FrameCache:
         Raises:
             VideoError: it is missing, is not a video, or is damaged.
         """
-        place = hashlib.sha256(str(Path(source).resolve()).encode()).hexdigest()[:16]
-        state = hashlib.sha256(f"{_VERSION} {stamp(source)}".encode()).hexdigest()[:16]
+        place = hashlib.sha256(os.fsencode(Path(source).resolve())).hexdigest()[:16]
+        state = hashlib.sha256(os.fsencode(f"{_VERSION} {stamp(source)}")).hexdigest()[:16]
         path = self._folder / f"{place}-{state}.npy"
         index = _read_index(path.with_suffix(".json"))
         damaged = index is None or (path.exists() and _open(path, index) is None)
@@ -127,6 +127,17 @@ class FrameCache:
 
     def _decode(self, source: str, path: Path) -> Index:
         """One pass over the video: writes its frames, if they fit, and its index."""
+        try:
+            return self._written(source, path)
+        except VideoError:
+            raise
+        except OSError as error:
+            raise ConfigError(
+                f"{self._folder}: the frame cache can't write to this folder ({error.strerror}); "
+                f"set HOLDSTEADY_CACHE to another one"
+            ) from error
+
+    def _written(self, source: str, path: Path) -> Index:
         handle, name = tempfile.mkstemp(dir=self._folder, prefix=path.stem, suffix=".part")
         try:
             with os.fdopen(handle, "w+b") as file:

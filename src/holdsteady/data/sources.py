@@ -100,11 +100,12 @@ def video_source(
     cache = cache or FrameCache()
     found = {source: None for path in paths for source in find_videos(str(path))}  # a dict keeps the order
     videos = [cache.open(source) for source in found]
-    recordings = [_recording(video, part, shrink) for video in videos]
+    recordings = [recording_of(video, part, shrink) for video in videos]
     return ClipSource("videos", recordings, **settings)
 
 
-def _recording(video: CachedVideo, part: tuple[float, float], shrink: int) -> Recording:
+def recording_of(video: CachedVideo, part: tuple[float, float] = (0.0, 1.0), shrink: int = 1) -> Recording:
+    """A part of a video, its frames made smaller; arguments as in ``make_source``."""
     first, end = (round(share * video.index.frames) for share in part)
     shots = (range(max(shot.start, first), min(shot.stop, end)) for shot in video.shots())
     height, width = (side // shrink for side in _size(video))

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from holdsteady.adapters.adapter import Adapter
 from holdsteady.adapters.files import WEIGHTS_NAME
-from holdsteady.errors import ConfigError
+from holdsteady.errors import ConfigError, printable
 from holdsteady.host.attach import stabilize
 from holdsteady.host.resolve import AdapterLike, resolve_ready
 from holdsteady.host.stabilized import StabilizedModel
@@ -71,8 +71,10 @@ def trained(specs: Sequence[str]) -> list[Contender]:
     if twice is not None:
         raise ConfigError(f"{twice} is given twice")
     short = ["+".join(Path(part).name or part for part in spec.split("+")) for spec in specs]
-    # Folders of one name in different places are told apart by their paths.
-    labels = [spec if short.count(name) > 1 else name for name, spec in zip(short, specs, strict=True)]
+    ours = {one.label for one in baselines()}
+    # Folders of one name in different places, or of the name of a baseline, are told apart by their paths.
+    labels = [spec if short.count(name) > 1 or name in ours else name for name, spec in zip(short, specs, strict=True)]
+    labels = [printable(f"./{label}" if label == BASE.label else label) for label in labels]
     return [_contender(spec, label) for spec, label in zip(specs, labels, strict=True)]
 
 

@@ -142,7 +142,7 @@ def _one_clip(
                 padded = pad_to(clean, multiple, least)
                 truth = clean if target == "frames" else uncovered(image_of(model(padded.clone())), frame, clean)
         if not scorers:
-            _check_truth(image_of(output), truth)
+            _check_truth(uncovered(image_of(output), frame, clean), truth)
             scorers = [make_scorer(image_of(output)) for _ in runs]
         flows = None if before is None or moment.is_cut else both_flows(clean, before)
         before = clean
@@ -170,6 +170,12 @@ def uncovered(picture: Tensor, padded: Tensor, frame: Tensor) -> Tensor:
 
 def _check_truth(output: Tensor, truth: Tensor) -> None:
     channels = output.shape[1]
+    (height, width), (true_height, true_width) = output.shape[-2:], truth.shape[-2:]
+    if (height, width) != (true_height, true_width):
+        raise ConfigError(
+            f"the model gives {width}x{height} and the truth has {true_width}x{true_height}; a model that changes the "
+            "size is compared with its own output on clean frames: --target self"
+        )
     if truth.is_floating_point():
         if truth.shape[1] != channels:
             raise ConfigError(

@@ -23,6 +23,7 @@ from holdsteady.exports.step import OnnxStep
 from holdsteady.exports.trace import Traced, image, trace
 from holdsteady.flow.dis import DISFlow, Flow
 from holdsteady.flow.pyramid import PyramidFlow
+from holdsteady.folders import made_folder
 from holdsteady.host.frame import form_of, to_map
 from holdsteady.host.stabilized import StabilizedModel
 from holdsteady.models.card import Kind, ModelCard
@@ -90,8 +91,7 @@ def export(
     multiple = math.lcm(trial.multiple, PyramidFlow.like(DISFlow(), height).multiple if flow == "inside" else 1)
     traced = trace(steady, fitted, multiple, _replaced(format, flow, height))
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=folder, prefix=".part-") as beside:
+        with made_folder(folder), tempfile.TemporaryDirectory(dir=folder, prefix=".part-") as beside:
             parts, flows = write(traced, Path(beside))
             manifest = Manifest(
                 format=FORMAT,

@@ -13,7 +13,7 @@ from holdsteady.permissions import as_new_files_are
 _FORMAT = "1"
 
 
-def save_state(state: StreamState | None, path: Path, notes: dict[str, str] | None = None) -> None:
+def save_state(state: StreamState | None, path: str | Path, notes: dict[str, str] | None = None) -> None:
     """Write a state to a file, with notes of the caller's. None is written too.
 
     Raises:
@@ -31,12 +31,12 @@ def save_state(state: StreamState | None, path: Path, notes: dict[str, str] | No
     about = {"format": _FORMAT, "places": json.dumps(places), "frame_shape": json.dumps(shape)}
     try:
         save_file(tensors, path, about | {f"note:{name}": text for name, text in (notes or {}).items()})
-        as_new_files_are(path)
+        as_new_files_are(Path(path))
     except SafetensorError as error:
         raise OSError(f"{path} can't be written: {error}") from error
 
 
-def load_state(path: Path) -> tuple[StreamState | None, dict[str, str]]:
+def load_state(path: str | Path) -> tuple[StreamState | None, dict[str, str]]:
     """A state and the notes from :func:`save_state`, on the CPU.
 
     Raises:

@@ -39,6 +39,8 @@ def _outputs(advance: Advance, frames: Iterable[Any], find_cuts: "_Cuts | None",
             held[0] = held[0].detach()
         yield output
         del frame, output  # of a video in 4K neither is to wait here for the next one
+    if find_cuts is not None:
+        find_cuts.warn_of_rest()
 
 
 class _Cuts:
@@ -62,6 +64,10 @@ class _Cuts:
         ]
         self._number += 1
         return found
+
+    def warn_of_rest(self) -> None:
+        """Say which numbers of a file lie past the last frame."""
+        self._detectors[0].warn_of_rest()
 
 
 def stacked(stream: Callable[[Iterable[Any]], Iterator[Any]], clip: Any, time_axis: int) -> Any:

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -11,6 +12,7 @@ from filelock import FileLock, Timeout
 
 from holdsteady.errors import ConfigError, VideoError
 from holdsteady.exports.manifest import is_export
+from holdsteady.folders import made_folder
 from holdsteady.jobs.inputs import Job, find_jobs
 from holdsteady.jobs.keys import file_digest
 from holdsteady.jobs.local import Given, Progress, one_by_one, together
@@ -74,22 +76,43 @@ def batch(
     out, stop = Path(out), stop or threading.Event()
     if streams < 1 or (workers is not None and workers < 1):
         raise ConfigError(f"streams = {streams}, workers = {workers}: at least 1")
+    if engine == "local" and workers is not None:
+        raise ConfigError(f"--workers {workers} is for --engine ray; in this process give --streams")
     if engine == "ray" and streams > 1:
         raise ConfigError(f"--streams {streams} is for --engine local; on Ray give --workers")
     if isinstance(order.model, str) and is_export(order.model):
         raise ConfigError(f"--model {order.model}: an export, which holdsteady run takes, a file at a time")
     jobs = find_jobs(inputs, out, suffix)
     try:
-        out.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(out / ".lock", timeout=0)
-        with lock:
+        with made_folder(out), _alone_in(out):
             return _locked(jobs, out, order, engine, streams, workers, overwrite, progress, note, stop)
-    except Timeout as error:
-        raise VideoError(f"{out}: another batch works in this folder; wait for it, or choose another one") from error
     except OSError as error:
         if isinstance(error, VideoError):
             raise
         raise VideoError(f"{out}: can't be used for results: {error.strerror or error}") from error
+
+
+@contextmanager
+def _alone_in(out: Path) -> Iterator[None]:
+    """Inside, no other batch works in a folder. Where nothing was begun, the lock's file goes too.
+
+    Raises:
+        VideoError: another one does.
+    """
+    file = out / ".lock"
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(FileLock(file, timeout=0))
+        except Timeout as error:
+            raise VideoError(
+                f"{out}: another batch works in this folder; wait for it, or choose another one"
+            ) from error
+        try:
+            yield
+        except BaseException:
+            if [*out.iterdir()] == [file]:
+                file.unlink()
+            raise
 
 
 def _locked(
@@ -126,6 +149,9 @@ def _locked(
             except VideoError as error:
                 failed[job.name] = str(error)
                 continue
+            if sink.is_dir():
+                failed[job.name] = f"{sink}: is a folder; rename it, or {job.source}"
+                continue
             is_done = was is not None and was.status == "done"
             if was is not None and is_done and is_there and was.key == worker.key(job, source_digest):
                 skipped.append(job.name)
@@ -150,15 +176,16 @@ def _locked(
             note(job.name, entry)
 
     manifest.save(out)
-    if engine == "ray":
-        on_ray(order, out, given(), len(jobs), workers, noted, stop)
-    elif streams > 1:
-        together(worker, given(), streams, noted, progress, stop)
-    else:
-        one_by_one(worker, given(), noted, progress, stop)
-    left = tuple(job.name for job in jobs if job.name not in {*done, *skipped, *failed})
-    if not left:
+    try:
+        if engine == "ray":
+            on_ray(order, out, given(), len(jobs), workers, noted, stop)
+        elif streams > 1:
+            together(worker, given(), streams, noted, progress, stop)
+        else:
+            one_by_one(worker, given(), noted, progress, stop)
+    finally:
         _remove_empty(out / UNFINISHED)
+    left = tuple(job.name for job in jobs if job.name not in {*done, *skipped, *failed})
     return Report(tuple(done), tuple(skipped), failed, left)
 
 

@@ -58,13 +58,14 @@ def model_digest(model: Callable[..., Any], name: str) -> str:
     found = hashlib.sha256(json.dumps([name, base], sort_keys=True).encode())
     for file in _files(name):
         found.update(file_digest(file).encode())
-    if isinstance(model, nn.Module):
-        _add_values(found, model)
-    if not name or name.rpartition(":")[0].endswith(".py"):
-        content = Content()
+    content = Content()
+    is_told = not name or name.rpartition(":")[0].endswith(".py")
+    if is_told:
         found.update(content.of(model).encode())
         if content.unknown and not name:
             found.update(uuid.uuid4().bytes)
+    if isinstance(model, nn.Module) and (not is_told or content.unknown):  # else the values are in the content
+        _add_values(found, model)
     return found.hexdigest()[:32]
 
 

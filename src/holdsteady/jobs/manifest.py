@@ -6,7 +6,7 @@ import tempfile
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from holdsteady.errors import ConfigError, VideoError
 from holdsteady.permissions import as_new_files_are
@@ -68,13 +68,16 @@ class Manifest(BaseModel):
         Raises:
             VideoError: it can't be written.
         """
+        content = json.dumps(self.model_dump(), indent=2, ensure_ascii=False)
         try:
             descriptor, name = tempfile.mkstemp(prefix=".manifest-", dir=folder)
-            with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-                # Names of bytes that are not UTF-8 are escaped, and found again.
-                file.write(json.dumps(self.model_dump(), indent=2) + "\n")
-            as_new_files_are(Path(name))
-            Path(name).replace(folder / MANIFEST_NAME)
+            try:
+                with os.fdopen(descriptor, "wb") as file:
+                    file.write(f"{content}\n".encode(errors="backslashreplace"))  # names of files may be no text
+                as_new_files_are(Path(name))
+                Path(name).replace(folder / MANIFEST_NAME)
+            finally:
+                Path(name).unlink(missing_ok=True)
         except OSError as error:
             raise VideoError(f"{folder / MANIFEST_NAME}: can't be written: {error.strerror or error}") from error
 
@@ -90,17 +93,18 @@ def read_entries(folder: Path) -> dict[str, Entry]:
         return {}
     try:
         return _validated(path).files
-    except (OSError, ValueError, RecursionError) as error:
-        if isinstance(error, ConfigError):
-            raise
-        line = " ".join(str(error).split("\n")[:3])
+    except ConfigError:
+        raise
+    except (OSError, ValueError, RecursionError) as error:  # the second of JSON, of its encoding, and of what is in it
+        first = error.errors()[0] if isinstance(error, ValidationError) else None
+        fault = str(error) if first is None else f"{'.'.join(map(str, first['loc'])) or 'it'}: {first['msg']}"
         raise ConfigError(
-            f"{path} is damaged: {line}; remove it to begin again, which makes all results anew"
+            f"{path} is damaged ({fault}); remove it to begin again, which makes all results anew"
         ) from error
 
 
 def _validated(path: Path) -> Manifest:
-    manifest = Manifest.model_validate(json.loads(path.read_text(encoding="utf-8")))
-    if manifest.format != FORMAT:
-        raise ConfigError(f"{path} has format {manifest.format}; this version reads {FORMAT}: choose another folder")
-    return manifest
+    content = json.loads(path.read_text(encoding="utf-8"))
+    if isinstance(content, dict) and content.get("format", FORMAT) != FORMAT:
+        raise ConfigError(f"{path} has format {content['format']}; this version reads {FORMAT}: choose another folder")
+    return Manifest.model_validate(content)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from holdsteady.errors import HoldsteadyError
+from holdsteady.errors import HoldsteadyError, VideoError
 from holdsteady.host.resolve import AdapterLike, resolve_ready
 from holdsteady.host.stabilized import StabilizedModel
 from holdsteady.jobs.content import Content
@@ -159,7 +159,10 @@ class Worker:
         stop: threading.Event | None,
     ) -> Summary:
         sink = self.out / job.name
-        sink.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            sink.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise VideoError(f"{sink.parent}: this folder can't be made: {error.strerror}") from error
         for part in left_behind(sink):  # of a killed run: the journal has what was in it
             part.unlink(missing_ok=True)
         options = replace(self.order.options, overwrite=True)  # what may be replaced was decided before

@@ -22,10 +22,12 @@ class Grabbed:
     """A frame as it came.
 
     Attributes:
+        number: of the frame in its source, from 0.
         frame: as stored.
         time: when it came, by ``time.monotonic``.
     """
 
+    number: int
     frame: VideoFrame
     time: float
 
@@ -102,7 +104,7 @@ class Latest:
                         self._dropped += self._newest is not None
                         now = time.monotonic()
                         self._interval, came = (now - came if came else 0.0), now
-                        self._newest = Grabbed(frame, now)
+                        self._newest = Grabbed(number, frame, now)
                         self._change.notify_all()
         except BaseException as error:  # raised again where frames are taken
             self._failure = error

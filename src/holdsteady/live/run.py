@@ -3,15 +3,15 @@
 import threading
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from holdsteady.errors import ConfigError
-from holdsteady.live.latest import Latest
+from holdsteady.errors import ConfigError, VideoError
+from holdsteady.live.latest import Grabbed, Latest
 from holdsteady.live.sinks import is_file, open_sink
 from holdsteady.live.stats import Stats
 from holdsteady.video import RunOptions, check_codec, check_sink, open_cuts, open_video, own_stdout
@@ -93,10 +93,10 @@ def run(
         if reader.info.has_alpha:
             warnings.warn(f"{source}: transparency is left out, live pictures have none", stacklevel=2)
         latest = stack.enter_context(Latest(reader, stop, paced=_is_there(source)))
-        for number, grabbed in enumerate(latest):
+        for grabbed in _told(latest, stats, sink):
             first = grabbed.time if first is None else first
             pixels = upright(grabbed.frame.pixels, reader.info)
-            if is_new_shot(number, pixels) and number:
+            if is_new_shot(grabbed.number, pixels) and stats.frames:
                 on_cut()
             begun = time.monotonic()
             with border.running():
@@ -116,7 +116,23 @@ def run(
             if key == "r":
                 on_cut()
             strength.press(key)
+        else:
+            if not stop.is_set():
+                is_new_shot.warn_of_rest()
     return stats
+
+
+def _told(latest: Latest, stats: Stats, sink: str) -> Iterator[Grabbed]:
+    """The frames; where reading fails, it is said what is in the file by then."""
+    try:
+        yield from latest
+    except VideoError as error:
+        if not (stats.frames and is_file(sink)):
+            raise
+        shown = (
+            "the frame shown before it is" if stats.frames == 1 else f"the {stats.frames} frames shown before it are"
+        )
+        raise VideoError(f"{error}; {shown} in {sink}") from error
 
 
 def _is_there(source: str) -> bool:

@@ -12,7 +12,7 @@ from typing import Any, BinaryIO, Protocol, Self
 
 import av
 import numpy as np
-from av.error import FFmpegError
+from av.error import FFmpegError, ProtocolNotFoundError
 
 from holdsteady.errors import ConfigError, VideoError
 from holdsteady.video import Pixels, RunOptions, VideoFrame, VideoInfo, Writer, open_writer
@@ -213,6 +213,11 @@ def _said(url: str) -> Iterator[None]:
     """FFmpeg's errors in our words."""
     try:
         yield
+    except ProtocolNotFoundError as error:
+        scheme = url.partition("://")[0]
+        raise VideoError(
+            f"{url}: this FFmpeg can't send to {scheme}://; take another of {', '.join(FORMATS)}"
+        ) from error
     except (FFmpegError, OSError) as error:
         raise VideoError(f"{url}: can't be sent to: {getattr(error, 'strerror', None) or error}") from error
 

@@ -1,6 +1,7 @@
 """The values behind the pictures as files: NPY, 16-bit PNG or OpenEXR, one for each frame."""
 
 import json
+import os
 import re
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,7 @@ class ValueWriter:
     two that leaves the first frame room to grow fourfold, which stands in ``values.json``.
 
     Args:
-        folder: made if it is not there.
+        folder: made with the first values if it is not there.
         format: of the files.
         overwrite: whether it may hold values already; those of an earlier run are removed with the first that come.
 
@@ -43,10 +44,9 @@ class ValueWriter:
             raise ConfigError(f"{folder} is a file; values need a folder")
         if folder.is_dir() and any(folder.iterdir()) and not overwrite:
             raise ConfigError(f"{folder} is not empty; add --overwrite (-y) to write values into it")
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise VideoError(f"can't make the folder '{folder}': {error.strerror}") from error
+        there = next(one for one in (folder, *folder.absolute().parents) if one.exists())
+        if not (there.is_dir() and os.access(there, os.W_OK)):
+            raise VideoError(f"can't make the folder '{folder}': '{there}' is no folder that can be written")
         self.folder, self.format = folder, format
         self._factor: float | None = None
         self._is_begun = False
@@ -67,6 +67,7 @@ class ValueWriter:
             array = array[0] if array.shape[0] == 1 else array.transpose(1, 2, 0)
         path = self.folder / f"{number:06d}.{self.format}"
         if not self._is_begun:
+            self._make_folder()
             self._remove_earlier()
             self._is_begun = True
         if self.format == "png":
@@ -81,6 +82,12 @@ class ValueWriter:
             part.replace(path)
         except OSError as error:
             raise VideoError(f"can't write {path}: {error.strerror or error}") from error
+
+    def _make_folder(self) -> None:
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise VideoError(f"can't make the folder '{self.folder}': {error.strerror}") from error
 
     def _remove_earlier(self) -> None:
         """Remove the values of an earlier run, which may have been longer or of another format, and nothing else."""

@@ -11,6 +11,7 @@ from rich.table import Table
 from holdsteady.check.advice import STEADY, Advice
 from holdsteady.check.check import Check, Stretch
 from holdsteady.errors import printable
+from holdsteady.folders import whole_file
 
 
 def as_json(found: Check, advice: Advice, video: str, original: str | None) -> dict[str, Any]:
@@ -82,4 +83,5 @@ def save_plot(found: Check, video: str, path: Path) -> None:
         axis.grid(alpha=0.3)
         for shot in found.shots[1:]:
             axis.axvline(shot.start, color="grey", linewidth=0.6)
-    figure.savefig(path, dpi=110)
+    with whole_file(path) as part:
+        figure.savefig(part, dpi=110)

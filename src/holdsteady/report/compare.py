@@ -3,7 +3,7 @@
 import itertools
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
@@ -13,6 +13,7 @@ import numpy.typing as npt
 from torch import Tensor
 
 from holdsteady.errors import VideoError
+from holdsteady.folders import write_whole
 from holdsteady.metrics import VideoScores
 from holdsteady.report.pictures import Picture, save_flicker_plot, save_time_slice, side_by_side
 from holdsteady.report.table import markdown_table
@@ -76,7 +77,7 @@ def compare(
             nonlocal writer
             picture = side_by_side(pictures)
             if writer is None:
-                writer = stack.enter_context(_open_side_by_side(folder, info, picture))
+                writer = stack.enter_context(_whole(_open_side_by_side(folder, info, picture)))
             writer.write(VideoFrame(picture, next(times), info.time_base))
 
         found = measure(videos, show, truth=truth, is_new_shot=is_new_shot, progress=progress)
@@ -169,8 +170,19 @@ def _open_side_by_side(folder: Path, info: VideoInfo, picture: Picture) -> Write
     return open_writer(str(folder / "side-by-side.mp4"), plain, RunOptions(overwrite=True), width=width, height=height)
 
 
+@contextmanager
+def _whole(writer: Writer) -> Iterator[Writer]:
+    """Inside, a video is written; half of one is not kept, also after Ctrl-C: the scores would not be of it."""
+    try:
+        yield writer
+    except BaseException:
+        writer.discard()
+        raise
+    writer.finish()
+
+
 def _save(folder: Path, found: Comparison) -> None:
     save_flicker_plot(found.series, found.figure.replace("_", " "), folder / "flicker.png")
     save_time_slice(found.columns, folder / "time-slice.png")
-    (folder / "scores.json").write_text(json.dumps(found.scores, indent=2) + "\n", encoding="utf-8")
-    (folder / "scores.md").write_text(markdown_table(found.scores), encoding="utf-8")
+    write_whole(folder / "scores.json", json.dumps(found.scores, indent=2) + "\n")
+    write_whole(folder / "scores.md", markdown_table(found.scores))

@@ -11,6 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from holdsteady.evaluation.evaluate import Row, drift, summarise
+from holdsteady.folders import whole_file, write_whole
 from holdsteady.report.pictures import plain_legend
 from holdsteady.report.table import FIGURES, number
 from holdsteady.report.table import markdown as markdown_lines
@@ -31,7 +32,7 @@ def save_results(rows: Sequence[Row], folder: Path, facts: dict[str, Any]) -> No
     summary = summarise(rows)
     _save_json(rows, summary, folder, facts)
     _save_csv(rows, folder)
-    (folder / "results.md").write_text(markdown(rows, summary, facts), encoding="utf-8")
+    write_whole(folder / "results.md", markdown(rows, summary, facts))
     save_accuracy_stability(summary, folder / "accuracy-stability.png")
     save_over_time(rows, folder / "over-time.png")
 
@@ -91,7 +92,7 @@ def _save_json(rows: Sequence[Row], summary: Sequence[dict[str, Any]], folder: P
 
 def _save_csv(rows: Sequence[Row], folder: Path) -> None:
     figures = list(dict.fromkeys(name for row in rows for name in row.figures))
-    with (folder / "results.csv").open("w", newline="", encoding="utf-8") as file:
+    with whole_file(folder / "results.csv") as part, part.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         writer.writerow(["clip", "corruption", "label", "family", "setting", *figures])
         for row in rows:
@@ -134,7 +135,8 @@ def save_accuracy_stability(summary: Sequence[dict[str, Any]], path: Path, stead
         axis.set_ylabel(FIGURES[quality][0])
         axis.grid(alpha=0.3)
         plain_legend(axis, fontsize=8)
-    figure.savefig(path, dpi=110)
+    with whole_file(path) as part:
+        figure.savefig(part, dpi=110)
 
 
 def _axes_of(summary: Sequence[dict[str, Any]]) -> tuple[str, str] | None:
@@ -165,7 +167,8 @@ def save_over_time(rows: Sequence[Row], path: Path) -> None:
         if axis.get_lines()[:-1]:
             plain_legend(axis, fontsize=8, ncols=3)
         axis.set_xlabel("frame")
-    figure.savefig(path, dpi=110)
+    with whole_file(path) as part:
+        figure.savefig(part, dpi=110)
 
 
 def _sign(quality: str) -> int:

@@ -13,6 +13,8 @@ from matplotlib.figure import Figure
 from matplotlib.font_manager import findfont
 from PIL import Image, ImageDraw, ImageFont
 
+from holdsteady.folders import whole_file
+
 Picture = npt.NDArray[np.uint8]
 
 # Small pictures are enlarged up to a height, as far as their width allows.
@@ -65,7 +67,8 @@ def save_time_slice(columns: Mapping[str, Sequence[Picture]], path: Path) -> Non
         axis.set_title(label, fontsize=10, loc="left", parse_math=False)
         axis.set_yticks([])
     axes[-1].set_xlabel("frame")
-    figure.savefig(path, dpi=110)
+    with whole_file(path) as part:
+        figure.savefig(part, dpi=110)
 
 
 def save_flicker_plot(series: Mapping[str, Sequence[float]], name: str, path: Path) -> None:
@@ -84,7 +87,8 @@ def save_flicker_plot(series: Mapping[str, Sequence[float]], name: str, path: Pa
         axis.set_ylim(bottom=0)
     axis.grid(alpha=0.3)
     plain_legend(axis, fontsize=9)
-    figure.savefig(path, dpi=110)
+    with whole_file(path) as part:
+        figure.savefig(part, dpi=110)
 
 
 def plain_legend(axis: Axes, **settings: Any) -> None:

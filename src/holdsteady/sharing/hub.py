@@ -71,20 +71,20 @@ def push_to_hub(
         try:
             api.create_repo(repository, private=private, exist_ok=True)
             commit = api.upload_folder(repo_id=repository, folder_path=folder, commit_message=f"{what} of holdsteady")
-        except (OSError, ValueError) as error:
+        except Exception as error:  # the hub's own, and those of whatever library makes its connections
             raise AdapterError(f"can't upload to '{repository}': {first_line(error)}") from error
     return str(commit.commit_url)
 
 
-def from_pretrained(repository: str, **options: Any) -> Adapter | OnnxStep:
-    """An adapter or an export from the Hugging Face hub. Nothing that is downloaded is executed or unpickled.
+def from_pretrained(repository: str | Path, **options: Any) -> Adapter | OnnxStep:
+    """An adapter or an export from the Hugging Face hub, or from a folder or zip here. Nothing in it is executed.
 
     Examples:
         >>> steady = hs.stabilize(model, hs.from_pretrained("me/my-adapter"))
         >>> hs.run("in.mp4", "out.mp4", hs.from_pretrained("me/my-export"))
 
     Args:
-        repository: ``"owner/name"``.
+        repository: ``"owner/name"``, or a folder or zip, which comes first.
         options: of ``huggingface_hub.snapshot_download``, as ``revision``, ``token``, ``cache_dir``.
 
     Returns:
@@ -95,15 +95,18 @@ def from_pretrained(repository: str, **options: Any) -> Adapter | OnnxStep:
         ExportError: the export is damaged, or a program of torch.export.
         MissingExtraError: huggingface_hub is not installed, or ONNX Runtime for an export.
     """
-    folder = download(repository, [CONFIG_NAME, WEIGHTS_NAME, MANIFEST, *_PARTS], **options)
-    if (folder / MANIFEST).is_file():
+    folder = Path(repository)
+    is_here = folder.exists()
+    if not is_here:
+        folder = download(str(repository), [CONFIG_NAME, WEIGHTS_NAME, MANIFEST, *_PARTS], **options)
+    if _is_export(folder):
         if read_manifest(folder).runtime != "onnx":
             raise ExportError(
                 f"'{repository}' is a program of torch.export, which may hold pickles: if you trust its author, "
                 "download it and load it with torch.export.load"
             )
         return OnnxStep(folder)
-    if (folder / CONFIG_NAME).is_file():
+    if is_here or (folder / CONFIG_NAME).is_file():
         return load_adapter(folder)
     raise AdapterError(f"'{repository}' on the hub is neither an adapter nor an export: it lacks {CONFIG_NAME}")
 
@@ -128,7 +131,7 @@ def _stage_export(path: Path, folder: Path, repository: str, license: str | None
 
         draw_export(folder, folder / PICTURE)
     page = export_card(manifest, repository, license, has_picture=(folder / PICTURE).is_file())
-    (folder / "README.md").write_text(page, encoding="utf-8")
+    (folder / "README.md").write_text(page, encoding="utf-8", errors="backslashreplace")
 
 
 def _stage_adapter(
@@ -155,7 +158,7 @@ def _stage_adapter(
         if base is not None:
             draw_adapter(base, adapter, folder / PICTURE)
     page = adapter_card(adapter, records, repository, license, has_picture=(folder / PICTURE).is_file())
-    (folder / "README.md").write_text(page, encoding="utf-8")
+    (folder / "README.md").write_text(page, encoding="utf-8", errors="backslashreplace")
 
 
 def _records(path: Path) -> dict[str, bytes]:

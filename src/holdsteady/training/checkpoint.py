@@ -1,5 +1,6 @@
 """What training needs to resume after it was stopped, however it was stopped."""
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,7 @@ import torch
 from holdsteady.errors import TrainingError, in_one_line
 
 NAME = "checkpoint.pt"
+_BLOCK = 1 << 16  # bytes: with less than that a disk is full
 
 
 def save_checkpoint(folder: Path, state: dict[str, Any]) -> None:
@@ -20,9 +22,11 @@ def save_checkpoint(folder: Path, state: dict[str, Any]) -> None:
     try:
         torch.save(state, part)
         part.replace(folder / NAME)
-    except (OSError, RuntimeError) as error:  # the second on a full disk
+    except (OSError, RuntimeError) as error:  # the second on a full disk, in words of its own
+        is_full = shutil.disk_usage(folder).free < _BLOCK
         part.unlink(missing_ok=True)
-        raise TrainingError(f"can't write a checkpoint to {folder}: {in_one_line(error)}") from error
+        why = "No space left on device" if is_full else getattr(error, "strerror", None) or in_one_line(error)
+        raise TrainingError(f"can't write a checkpoint to {folder}: {why}") from error
 
 
 def load_checkpoint(folder: Path, recipe: str) -> dict[str, Any] | None:

@@ -7,11 +7,12 @@ from typing import Any
 import cv2
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader, Dataset, default_collate
 
 from holdsteady.corruptions import Corruption, corrupt_clip
 from holdsteady.data import Mixture, Source, make_source
 from holdsteady.data.dataset import item_generator
+from holdsteady.errors import HoldsteadyError
 from holdsteady.host.attach import stabilize
 from holdsteady.training.recipe import SourceRecipe
 
@@ -87,6 +88,23 @@ def open_sources(recipes: Sequence[SourceRecipe], *, length: int, crop: int, fli
     ]
 
 
+class _Told(Dataset[Any]):
+    """Items, or what was wrong with them: raised in a worker, an error would come with its whole traceback as text."""
+
+    def __init__(self, items: Dataset[dict[str, Tensor]]) -> None:
+        self._items = items
+
+    def __getitem__(self, index: int) -> Any:
+        try:
+            return self._items[index]
+        except HoldsteadyError as error:
+            return error
+
+
+def _batch(items: list[Any]) -> Any:
+    return next((item for item in items if isinstance(item, HoldsteadyError)), None) or default_collate(items)
+
+
 class _Batches:
     """Numbers of the items of each step from ``first`` on; every rank takes its share of each batch."""
 
@@ -111,9 +129,13 @@ def batches(
     ranks: int = 1,
     workers: int = 0,
 ) -> DataLoader[Any]:
-    """A loader of one batch per step, from ``first`` to ``steps``; batches don't depend on where it starts."""
+    """A loader of one batch per step, from ``first`` to ``steps``; batches don't depend on where it starts.
+
+    In place of a batch that can't be read it gives the error.
+    """
     return DataLoader(
-        clips,
+        _Told(clips),
+        collate_fn=_batch,
         batch_sampler=_Batches(first, steps, batch, rank, ranks),
         num_workers=workers,
         worker_init_fn=_prepare_worker if workers else None,
@@ -124,7 +146,9 @@ def batches(
 
 
 def _prepare_worker(_worker: int) -> None:
-    # Ctrl-C is for the training, which ends after its step.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # Ctrl-C and a terminal that is closed are for the training, which ends after its step.
+    for name in ("SIGINT", "SIGHUP"):
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), signal.SIG_IGN)
     torch.set_num_threads(1)
     cv2.setNumThreads(0)

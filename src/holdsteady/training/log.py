@@ -40,10 +40,13 @@ class Log:
         part = self._path.with_suffix(".csv.part")
         self._file = part.open("w", newline="", encoding="utf-8")
         self._csv = csv.DictWriter(self._file, _COLUMNS, restval="")
-        self._csv.writeheader()
-        self._csv.writerows(kept)
-        self._file.flush()
-        part.replace(self._path)
+        try:
+            self._csv.writeheader()
+            self._csv.writerows(kept)
+            self._file.flush()
+            part.replace(self._path)
+        finally:
+            part.unlink(missing_ok=True)
         self._board = SummaryWriter(str(folder / "tensorboard"), purge_step=step + 1)
 
     def row(self, step: int, values: dict[str, float]) -> None:

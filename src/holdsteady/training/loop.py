@@ -1,5 +1,6 @@
 """The training loop: one readable file on Lightning Fabric, from a recipe to the folder of an adapter."""
 
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -12,7 +13,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from holdsteady.adapters.files import save_adapter
-from holdsteady.errors import ConfigError, TrainingError
+from holdsteady.errors import ConfigError, HoldsteadyError, TrainingError, in_one_line
 from holdsteady.host.identity import base_of
 from holdsteady.host.resolve import load_adapter
 from holdsteady.loading import load
@@ -25,7 +26,6 @@ from holdsteady.training.checkpoint import load_checkpoint, save_checkpoint
 from holdsteady.training.clips import CorruptedClips, batches
 from holdsteady.training.folder import BASE_NAME, prepare, write_json
 from holdsteady.training.hold import Held
-from holdsteady.training.interrupt import deferred_interrupt
 from holdsteady.training.log import Log
 from holdsteady.training.recipe import Recipe
 from holdsteady.training.records import Recorder
@@ -69,6 +69,8 @@ def train(
     nodes: int = 1,
     overwrite: bool = False,
     progress: Progress | None = None,
+    begin: Callable[[], None] | None = None,
+    stop: threading.Event | None = None,
 ) -> Outcome:
     """Train what a recipe says and write the folder of the adapter; resumes where an earlier run stopped.
 
@@ -80,12 +82,14 @@ def train(
             several share each batch evenly.
         overwrite: start over where the folder holds a training already.
         progress: see ``Progress``; called on rank 0.
+        begin: called before the first step.
+        stop: set it to end after the current step, with an adapter and a checkpoint.
 
     Raises:
         ConfigError: the recipe does not fit the data or the devices.
         ModelError, PointError, AdapterError, VideoError: from the model, the adapter or the data.
-        TrainingError: the loss or a gradient is NaN or infinite (the batch is saved), or the checkpoint is of another
-            recipe.
+        TrainingError: the loss or a gradient is NaN or infinite (the batch is saved), the checkpoint is of another
+            recipe, or the folder can't be written any more.
     """
     ranks = nodes * (devices if isinstance(devices, int) else len(devices))
     if recipe.batch % ranks:
@@ -112,6 +116,14 @@ def train(
     check_objective(unroll.objective, clips.keys)
 
     saved = None if overwrite else load_checkpoint(out, recipe.to_yaml())
+    batches_watched = [{key: value[None] for key, value in watched[i].items()} for i in range(len(watched))]
+    held = None
+    if recipe.validation.hold is not None:
+        found = {name: validate(one, batches_watched)[0] for name, one in make_rivals(recipe, model).items()}
+        held = Held(names_of_watched(recipe), found.pop(recipe.validation.hold), found)
+    loop = _Loop(recipe, out, fabric, unroll, batches_watched, progress, held, stop or threading.Event())
+    loop.look(saved)
+    # What does not fit was found by now, and an earlier training is still there.
     failure: Exception | None = None
     if fabric.global_rank == 0:
         data = {"training": clips.describe(), "validation": watched.describe()}
@@ -123,12 +135,16 @@ def train(
     failure = fabric.broadcast(failure)
     if failure is not None:
         raise failure
-    batches_watched = [{key: value[None] for key, value in watched[i].items()} for i in range(len(watched))]
-    held = None
-    if recipe.validation.hold is not None:
-        found = {name: validate(one, batches_watched)[0] for name, one in make_rivals(recipe, model).items()}
-        held = Held(names_of_watched(recipe), found.pop(recipe.validation.hold), found)
-    return _Loop(recipe, out, fabric, unroll, batches_watched, progress, held).run(clips, saved)
+    if begin is not None:
+        begin()
+    try:
+        return loop.run(clips)
+    except HoldsteadyError:
+        raise
+    except OSError as error:
+        raise TrainingError(
+            f"can't write to {out}: {error.strerror or error}; the same command goes on at the last checkpoint"
+        ) from error
 
 
 class _Loop:
@@ -143,8 +159,10 @@ class _Loop:
         watched: list[Batch],
         progress: Progress | None,
         held: Held | None,
+        stop: threading.Event,
     ) -> None:
         self.recipe, self.out, self.fabric, self.progress, self.held = recipe, out, fabric, progress, held
+        self.stop, self.pictures = stop, list[Tensor]()
         self.step, self.seconds, self.waited = 0, 0.0, 0
         self.before: Figures | None = None
         self.latest: Figures | None = None
@@ -169,14 +187,19 @@ class _Loop:
         self.average = make_average(self.parameters, rates.ema) if rates.ema else None
         self.watched = [{key: fabric.to_device(value) for key, value in batch.items()} for batch in watched]
 
-    def run(self, clips: CorruptedClips, saved: dict[str, Any] | None) -> Outcome:
-        """All steps that are left."""
-        recipe, fabric = self.recipe, self.fabric
+    def look(self, saved: dict[str, Any] | None) -> None:
+        """Where it begins: at a checkpoint, or with a first validation."""
         if saved is not None:
             self._restore(saved)
+        else:
+            self.before = self.latest = self._validate(None)
+
+    def run(self, clips: CorruptedClips) -> Outcome:
+        """All steps that are left."""
+        recipe, fabric = self.recipe, self.fabric
         log = Log(self.out, self.step) if fabric.global_rank == 0 else None
-        if self.before is None:
-            self.before = self.latest = self._validate(log)
+        if log is not None and not self.step:
+            log.example(0, self.pictures)
         loader: Any = batches(
             clips,
             first=self.step,
@@ -189,29 +212,30 @@ class _Loop:
         # The items of each rank are chosen already; a sampler of Fabric's own would choose again.
         loader = fabric.setup_dataloaders(loader, use_distributed_sampler=False)
         begun, earlier, reason = time.monotonic(), self.seconds, None
-        with deferred_interrupt() as interrupted:
-            for batch in loader:
-                reason = self._spent()
-                if reason is not None:
-                    break
-                figures, values = self._train_step(batch)
-                self.step += 1
-                self.seconds = earlier + time.monotonic() - begun
-                self.scheduler.step()
-                checked = None
-                if self.step % recipe.validation.every == 0 or self.step == recipe.steps:
-                    checked = self._validate(log)
-                if log is not None:
-                    log.row(self.step, {"minutes": self.seconds / 60, **values, **_validation_values(checked)})
-                    if self.progress is not None:
-                        worse = () if self.held is None else self.held.worse
-                        self.progress(self.step, self._spent_share(), figures, checked, worse)
-                if self.step % recipe.checkpoint_every == 0:
-                    self._save_checkpoint()
-                if fabric.broadcast(interrupted()) and self.step < recipe.steps:
-                    reason = "interrupted"
-                    self._save_checkpoint()
-                    break
+        for batch in loader:
+            if isinstance(batch, HoldsteadyError):
+                raise batch
+            reason = self._spent()
+            if reason is not None:
+                break
+            figures, values = self._train_step(batch)
+            self.step += 1
+            self.seconds = earlier + time.monotonic() - begun
+            self.scheduler.step()
+            checked = None
+            if self.step % recipe.validation.every == 0 or self.step == recipe.steps:
+                checked = self._validate(log)
+            if log is not None:
+                log.row(self.step, {"minutes": self.seconds / 60, **values, **_validation_values(checked)})
+                if self.progress is not None:
+                    worse = () if self.held is None else self.held.worse
+                    self.progress(self.step, self._spent_share(), figures, checked, worse)
+            if self.step % recipe.checkpoint_every == 0:
+                self._save_checkpoint()
+            if fabric.broadcast(self.stop.is_set()) and self.step < recipe.steps:
+                reason = "interrupted"
+                self._save_checkpoint()
+                break
         outcome = self._finish(reason or "steps", log)
         if log is not None:
             log.close()
@@ -268,9 +292,9 @@ class _Loop:
         with averaged(self.parameters, self.average):
             if self.fabric.global_rank == 0:
                 with self.fabric.autocast():
-                    found, pictures = validate(self.bare, self.watched)
+                    found, self.pictures = validate(self.bare, self.watched)
                 if log is not None:
-                    log.example(self.step, pictures)
+                    log.example(self.step, self.pictures)
             found = self.fabric.broadcast(found)
             assert found is not None
             if self.held is not None and not self.held.offer(self.step, found, self.parameters) and self.step:
@@ -323,6 +347,13 @@ class _Loop:
         self.fabric.barrier()
 
     def _restore(self, saved: dict[str, Any]) -> None:
+        try:
+            self._take(saved)
+        except (KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
+            path = self.out / CHECKPOINT_NAME
+            raise TrainingError(f"{path} does not fit ({in_one_line(error)}); start over with --overwrite") from error
+
+    def _take(self, saved: dict[str, Any]) -> None:
         for name in ("step", "seconds", "best", "waited"):
             setattr(self, name, saved[name])
         self.before, self.latest = Figures(**saved["before"]), Figures(**saved["latest"])

@@ -5,7 +5,7 @@ Paths are relative to the folder that the command runs in.
 
 import copy
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator, model_validator
@@ -21,7 +21,11 @@ from holdsteady.objective.distances import DISTANCES
 
 
 class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+_Decay = Annotated[float, Field(ge=0, lt=1)]
+_Step = Annotated[int, Field(ge=1)]
 
 
 class SourceRecipe(_Part):
@@ -32,7 +36,7 @@ class SourceRecipe(_Part):
     truth: tuple[str, ...] = Field((), description="for pairs: the true frames")
     split: str | None = Field(None, description="for a public set: the part to take, if not its training part")
     weight: float = Field(1.0, gt=0, description="how often it is drawn, relative to the others")
-    stride: tuple[int, ...] = Field((1,), min_length=1, description="steps between frames to choose from")
+    stride: tuple[_Step, ...] = Field((1,), min_length=1, description="steps between frames to choose from")
     shrink: int = Field(1, ge=1, le=8, description="frames this many times smaller, so that their noise is less")
     part: tuple[float, float] = Field((0.0, 1.0), description="of each video, as shares of its length; for videos")
 
@@ -119,7 +123,7 @@ class OptimizerRecipe(_Part):
 
     learning_rate: float = Field(3e-3, gt=0, description="the highest")
     base_learning_rate: float | None = Field(None, gt=0, description="the base's, where it is trained; else a tenth")
-    betas: tuple[float, float] = Field((0.9, 0.999), description="Adam's")
+    betas: tuple[_Decay, _Decay] = Field((0.9, 0.999), description="Adam's")
     schedule: Literal["cosine", "paper", "constant"] = Field(
         "cosine", description="cosine to 0; paper: ÷10 after 1/2 and after 3/4; or constant"
     )
@@ -166,7 +170,7 @@ class Recipe(_Part):
     batch: int = Field(2, ge=1, description="clips a step, over all devices")
     precision: Literal["32-true", "bf16-mixed"] = Field("32-true", description="as Fabric names it")
     checkpoint_every: int = Field(200, ge=1, description="steps between checkpoints to resume from")
-    seed: int = Field(0, ge=0, description="of weights, clips and corruption")
+    seed: int = Field(0, ge=0, lt=2**63, description="of weights, clips and corruption")
 
     @property
     def read_from(self) -> list[str]:
@@ -183,6 +187,14 @@ class Recipe(_Part):
                 f"hold = {name}: neither an adapter that ships here{near(name, SHIPPED)} nor a folder or zip"
             )
         return validation
+
+    @model_validator(mode="after")
+    def _holds_an_adapter(self) -> "Recipe":
+        if self.validation.hold is not None and self.train != "adapter":
+            raise ValueError(
+                f"validation.hold is for train = adapter; a base that moves (train = {self.train}) is not held"
+            )
+        return self
 
     @model_validator(mode="after")
     def _has_a_second_frame(self) -> "Recipe":
@@ -266,7 +278,10 @@ def make_recipe(
     try:
         return Recipe.model_validate(data, context={"files": files})
     except ValidationError as error:
-        faults = [_fault(fault) for fault in error.errors()]
+        found = error.errors()
+        # A list is too short for want of what is wrong in it.
+        heads = {fault["loc"][:length] for fault in found for length in range(len(fault["loc"]))}
+        faults = [_fault(fault) for fault in found if fault["type"] != "too_short" or fault["loc"] not in heads]
         raise ConfigError(f"{name}: {'; '.join(faults)}") from None
 
 
@@ -317,7 +332,7 @@ def _fault(fault: Any) -> str:
         return f"'{place}' is missing"
     message = fault["msg"].removeprefix("Value error, ")
     given = "" if isinstance(fault["input"], dict | list) else f" = {fault['input']!r}"
-    return f"{place}{given}: {message}"
+    return f"{place}{given}: {message}" if place else message
 
 
 def _settings_at(path: tuple[Any, ...]) -> list[str]:

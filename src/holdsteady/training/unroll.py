@@ -93,6 +93,7 @@ class Unroll(nn.Module):
                 outputs.append(image_of(output).clone())
         result = torch.stack(outputs, dim=1)
         _check_classes(result, targets)
+        self._check_size(result, targets)
         if self.objective.fit == "first":
             result = fit_by_first(result, targets)
         flows, valid = self._flows(batch, frames)
@@ -105,6 +106,15 @@ class Unroll(nn.Module):
             total = total + share * unified_loss(values, wanted, stability=weight).total
         shown = torch.softmax(result, dim=2) if distance == "cross-entropy" else result
         return Unrolled(terms._replace(total=total), shown, targets)
+
+    def _check_size(self, outputs: Tensor, targets: Tensor) -> None:
+        given, wanted = (_in_words(one) for one in (outputs, targets))
+        if targets.is_floating_point() and given != wanted:
+            target = self.objective.target
+            advice = (
+                "" if target == "self" else "; a model that does not restore frames learns from objective.target = self"
+            )
+            raise ConfigError(f"the model gives {given}, and objective.target = {target} is {wanted}{advice}")
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> "Unroll":
         super()._apply(fn, recurse)
@@ -185,6 +195,11 @@ def check_objective(objective: Objective, keys: frozenset[str]) -> None:
             f"objective.target = '{objective.target}': the sources give {', '.join(sorted(keys))} only; "
             "take self or frames, or sources that have it"
         )
+
+
+def _in_words(clip: Tensor) -> str:
+    channels, height, width = clip.shape[2:]
+    return f"{channels} channel{'s' if channels > 1 else ''} of {width}x{height}"
 
 
 def _check_classes(outputs: Tensor, targets: Tensor) -> None:

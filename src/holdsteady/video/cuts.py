@@ -76,7 +76,9 @@ def read_cuts(path: str | Path) -> frozenset[int]:
 
 
 class Cuts:
-    """Tells whether a frame begins a new shot, from its number and its pixels. Call it with every frame once, in order.
+    """Tells whether a frame begins a new shot, from its number and its pixels. Call it with each frame once, in order.
+
+    A shot that began at a frame that was left out begins at the next one.
 
     Args:
         spec: See `open_cuts`.
@@ -88,8 +90,8 @@ class Cuts:
         self._listed = frozenset[int]() if spec in ("auto", "off") else read_cuts(spec)
 
     def __call__(self, number: int, pixels: Pixels) -> bool:
-        self._frames = number + 1
-        return number in self._listed if self._detector is None else self._detector.is_cut(pixels)
+        passed, self._frames = range(self._frames, number + 1), number + 1
+        return not self._listed.isdisjoint(passed) if self._detector is None else self._detector.is_cut(pixels)
 
     def warn_of_rest(self) -> None:
         """Say which numbers of the file lie past the last frame. Call it when all frames were seen."""

@@ -218,8 +218,9 @@ class VideoWriter(Writer):
         except LostPicturesError as error:
             raise OSError(errno.ENOSPC, str(error)) from error
         except Exception as error:  # whatever it is: it must not cost the pictures
-            if is_full(error) and _count_frames(pictures.path) < self.count:
-                raise
+            if (written := _count_frames(pictures.path)) < self.count:
+                text = f"only {written} of {self.count} frames could be written"
+                raise error if is_full(error) else OSError(errno.ENOSPC, text) from error
             warnings.warn(f"{self.sink}: left out: all but the pictures: {reason(error)}", stacklevel=4)
         finally:
             if pictures is not whole:
