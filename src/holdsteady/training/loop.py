@@ -346,7 +346,6 @@ class _Loop:
 
     def _finish(self, reason: str, log: Log | None) -> Outcome:
         """Write the result. The checkpoint stays while there is something left to do."""
-        recipe = self.recipe
         if reason == "patience":
             # What came after the best only cost time.
             assign(self.parameters, self.best_parameters)
@@ -361,7 +360,7 @@ class _Loop:
         outcome = Outcome(self.out, self.step, self.seconds / 60, self.before, self.latest, reason, self.held)
         if self.fabric.global_rank == 0:
             with averaged(self.parameters, self.average):
-                write_result(recipe, self.steady, outcome)
+                write_result(self.recipe, self.steady, outcome)
             if reason != "interrupted":
                 (self.out / CHECKPOINT_NAME).unlink(missing_ok=True)
         self.fabric.barrier()
