@@ -14,6 +14,7 @@ import pytest
 import torch
 from cli.helpers import Cli, Picture, frames_of, info_of, texture, write_clip
 
+import holdsteady
 from holdsteady.metrics import VideoScores
 
 Model = Callable[[str], str]
@@ -37,6 +38,11 @@ def flickering(tmp_path: Path) -> str:
 @pytest.fixture
 def smooth(tmp_path: Path) -> str:
     return write_clip(tmp_path / "smooth.mkv", texture(8), options={"crf": "2"})
+
+
+def test_the_version_is_told(cli: Cli) -> None:
+    done = cli("--version")
+    assert (done.code, done.out) == (0, f"holdsteady {holdsteady.__version__}\n")
 
 
 def test_fix_steadies_with_and_without_the_original(cli: Cli, flickering: str, smooth: str) -> None:

@@ -16,6 +16,7 @@ from rich.console import Console
 from rich.markup import escape
 from typer.core import TyperGroup
 
+from holdsteady import __version__
 from holdsteady.allocator import keep_freed_memory
 from holdsteady.cli.signals import stop_signals
 from holdsteady.errors import HoldsteadyError, extra, in_one_line
@@ -93,8 +94,17 @@ app = typer.Typer(
 )
 
 
+def _tell_version(wanted: bool) -> None:
+    if wanted:
+        print(f"holdsteady {__version__}")
+        raise typer.Exit
+
+
 @app.callback()
 def common(
+    version: Annotated[
+        bool, typer.Option("--version", help="Show the version and exit.", callback=_tell_version, is_eager=True)
+    ] = False,
     debug: Annotated[
         bool, typer.Option("--debug", help="Show the whole traceback of an error; goes anywhere.")
     ] = False,
@@ -116,9 +126,6 @@ def main() -> None:
         errors.print(f"[yellow]warning:[/] {escape(str(message))}")
 
     warnings.showwarning = show_warning
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")  # names of files may be no text
     keep_freed_memory()
     wait_asleep()
     arguments, debug = _without_debug(sys.argv[1:])

@@ -19,8 +19,8 @@ from holdsteady.errors import ConfigError, extra
 
 if TYPE_CHECKING:
     from holdsteady.training.hold import Held
-    from holdsteady.training.loop import Outcome
     from holdsteady.training.recipe import Recipe
+    from holdsteady.training.result import Outcome
     from holdsteady.training.watch import Figures
 
 

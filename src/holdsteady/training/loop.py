@@ -3,7 +3,7 @@
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -12,23 +12,20 @@ from lightning_fabric import Fabric
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from holdsteady.adapters.files import save_adapter
 from holdsteady.errors import ConfigError, HoldsteadyError, TrainingError, in_one_line
-from holdsteady.host.identity import base_of
-from holdsteady.host.resolve import load_adapter
 from holdsteady.loading import load
 from holdsteady.models.card import make_card
-from holdsteady.models.weights import save_weights
 from holdsteady.permissions import as_new_files_are
 from holdsteady.training.build import make_rivals, make_unroll, names_of_watched, open_clips, open_watched
 from holdsteady.training.checkpoint import NAME as CHECKPOINT_NAME
 from holdsteady.training.checkpoint import load_checkpoint, save_checkpoint
 from holdsteady.training.clips import CorruptedClips, batches
-from holdsteady.training.folder import BASE_NAME, prepare, write_json
+from holdsteady.training.folder import prepare
 from holdsteady.training.hold import Held
 from holdsteady.training.log import Log
 from holdsteady.training.recipe import Recipe
 from holdsteady.training.records import Recorder
+from holdsteady.training.result import Outcome, write_result
 from holdsteady.training.schedule import assign, averaged, make_average, make_scheduler
 from holdsteady.training.unroll import Batch, Unroll, check_objective
 from holdsteady.training.watch import Figures, mean_figures, measure, validate
@@ -36,28 +33,6 @@ from holdsteady.training.watch import Figures, mean_figures, measure, validate
 #: Called after each step with the step, the share of the budget that is spent, the figures of its batch, those of a
 #: validation if there was one, and the clips in which that was worse than what the weights are held to.
 Progress = Callable[[int, float, Figures, Figures | None, tuple[str, ...]], None]
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """Result of a training run.
-
-    Attributes:
-        folder: where the adapter is.
-        steps: steps done.
-        minutes: time taken, over all sittings.
-        before, after: validation of the untrained and of the trained model.
-        reason: why it ended: ``steps``, ``minutes``, ``patience`` or ``interrupted``.
-        held: clip by clip, where the recipe holds the weights to their start; ``after`` is then of those kept.
-    """
-
-    folder: Path
-    steps: int
-    minutes: float
-    before: Figures
-    after: Figures
-    reason: str
-    held: Held | None = None
 
 
 def train(
@@ -385,36 +360,11 @@ class _Loop:
         outcome = Outcome(self.out, self.step, self.seconds / 60, self.before, self.latest, reason, self.held)
         if self.fabric.global_rank == 0:
             with averaged(self.parameters, self.average):
-                self._write(outcome)
+                write_result(self.recipe, self.steady, outcome)
             if reason != "interrupted":
                 (self.out / CHECKPOINT_NAME).unlink(missing_ok=True)
         self.fabric.barrier()
         return outcome
-
-    def _write(self, outcome: Outcome) -> None:
-        recipe = self.recipe
-        if recipe.train != "base":
-            steps = outcome.steps if outcome.held is None else outcome.held.step
-            # What was said of the model holds for it, whatever the adapter that training began at was made for.
-            said = {name: text for name, text in base_of(self.steady.base).items() if name == "card"}
-            if outcome.held is not None and not outcome.held.gained:
-                assert recipe.validation.hold is not None
-                start = load_adapter(recipe.validation.hold)
-                start.base |= said
-                save_adapter(start, self.out)
-            else:
-                origin, trained = {"model": recipe.model, "corruption": recipe.corruption}, self.steady.adapter(0)
-                trained.provenance = {**origin, "steps": str(steps), "seed": str(recipe.seed)}
-                trained.base |= said
-                self.steady.save(self.out)
-        if recipe.train != "adapter":
-            part = self.out / f"{BASE_NAME}.part"
-            save_weights(self.steady.base, part)
-            part.replace(self.out / BASE_NAME)
-        facts = {"steps": outcome.steps, "minutes": round(outcome.minutes, 2), "ended": outcome.reason}
-        ends = {"before": asdict(outcome.before), "after": asdict(outcome.after)}
-        clips = {} if outcome.held is None else {"kept step": outcome.held.step, "clips": outcome.held.clips()}
-        write_json(self.out / "metrics.json", {**facts, **ends, **clips})
 
 
 def _validation_values(figures: Figures | None) -> dict[str, float]:
