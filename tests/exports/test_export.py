@@ -246,6 +246,17 @@ def test_points_inside_and_two_searches(adapter: str, settings: dict[str, Any], 
     assert largest_difference(steady, step, frames) < 1e-4
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("adapter", ["motion-fixed", "motion-fixed@input", "universal"])
+def test_what_is_as_the_frame_is_nothing_to_divide_by(adapter: str, carphone: str, tmp_path: Path) -> None:
+    """Evidence of flicker in the output is a share of its difference to the input, which is none here."""
+    steady = hs.stabilize(nn.Identity(), adapter, example=EXAMPLE)
+    folder = hs.export(steady, EXAMPLE, tmp_path / "out")
+    flows, _ = recorded(steady)
+    frames = (frame[..., :64, :80] for frame in noisy(carphone, 6))
+    assert largest_difference(steady, OnnxStep(folder, search=played(flows, 1)), frames) < 1e-4
+
+
 def test_a_card_goes_along(tmp_path: Path) -> None:
     model = hs.Model(Small(), range=(0, 255), channels="bgr", kind="image")
     folder = hs.export(hs.stabilize(model, "none"), EXAMPLE, tmp_path / "out")

@@ -46,7 +46,7 @@ def relation(z: Tensor, x: Tensor, span: Tensor) -> tuple[Tensor, Tensor, Tensor
     """
     mean_z, mean_x, mean_xx, mean_xz = (cell_mean(value, CELL // 2) for value in (z, x, x * x, x * z))
     variance, covariance = mean_xx - mean_x * mean_x, mean_xz - mean_x * mean_z
-    ridge = _RIDGE * span**2 + 1e-30
+    ridge = (_RIDGE * span**2).clamp_min(1e-30)
     whole = covariance.mean(dim=(2, 3), keepdim=True) / variance.mean(dim=(2, 3), keepdim=True).clamp_min(1e-30)
     slope = (covariance + ridge * whole) / (variance + ridge)
     return slope, mean_z - slope * mean_x, mean_z, mean_x
@@ -103,9 +103,10 @@ def steady_relation(
     found = torch.cat([_mean(product) for product in products], dim=1)
     evidence = memory["evidence"][:, 1:, None, None]
     evidence = torch.where(evidence.isnan() | is_cut, found, torch.lerp(evidence, found, _EVIDENCE))
-    persists = evidence[:, :1] / (0.5 * (evidence[:, 1:2] + evidence[:, 2:3]) + 1e-30)
-    wide = evidence[:, 3:4] / (evidence[:, 1:2] + 1e-30)
-    gained = evidence[:, 4:5] / (evidence[:, 5:] + 1e-30)
+    # Not "+ 1e-30", which converters to ONNX take for nothing: where the output is the input these are 0/0.
+    persists = evidence[:, :1] / (0.5 * (evidence[:, 1:2] + evidence[:, 2:3])).clamp_min(1e-30)
+    wide = evidence[:, 3:4] / evidence[:, 1:2].clamp_min(1e-30)
+    gained = evidence[:, 4:5] / evidence[:, 5:].clamp_min(1e-30)
     engaged = between(persists, _NONE, _FULL) * between(wide, _LOCAL, _WIDE) * between(gained, _LITTLE, _MUCH)
 
     # (16) The average moves on, and the output to it.

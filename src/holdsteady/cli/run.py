@@ -35,7 +35,7 @@ def run(
         str | None,
         typer.Option(
             help="none, motion-fixed (default), output-fixed:0.8, output-gaussian:2, simple-fixed:0.9, nafnet16-light "
-            "(ships here), a folder or zip, or several joined by +. motion-fixed@input: the frames first.",
+            "(ships here), a folder or zip, or several joined by +. motion-fixed@input steadies the frames first.",
             show_default=False,
         ),
     ] = None,
