@@ -147,12 +147,21 @@ class _Original:
 
 
 def _refuse_inner(chosen: AdapterLike, spec: str) -> None:
-    """Adapters that work inside a network have nothing to work on here."""
+    """Adapters that work inside a network, or before it, have nothing to work on here."""
     config = chosen.config if isinstance(chosen, Adapter) else chosen
-    if isinstance(config, AdapterConfig) and config.kind not in (*OUTPUT_KINDS, *LATE_KINDS):
+    if not isinstance(config, AdapterConfig):
+        return
+    if config.is_at_input:
+        raise ConfigError(f"--adapter {spec}: fix has no model that sees the input: leave out @input")
+    if config.kind not in (*OUTPUT_KINDS, *LATE_KINDS):
         raise ConfigError(
             f"--adapter {spec}: {config.kind} works inside a network, and here there is none; "
             "take motion-fixed, live, output-fixed or output-gaussian"
+        )
+    if config.points not in (("output",), ("coarse",)):
+        where = config.points[0]
+        raise ConfigError(
+            f"--adapter {spec}: '{where}' is inside a network, and here there is none: leave out @{where}"
         )
 
 

@@ -59,6 +59,7 @@ def test_a_kind_with_its_point(text: str, points: tuple[str, ...], memory_weight
         ("motion-fixed", {"points": ["input", "output"]}, "works at 'output' or 'input' alone"),
         ("universal@input", {}, "works at the point 'output' alone"),
         ("output-fixed@input", {}, "works at the point 'output'; for points inside"),
+        ("live@input", {}, "works at 'output' or a point inside; for the input take motion-fixed@input"),
         ("motion-fixed@input", {"deflicker": True}, "deflicker has no effect at the input"),
         ("motion-fixed@input", {"fuse_as": "mask", "flow_from": "input"}, "flow_from, fuse_as has no effect"),
     ],

@@ -163,6 +163,10 @@ def test_fix_refuses(cli: Cli, flickering: str, smooth: str) -> None:
         ("--original", smooth, "--adapter", "none"): "--original goes with --adapter motion-fixed",
         ("--adapter", "simple-fixed:0.5"): "simple-fixed works inside a network, and here there is none",
         ("--adapter", "spatial"): "'spatial' has to be trained first",
+        ("--adapter", "motion-fixed@input"): "fix has no model that sees the input: leave out @input",
+        ("--adapter", "motion-fixed@input+motion-fixed"): "fix has no model that sees the input: leave out @input",
+        ("--adapter", "live@input"): "for the input take motion-fixed@input",
+        ("--adapter", "live@body.1"): "'body.1' is inside a network, and here there is none: leave out @body.1",
     }.items():
         done = cli("fix", flickering, "out.mkv", *options)
         assert done.code == 1

@@ -2,10 +2,13 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from cli.helpers import Cli, frames_of
 from exports.made import make_export
+
+from holdsteady.models.sizes import try_model
 
 
 def test_what_cannot_be_is_said(cli: Cli, model: Callable[[str], str], tmp_path: Path) -> None:
@@ -34,6 +37,21 @@ def test_parts_of_an_earlier_export_do_not_stay(cli: Cli, model: Callable[[str],
     flags = ("--adapter", "output-fixed", "--size", "64x48", "--overwrite")
     assert cli("export", "out", "--model", model("Blur"), *flags).code == 0
     assert sorted(path.name for path in folder.iterdir()) == ["holdsteady.json", "step.onnx", "steps.txt"]
+
+
+def test_a_model_is_tried_once(cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tries: list[object] = []
+
+    def counted(*arguments: Any) -> Any:
+        tries.append(arguments)
+        return try_model(*arguments)
+
+    monkeypatch.setattr("holdsteady.exports.write.try_model", counted)
+    (tmp_path / "halves.py").write_text("from torch import nn\n\nmodel = nn.Conv2d(3, 3, 1)\n")
+    flags = ("--adapter", "output-fixed", "--size", "64x48", "--format", "pt2")
+    done = cli("export", "out", "--model", f"{tmp_path / 'halves.py'}:model", *flags)
+    assert done.code == 0, done.err
+    assert len(tries) == 1
 
 
 @pytest.mark.slow

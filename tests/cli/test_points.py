@@ -81,3 +81,13 @@ def test_a_size_that_the_model_takes_is_named(cli: Cli, model: Model) -> None:
     failed = cli("points", model("Stride16"), "--size", "40x24")
     assert failed.code == 1 and failed.error.endswith("; it takes --size 48x32")
     assert cli("points", model("Stride16"), "--size", "48x32").code == 0
+
+
+def test_what_a_model_fails_with_is_told(cli: Cli, tmp_path: Path) -> None:
+    file = tmp_path / "failing.py"
+    file.write_text(
+        "def never(frame):\n    raise RuntimeError('no frame will do')\n\n\ndef two(frame, noise):\n    return frame\n"
+    )
+    done = cli("points", f"{file}:never", "--multiple", 32)
+    assert "RuntimeError: no frame will do (failing.py" in done.error
+    assert "it takes more than a frame: wrap it in a function" in cli("points", f"{file}:two").error

@@ -1,9 +1,11 @@
 """``holdsteady.export``: what runs outside of PyTorch is what ran in it."""
 
 import json
+import sys
 from collections.abc import Callable, Iterator
 from itertools import count
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import numpy as np
@@ -123,6 +125,33 @@ def test_a_model_that_leaves_torch_is_named(tmp_path: Path) -> None:
     with pytest.raises(ExportError, match=r"can't be exported: .*test_export\.py, line \d+.*no NumPy"):
         hs.export(hs.stabilize(through_numpy, "output-fixed", takes="tensors"), EXAMPLE, tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+class Talks(Small):
+    """Writes to stderr while it is traced, and so does another thread."""
+
+    def forward(self, frame: Tensor) -> Tensor:
+        if torch.compiler.is_exporting():
+            print("the model's own", file=sys.stderr)
+            other = Thread(target=print, args=("another thread's",), kwargs={"file": sys.stderr})
+            other.start()
+            other.join()
+        return super().forward(frame)
+
+
+def test_what_is_written_during_a_trace_is_kept(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    class Fails(Talks):
+        def forward(self, frame: Tensor) -> Tensor:
+            out = super().forward(frame)
+            return out if float(out.mean()) > 0 else frame
+
+    hs.export(hs.stabilize(Talks(), "output-fixed"), EXAMPLE, tmp_path / "out", format="pt2")
+    shown = capsys.readouterr().err
+    assert "the model's own" in shown and "another thread's" in shown
+    with pytest.raises(ExportError, match="can't be exported"):
+        hs.export(hs.stabilize(Fails(), "output-fixed"), EXAMPLE, tmp_path / "fails", format="pt2")
+    shown = capsys.readouterr().err
+    assert "another thread's" in shown and "graph" not in shown
 
 
 def test_an_operation_that_onnx_lacks_is_named_with_its_module(tmp_path: Path) -> None:

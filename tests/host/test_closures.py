@@ -108,7 +108,48 @@ class Wrapped(Calls):
         self.forward = lambda frame: old(frame)  # type: ignore[method-assign]
 
 
+class CallsFromList(Calls):
+    def hook(self) -> Callable[..., None]:
+        self.steps: Any = [lambda frame: self.body(frame), lambda features: self.head(features)]
+        return lambda *_: None
+
+    def forward(self, frame: Tensor) -> Tensor:
+        for step in self.steps:
+            frame = step(frame)
+        return frame
+
+
+class CallsFromTuple(CallsFromList):
+    def hook(self) -> Callable[..., None]:
+        ignored = super().hook()
+        self.steps = {"all": (tuple(self.steps), "named")}
+        return ignored
+
+    def forward(self, frame: Tensor) -> Tensor:
+        for step in self.steps["all"][0]:
+            frame = step(frame)
+        return frame
+
+
+class CallsPartial(Calls):
+    def hook(self) -> Callable[..., None]:
+        self.run: Any = partial(
+            lambda last, frame, *, first: last(first(self.body(frame))), self.head, first=nn.Identity()
+        )
+        return lambda *_: None
+
+
+class CallsPartialInside(Calls):
+    """A function that knows a partial one, in a tuple."""
+
+    def hook(self) -> Callable[..., None]:
+        known = (partial(lambda module, frame: module(frame), self.body), self.head)
+        self.run = lambda frame: known[1](known[0](frame))
+        return lambda *_: None
+
+
 COLLECTING = [Collects, ByDict, ByDefault, ByName, ByPartial, ByObject, Calls, Wrapped]
+COLLECTING += [CallsFromList, CallsFromTuple, CallsPartial, CallsPartialInside]
 
 
 @pytest.mark.parametrize("kind", ["output-fixed:0.5", "simple-fixed:0.5"])

@@ -5,8 +5,10 @@ from dataclasses import dataclass, field
 from types import MappingProxyType, SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 from torch import Tensor
 
 import holdsteady as hs
@@ -116,6 +118,8 @@ def test_an_image_that_changes_its_shape_is_told(change: Callable[[Tensor], Tens
     [
         (lambda x: x.argmax(dim=1), "hs.Model\\(model, kind='labels', classes=21\\)"),
         (lambda x: x > 0.5, "hs.Model\\(model, kind='mask'\\)"),
+        (lambda x: Image.fromarray(np.zeros(x.shape[-2:], np.uint8)), "kind='labels', classes=21"),
+        (lambda x: x.mean(dim=(1, 2, 3)), r"torch.float32 \(1,\), not a float tensor with spatial axes$"),
         (lambda _: None, "returned NoneType, not a float tensor with spatial axes$"),
     ],
 )

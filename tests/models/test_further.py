@@ -37,7 +37,7 @@ class Of(nn.Module):
 )
 def test_a_network_of_one_square_is_given_that(model: nn.Module, size: str, adapter: str) -> None:
     runner = FrameRunner(model, adapter)
-    with pytest.warns(UserWarning, match=f"they are resized to {size}; --model-size says another"):
+    with pytest.warns(UserWarning, match=f"they are resized to {size}; set another with --model-size"):
         shown = runner.step(_RAMP)
     for one in (shown, runner.step(_RAMP)):
         torch.testing.assert_close(one, _RAMP, atol=0.02, rtol=0)
@@ -94,10 +94,10 @@ def _named(frame: Tensor, *, noise: float) -> Tensor:
 @pytest.mark.parametrize(
     ("model", "words"),
     [
-        (_two, "takes more than a frame: name a function of a frame"),
+        (_two, "takes more than a frame: wrap it in a function of one frame in a file, and name that"),
         (_named, "takes more than a frame"),
         (nn.Conv2d(1, 1, 1), "takes grey frames: give --channels gray"),
-        (nn.Conv2d(4, 1, 1), "takes 4 channels: name a function of a frame"),
+        (nn.Conv2d(4, 1, 1), "takes 4 channels: wrap it in a function of one frame"),
         (lambda frame: frame.astype(float), r"give --layout hwc-uint8; if PIL images, .* Image\.fromarray"),
         (lambda frame: frame.filter(3), "if PIL images"),
     ],

@@ -74,6 +74,14 @@ def broken():
     raise OSError("no weights here")
 
 
+def broken_list():
+    return [][0]
+
+
+decorated_broken, decorated_broken_list = any_arguments(broken), any_arguments(broken_list)
+sigmoid, first, only = any_arguments(torch.sigmoid), lambda *frames: frames[0], lambda *frames: (lambda x: x)(*frames)
+
+
 def nothing():
     return None
 
@@ -116,6 +124,8 @@ def test_weights_are_loaded(spec: Spec, tmp_path: Path) -> None:
         ("mak", r"defines no 'mak' \(did you mean make"),
         ("Needy", "Needy in .* can't be made without arguments; name a function that makes it"),
         ("broken", r"broken\(\) in .* failed: OSError: no weights here"),
+        ("decorated_broken", r"decorated_broken\(\) in .* failed: OSError: no weights here"),
+        ("decorated_broken_list", r"decorated_broken_list\(\) in .* failed: IndexError: list index out of range"),
         ("nothing", r"nothing\(\) in .* gave a NoneType; expected a model"),
         ("number", "'number' in .* is a int; expected a model or a function"),
     ],
@@ -184,6 +194,75 @@ def test_a_function_that_takes_any_arguments(spec: Spec) -> None:
     frame = torch.rand(1, 3, 4, 5)
     assert torch.equal(load(spec("decorated"))(frame), 0.5 * frame)
     assert isinstance(load(spec("decorated_make")), nn.Module)
+    assert torch.equal(load(spec("sigmoid"))(frame), frame.sigmoid())
+    assert torch.equal(load(spec("first"))(frame), frame)
+    assert torch.equal(load(spec("only"))(frame), frame)
+
+
+_REGISTERED = """
+@REG.register
+class Net(nn.Module):
+    def forward(self, frame):
+        return 0.5 * frame
+"""
+_REGISTRY = """
+class Registry(dict):
+    def register(self, thing):
+        assert thing.__name__ not in self, f"An object named '{thing.__name__}' was already registered"
+        self[thing.__name__] = thing
+        return thing
+
+
+REG = Registry()
+"""
+
+
+@pytest.mark.parametrize("source", ["mylib.utils.registry", "..utils.registry"])
+@pytest.mark.parametrize("init", ["from mylib.archs import net_arch", "from .archs import net_arch"])
+def test_a_file_that_its_package_imports_and_that_registers_itself(
+    source: str, init: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    for name in [name for name in sys.modules if name.partition(".")[0] in ("mylib", "archs", "net_arch")]:
+        monkeypatch.delitem(sys.modules, name)
+    for name, text in {
+        "__init__.py": init,
+        "archs/__init__.py": "from . import net_arch",
+        "archs/net_arch.py": f"from torch import nn\nfrom {source} import REG\n{_REGISTERED}",
+        "utils/__init__.py": "",
+        "utils/registry.py": _REGISTRY,
+    }.items():
+        path = tmp_path / "mylib" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    frame = torch.rand(1, 3, 4, 5)
+    for _ in range(2):
+        model = load(f"{tmp_path / 'mylib/archs/net_arch.py'}:Net")
+        assert torch.equal(model(frame), 0.5 * frame)
+
+
+def test_folders_above_a_file_come_last_and_only_where_they_help(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = [*sys.path]
+    monkeypatch.setattr(sys, "path", [*before])
+    nets = tmp_path / "deep/repo/nets"
+    nets.mkdir(parents=True)
+    for name, text in {
+        "fails": "from .....nowhere import half",
+        "lacks": "import beside_nets\nimport nowhere",
+        "works": "import above_nets\n\n\ndef model(frame):\n    return frame",
+    }.items():
+        (nets / f"{name}_.py").write_text(text)
+    for name in ("above_nets", "beside_nets"):
+        (nets.parent / f"{name}.py").write_text("")
+        monkeypatch.delitem(sys.modules, name, raising=False)
+    for name in ("fails", "lacks"):
+        with pytest.raises(ModelError, match="can't be imported"):
+            load(f"{nets / name}_.py:model")
+        assert sys.path == [str(nets), *before]
+    load(f"{nets / 'works_.py'}:model")
+    assert sys.path == [str(nets), *before, str(nets.parent)]
 
 
 def test_a_file_without_a_name(spec: Spec) -> None:

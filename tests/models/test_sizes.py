@@ -184,6 +184,13 @@ def test_no_image(thing: object) -> None:
         image_of(thing)
 
 
+def test_what_is_no_floating_image_may_be_class_numbers_or_a_mask() -> None:
+    with pytest.raises(ModelError, match=r"say how many there are: .*, or --kind labels --classes 21$"):
+        image_of(torch.zeros(1, 4, 5, dtype=torch.long))
+    with pytest.raises(ModelError, match=r"if it is a mask, say so: .*, or --kind mask$"):
+        image_of(torch.zeros(1, 4, 5) > 0)
+
+
 class Keeps(nn.Module):
     """The mean with the last frame, which it remembers."""
 

@@ -193,6 +193,10 @@ class AdapterConfig(BaseModel):
             raise ValueError(f"{', '.join(unused_there)} has no effect at the input, where values are frames")
         if self.kind in LATE_KINDS and len(self.points) > 1:
             raise ValueError(f"kind '{self.kind}' works at one point, not at {list(self.points)}")
+        if self.kind in LATE_KINDS and self.points == ("input",):
+            raise ValueError(
+                f"kind '{self.kind}' works at 'output' or a point inside; for the input take motion-fixed@input"
+            )
         idle = sorted(self._idle & self.model_fields_set)
         if idle:
             raise ValueError(f"{', '.join(idle)} has no effect with align = {self.align}")

@@ -14,8 +14,7 @@ from holdsteady.cli import options
 from holdsteady.cli.model_options import ModelOptions, takes_model_options
 from holdsteady.errors import ConfigError
 from holdsteady.exports.manifest import MANIFEST, files_of_exports, read_manifest
-from holdsteady.exports.write import export as write_export
-from holdsteady.exports.write import looked_at
+from holdsteady.exports.write import check_folder, looked_at, write
 from holdsteady.host.attach import stabilize
 from holdsteady.host.resolve import resolve_ready
 
@@ -74,10 +73,11 @@ def export(
         raise ConfigError(f"{folder}: the model itself, {model}, could be replaced; export to another folder")
     adapters = resolve_ready(adapter)
     frame, loaded = _example(example or str(zoo.DEMO_CLIP), size), given.load(model, adapters)
-    _, fitted, _ = looked_at(loaded, frame)
-    steady = stabilize(loaded, adapters, example=fitted, strength=strength)
+    check_folder(folder, overwrite)
+    found = looked_at(loaded, frame)
+    steady = stabilize(loaded, adapters, example=found[1], strength=strength)
     console = Console(stderr=True, soft_wrap=True)
-    write_export(steady, frame, folder, format=format.value, flow=flow.value, overwrite=overwrite)
+    write(steady, found, folder, format=format.value, flow=flow.value)
     manifest = read_manifest(folder)
     files = ", ".join(f"{part.file} ({(folder / part.file).stat().st_size / 1e6:.1f} MB)" for part in manifest.parts)
     console.print(escape(f"{folder / MANIFEST}: {files}; state of {len(manifest.state)} tensors"))

@@ -20,6 +20,7 @@ from holdsteady.host.cost import COLUMNS
 from holdsteady.host.points import points as list_points
 from holdsteady.host.points import select_points
 from holdsteady.host.resolve import AdapterLike, resolve_ready
+from holdsteady.models.advice import advice
 from holdsteady.models.card import ModelCard
 from holdsteady.models.model import card_of
 from holdsteady.models.sizes import fit, try_model
@@ -81,7 +82,8 @@ def points(
         raise
     except Exception as error:
         raise ModelError(
-            f"the model fails on a frame of --size {size}: {in_one_line(error)}{_other_size(loaded, frame)}"
+            f"the model fails on a frame of --size {size}: {in_one_line(error)}"
+            f"{advice(error) or _other_size(loaded, frame)}"
         ) from error
     what = adapter or kind or DEFAULT_KIND
     view.title = escape(
@@ -138,7 +140,7 @@ def _costs(model: Any, frame: torch.Tensor, adapters: list[AdapterLike]) -> Tabl
 
 def _other_size(model: Any, frame: torch.Tensor) -> str:
     """The nearest size that a model takes, after a semicolon; empty if none is found."""
-    with suppress(ModelError):
+    with suppress(Exception):  # of the model itself, where its multiple is stated
         trial = try_model(model, frame, card_of(model))
         fitted = fit(frame, ModelCard(multiple=trial.multiple), trial.least)
         return f"; it takes --size {fitted.shape[3]}x{fitted.shape[2]}"

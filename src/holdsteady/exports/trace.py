@@ -6,11 +6,13 @@ NaN in a state means that nothing is remembered, so that one graph serves the fi
 import io
 import math
 import re
+import sys
+import threading
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stderr
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TextIO
 
 import torch
 from torch import Tensor, nn
@@ -186,8 +188,7 @@ def _traced(steady: StabilizedModel, example: Tensor, multiple: int, free: tuple
         _dynamic(frame_shape, dims, unit),
         {name: _dynamic(axes, dims, unit) for name, axes in shapes.items()},
     )
-    # Where it fails, torch prints the whole graph.
-    with warnings.catch_warnings(), redirect_stderr(io.StringIO()):
+    with warnings.catch_warnings(), _without_graphs():
         warnings.simplefilter("ignore")
         program = torch.export.export(step, (frame, known), dynamic_shapes=dynamic, strict=False)
     return Traced(
@@ -202,6 +203,35 @@ def _traced(steady: StabilizedModel, example: Tensor, multiple: int, free: tuple
         ),
         (unit, unit) if "height" in free else (height, width),
     )
+
+
+class _Held(io.TextIOBase):
+    """A stream that holds back what one thread writes, and lets all others write on.
+
+    Args:
+        stream: where it goes.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        self.stream, self.held, self._thread = stream, list[str](), threading.get_ident()
+
+    def write(self, text: str) -> int:
+        if threading.get_ident() != self._thread:
+            return self.stream.write(text)
+        self.held.append(text)
+        return len(text)
+
+    def flush(self) -> None:
+        self.stream.flush()
+
+
+@contextmanager
+def _without_graphs() -> Iterator[None]:
+    """Where torch.export fails, it prints the whole graph: without what it writes to stderr then, but with all else."""
+    held = _Held(sys.stderr or io.StringIO())  # there may be none, as under pythonw
+    with redirect_stderr(held):
+        yield
+    held.stream.write("".join(held.held))
 
 
 def _first(steady: StabilizedModel, frame: Tensor) -> tuple[Tensor, StreamState]:

@@ -33,6 +33,8 @@ from holdsteady.models.sizes import Trial, fit, try_model
 
 Format = Literal["onnx", "pt2"]
 FlowPlace = Literal["host", "inside"]
+#: What sizes a model takes, an example in one of them, and what the model's output is.
+Found = tuple[Trial, Tensor, Kind]
 
 _TOLERANCE = 1e-3  # of the largest value of an output
 
@@ -74,6 +76,12 @@ def export(
     if format not in ("onnx", "pt2") or flow not in ("host", "inside"):
         raise ConfigError(f"format = {format!r}, flow = {flow!r}: formats are onnx and pt2, flows host and inside")
     folder = Path(folder)
+    check_folder(folder, overwrite)
+    return write(steady, looked_at(steady.base, example), folder, format=format, flow=flow)
+
+
+def check_folder(folder: Path, overwrite: bool) -> None:
+    """Raise ExportError where a folder can't take an export, or holds what would be replaced."""
     if folder.exists() and not folder.is_dir():
         raise ExportError(f"'{folder}' is a file; exports need a folder")
     if is_export(folder) and not overwrite:
@@ -81,18 +89,22 @@ def export(
     earlier = files_of_exports(folder)
     if earlier and not is_export(folder):
         raise ExportError(f"'{earlier[0]}' is of no export, and could be replaced by one; take another folder")
-    card = card_of(steady.base)
-    trial, fitted, kind = looked_at(steady.base, example)
+
+
+def write(steady: StabilizedModel, found: Found, folder: Path, *, format: Format, flow: FlowPlace) -> Path:
+    """As :func:`export`, of a model that was looked at, into a folder that was checked."""
+    earlier, card = files_of_exports(folder), card_of(steady.base)
+    trial, fitted, kind = found
     unread = [adapter for adapter in _configs(steady) if adapter.settings().get("fuse_as") == "auto"]
     if kind in ("classes", "mask") and unread:
         raise ExportError(f"a graph can't look whether an output is of {kind}: state it (--kind {kind}, or fuse_as)")
-    write = _write_onnx if format == "onnx" else _write_pt2
+    write_parts = _write_onnx if format == "onnx" else _write_pt2
     height = int(fitted.shape[-2])
     multiple = math.lcm(trial.multiple, PyramidFlow.like(DISFlow(), height).multiple if flow == "inside" else 1)
     traced = trace(steady, fitted, multiple, _replaced(format, flow, height))
     try:
         with made_folder(folder), tempfile.TemporaryDirectory(dir=folder, prefix=".part-") as beside:
-            parts, flows = write(traced, Path(beside))
+            parts, flows = write_parts(traced, Path(beside))
             manifest = Manifest(
                 format=FORMAT,
                 version=version("holdsteady"),
@@ -123,7 +135,7 @@ def export(
     return folder
 
 
-def looked_at(model: Callable[..., Any], example: Any) -> tuple[Trial, Tensor, Kind]:
+def looked_at(model: Callable[..., Any], example: Any) -> Found:
     """What sizes a model takes, the example in one of them, and what the model's output is.
 
     Raises:

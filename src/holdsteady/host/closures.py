@@ -5,6 +5,8 @@ module that it was made for.
 """
 
 from collections.abc import Iterator
+from functools import partial
+from operator import is_
 from types import CellType, FunctionType, MethodType
 from typing import Any
 
@@ -31,9 +33,11 @@ def rebind(copies: dict[int, Any]) -> None:
         if key in (id(copies), id(thing)):  # what deepcopy keeps alive, and what is shared
             continue
         held: dict[Any, Any] = thing if isinstance(thing, dict) else getattr(thing, "__dict__", {})
-        for name, value in list(held.items()):
-            if isinstance(value, FunctionType):
-                held[name] = twins.of(value)
+        items: list[Any] = thing if isinstance(thing, list) else []
+        for place, entries in ((held, list(held.items())), (items, list(enumerate(items)))):
+            for name, value in entries:
+                if isinstance(value, FunctionType | tuple | partial):
+                    place[name] = twins.of(value)
 
 
 class _Twins:
@@ -51,7 +55,27 @@ class _Twins:
             function, owner = self.of(thing.__func__), self.of(thing.__self__)
             is_same = function is thing.__func__ and owner is thing.__self__
             return thing if is_same else MethodType(function, owner)
+        if isinstance(thing, tuple):
+            return self._tuple(thing)
+        if isinstance(thing, partial):
+            return self._partial(thing)
         return self._function(thing) if isinstance(thing, FunctionType) else thing
+
+    def _tuple(self, thing: tuple[Any, ...]) -> tuple[Any, ...]:
+        items = tuple(map(self.of, thing))
+        if all(map(is_, thing, items)):
+            return thing
+        return thing._make(items) if hasattr(thing, "_make") else tuple.__new__(type(thing), items)
+
+    def _partial(self, thing: partial[Any]) -> partial[Any]:
+        before = (thing.func, *thing.args, *thing.keywords.values())
+        function, *after = map(self.of, before)
+        if all(map(is_, before, (function, *after))):
+            return thing
+        count = len(thing.args)
+        twin = type(thing)(function, *after[:count], **dict(zip(thing.keywords, after[count:], strict=True)))
+        twin.__dict__.update(thing.__dict__)
+        return twin
 
     def _function(self, function: FunctionType) -> FunctionType:
         before = (function.__closure__ or (), function.__defaults__ or (), function.__kwdefaults__ or {})

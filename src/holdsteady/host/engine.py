@@ -15,7 +15,7 @@ from holdsteady.errors import ConfigError, PointError, StateError
 from holdsteady.host.border import Arrival, Border, Takes
 from holdsteady.host.frame import to_flow
 from holdsteady.host.hooked import NetworkPool
-from holdsteady.host.outputs import open_image
+from holdsteady.host.outputs import open_image, what_to_state
 from holdsteady.host.state import StreamState, new_state
 
 #: For each point, the adapters that have a cell there (their numbers), and which of their points it is.
@@ -240,12 +240,7 @@ def _describe(value: Any) -> str:
 
 
 def _remedy(value: Any) -> str:
-    dtype = str(getattr(value, "dtype", ""))
-    if "bool" in dtype:
-        return "; of a mask say so, as in hs.Model(model, kind='mask')"
-    if "int" not in dtype and not hasattr(value, "mode"):  # of PIL
-        return ""
-    return (
-        "; integers are mixed only in an image like the frame, because classes can't be: of class numbers say how many "
-        "there are, as in hs.Model(model, kind='labels', classes=21)"
-    )
+    way_out = what_to_state(value)
+    if "labels" in way_out:
+        return f"; integers are mixed only in an image like the frame, because classes can't be{way_out}"
+    return way_out

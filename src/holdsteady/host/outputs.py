@@ -141,6 +141,19 @@ def open_image(value: Any) -> tuple[Tensor, Callable[[Tensor], Any]] | None:
     return as_tensor(leaf), put
 
 
+def what_to_state(value: Any) -> str:
+    """What to say of an output of truths or whole numbers, after a semicolon; empty for any other."""
+    dtype = str(getattr(value, "dtype", ""))
+    if "bool" in dtype:
+        return "; if it is a mask, say so: hs.Model(model, kind='mask'), or --kind mask"
+    if "int" in dtype or (not dtype and hasattr(value, "mode")):  # of PIL
+        return (
+            "; if these are class numbers, say how many there are: hs.Model(model, kind='labels', classes=21), or "
+            "--kind labels --classes 21"
+        )
+    return ""
+
+
 def copied(frame: Any) -> Any:
     """A frame of its own, for a model that may write into what it is given."""
     return frame.clone() if isinstance(frame, Tensor) else copy.copy(frame)

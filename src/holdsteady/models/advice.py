@@ -16,11 +16,14 @@ def advice(error: Exception) -> str:
         if name in text:
             return f"; it computes in {dtype}: try --dtype {dtype}"
     if _MISSING.search(text):
-        return "; it takes more than a frame: name a function of a frame, in a file, that gives it the rest"
+        return "; it takes more than a frame: wrap it in a function of one frame in a file, and name that"
     if found := _CHANNELS.search(text):
         if found[1] == "1":
             return "; it takes grey frames: give --channels gray"
-        return f"; it takes {found[1]} channels: name a function of a frame, in a file, that makes them of its 3"
+        return (
+            f"; it takes {found[1]} channels: wrap it in a function of one frame that makes them of its 3, in a file, "
+            "and name that"
+        )
     if _ARRAYS.search(text):
         return (
             "; if it takes arrays (H, W, 3) of bytes, give --layout hwc-uint8; if PIL images, let it make them of such "

@@ -9,8 +9,8 @@ from holdsteady.errors import ModelError
 from holdsteady.host.outputs import as_tensor, dotted, get_leaf, leaves
 from holdsteady.models.card import Kind, ModelCard
 from holdsteady.models.display import Style
-from holdsteady.models.sizes import Trial, planes
-from holdsteady.models.values import describe, image_path
+from holdsteady.models.sizes import Trial
+from holdsteady.models.values import describe, image_path, planes
 
 # Room beyond [0, 1] that restored pictures use without harm.
 _ROOM = 0.05
@@ -86,7 +86,9 @@ def guess(trial: Trial, frame: Tensor, card: ModelCard, style: Style | None = No
     doubts = []
     if trial.size is not None:
         size = "x".join(map(str, trial.size[::-1]))
-        doubts.append(f"the model fails on frames as they are: they are resized to {size}; --model-size says another")
+        doubts.append(
+            f"the model fails on frames as they are: they are resized to {size}; set another with --model-size"
+        )
     if len(images) > 1 and card.output is None:
         doubts.append(f"the model gives {len(images)} images ({', '.join(images)}): to take another, --output NAME")
     if kind in ("depth", "mask") and channels > (2 if kind == "mask" else 1):

@@ -24,9 +24,9 @@ from holdsteady.models.guess import guess
 from holdsteady.models.model import Model, card_of
 from holdsteady.models.place import in_eval, place
 from holdsteady.models.replay import Raw, Recording, Replay
-from holdsteady.models.sizes import Trial, crop_to, fit, planes, resize, try_model
+from holdsteady.models.sizes import Trial, crop_to, fit, resize, try_model
 from holdsteady.models.value_files import ValueWriter
-from holdsteady.models.values import UnknownClassError, image_path
+from holdsteady.models.values import UnknownClassError, image_path, planes
 
 #: A step of a stabilized model: a frame and a state → the output and the next state.
 Step = Callable[[Tensor, StreamState | None], tuple[Any, StreamState]]

@@ -185,13 +185,6 @@ def least_of(model: Callable[..., Any], frame: Tensor, example: Tensor, multiple
     return 1
 
 
-def planes(leaf: Tensor, channels_last: bool = False) -> Tensor:
-    """An image (B, C, H, W), (B, H, W) or, if that is said, (B, H, W, C), as (B, C, H, W)."""
-    if leaf.ndim == 3:
-        return leaf.unsqueeze(1)
-    return leaf.permute(0, 3, 1, 2) if channels_last else leaf
-
-
 def size_of(output: Any, frame: Tensor) -> tuple[int, int]:
     """(H, W) of the image in what a model returned for a frame (B, C, H, W).
 

@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from holdsteady.errors import ModelError
-from holdsteady.host.outputs import as_tensor, choose, get_leaf, leaves, open_image, set_leaf
+from holdsteady.host.outputs import as_tensor, choose, get_leaf, leaves, open_image, set_leaf, what_to_state
 from holdsteady.models.card import ModelCard
 
 _LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601
@@ -123,20 +123,17 @@ def image_of(output: Any) -> Tensor:
     image = open_image(output)
     leaf = None if image is None else image[0]
     if leaf is None or leaf.ndim not in (3, 4):
-        found = describe(output if leaf is None else leaf)
-        hint = (
-            "; of class numbers or a mask say so: --kind labels --classes N, or --kind mask"
-            if _is_whole(output)
-            else ""
-        )
+        found, path = describe(output if leaf is None else leaf), image_path(output)
+        hint = "" if path is None else what_to_state(get_leaf(output, path))
         raise ModelError(f"the model gives {found}, not a floating image (B, C, H, W) or (B, H, W){hint}")
-    return leaf.unsqueeze(1) if leaf.ndim == 3 else leaf
+    return planes(leaf)
 
 
-def _is_whole(output: Any) -> bool:
-    """Whether the image in an output is of whole numbers or truths."""
-    path = image_path(output)
-    return path is not None and not as_tensor(get_leaf(output, path)).is_floating_point()
+def planes(leaf: Tensor, channels_last: bool = False) -> Tensor:
+    """An image (B, C, H, W), (B, H, W) or, if that is said, (B, H, W, C), as (B, C, H, W)."""
+    if leaf.ndim == 3:
+        return leaf.unsqueeze(1)
+    return leaf.permute(0, 3, 1, 2) if channels_last else leaf
 
 
 def describe(output: Any) -> str:

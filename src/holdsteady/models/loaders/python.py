@@ -2,17 +2,25 @@
 
 import importlib.util
 import inspect
+import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 from typing import Any
+from weakref import WeakSet
 
 from torch import nn
 
 from holdsteady.errors import ModelError, in_one_line, near
 
 _LEVELS = 4  # folders above a file in which what it imports is looked for
+# What functions of any arguments say when there are none.
+_NO_FRAME = re.compile(
+    r"missing (a )?(\d+ )?required|missing value for argument|tuple index out of range|not enough values to unpack"
+    r"|\b0 (were )?given|arguments?,? got 0|got \(\)"
+)
+_OWN: WeakSet[ModuleType] = WeakSet()  # modules that were made here
 
 
 def from_python(path: Path, name: str) -> Callable[..., Any]:
@@ -43,7 +51,7 @@ def from_python(path: Path, name: str) -> Callable[..., Any]:
     try:
         made = thing()
     except Exception as error:
-        if _takes_anything(thing):  # a decorated function of a frame
+        if _takes_anything(thing) and _NO_FRAME.search(str(error)):  # a decorated function of a frame
             return thing
         raise ModelError(f"{name}() in {path} failed: {in_one_line(error)}") from error
     if not callable(made):
@@ -54,24 +62,30 @@ def from_python(path: Path, name: str) -> Callable[..., Any]:
 def _import(path: Path) -> ModuleType:
     """The file as a module, with its neighbours importable, as under ``python file.py``.
 
-    What it imports from the folders above, by a relative or a full name, is found there.
+    What it imports from the folders above, by a relative or a full name, is found there, after all else. A file that
+    can't be run again, as it registers what it defines, is taken from the package that has imported it.
     """
     path = path.resolve()
-    _search(path.parent)
-    above = list(path.parents)[:_LEVELS]
+    if str(path.parent) not in sys.path:
+        sys.path.insert(0, str(path.parent))
+    above, added = list(path.parents)[:_LEVELS], list[str]()
     within = 0
     while True:
         try:
             return _as_part(path, within) if within else _run(path)
-        except ModuleNotFoundError as error:
-            root = next((folder for folder in above if _holds(folder, error.name)), None)
-            if root is None or str(root) in sys.path:
-                raise ModelError(f"{path} can't be imported: {in_one_line(error)}") from error
-            _search(root)
         except Exception as error:
-            if not (isinstance(error, ImportError) and "relative import" in str(error)) or within == len(above) - 1:
+            if (known := _imported(path)) is not None:
+                return known
+            missing = error.name if isinstance(error, ModuleNotFoundError) else None
+            root = next((str(folder) for folder in above if _holds(folder, missing)), None)
+            if root is not None and root not in sys.path:
+                sys.path.append(root)
+                added.append(root)
+            elif isinstance(error, ImportError) and "relative import" in str(error) and within < len(above) - 1:
+                within += 1
+            else:
+                sys.path[:] = [folder for folder in sys.path if folder not in added]
                 raise ModelError(f"{path} can't be imported: {in_one_line(error)}") from error
-            within += 1
 
 
 def _run(path: Path, package: str = "") -> ModuleType:
@@ -79,6 +93,7 @@ def _run(path: Path, package: str = "") -> ModuleType:
     spec = importlib.util.spec_from_file_location(name, path)
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
+    _OWN.add(module)
     # Dataclasses and pickles look their module up there.
     sys.modules[name] = module
     try:
@@ -92,16 +107,28 @@ def _run(path: Path, package: str = "") -> ModuleType:
 def _as_part(path: Path, levels: int) -> ModuleType:
     """The file as a module of a package, whose folder is so many above it."""
     root = path.parents[levels]
-    _search(root)
-    package = importlib.import_module(".".join(path.parent.relative_to(root).parts))
-    if str(path.parent) not in package.__path__:
-        raise ImportError(f"attempted relative import, and another '{package.__name__}' was imported before")
-    return _run(path, package.__name__)
+    is_new = str(root) not in sys.path
+    if is_new:
+        sys.path.append(str(root))
+    try:
+        package = importlib.import_module(".".join(path.parent.relative_to(root).parts))
+        if str(path.parent) not in package.__path__:
+            raise ImportError(f"attempted relative import, and another '{package.__name__}' was imported before")
+        return _imported(path) or _run(path, package.__name__)
+    except BaseException:
+        if is_new:
+            sys.path.remove(str(root))
+        raise
 
 
-def _search(folder: Path) -> None:
-    if str(folder) not in sys.path:
-        sys.path.insert(0, str(folder))
+def _imported(path: Path) -> ModuleType | None:
+    """A file as a module that others have imported; what was run here is left out, as it may have changed since."""
+    for module in list(sys.modules.values()):
+        file = vars(module).get("__file__") if isinstance(module, ModuleType) else None
+        is_of_it = isinstance(file, str) and Path(file).name == path.name and Path(file).resolve() == path
+        if is_of_it and module not in _OWN:
+            return module
+    return None
 
 
 def _holds(folder: Path, name: str | None) -> bool:
