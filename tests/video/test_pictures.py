@@ -12,6 +12,7 @@ from PIL import Image, ImageCms, features
 
 from holdsteady.errors import VideoError
 from holdsteady.video import open_video
+from holdsteady.video.color import is_clear, to_alpha
 from holdsteady.video.image_writer import images_lose
 from holdsteady.video.picture import read_picture
 from holdsteady.video.plan import Fate, plan_streams
@@ -383,6 +384,22 @@ def test_alpha_of_videos(tmp_path, name):
     assert frames[1].alpha.dtype == frames[1].pixels.dtype
     assert np.abs(frames[1].alpha / top * 255 - values[..., 3]).max() < (4 if name.endswith(".webm") else 1.1)
     assert np.abs(frames[1].pixels[5, 5] / top * 255 - (200, 30, 40)).max() < 3
+
+
+@pytest.mark.parametrize(("name", "pix_fmt"), [("a.gif", "bgra"), ("a.png", "rgba"), ("b.png", "pal8")])
+def test_alpha_without_a_conversion_is_that_of_one(tmp_path, name, pix_fmt):
+    noise = np.random.default_rng(0)
+    picture = Image.fromarray(noise.integers(0, 256, (31, 37, 4), np.uint8))
+    if name == "a.png":
+        picture.save(tmp_path / name)
+    else:
+        clear = 3 if name == "a.gif" else noise.integers(0, 256, 40, np.uint8).tobytes()
+        picture.convert("RGB").quantize(40).save(tmp_path / name, transparency=clear)
+    with av.open(str(tmp_path / name)) as container:
+        frame = next(container.decode(video=0))
+    assert frame.format.name == pix_fmt
+    np.testing.assert_array_equal(to_alpha(frame), frame.to_ndarray(format="rgba")[..., 3])
+    assert is_clear(frame)
 
 
 def test_a_video_without_alpha_has_none(carphone):

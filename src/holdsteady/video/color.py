@@ -111,6 +111,15 @@ def to_alpha(frame: av.VideoFrame) -> Plane:
     """Opacity (H, W) of a decoded frame: uint8, or uint16 0..65535 if it has more than 8 bits."""
     form = frame.format
     bits = depth(form.name)
+    if form.name in ("rgba", "bgra"):  # as GIF and APNG are decoded; every fourth byte, without a conversion
+        plane = frame.planes[0]
+        rows = np.frombuffer(memoryview(plane), np.uint8).reshape(plane.height, -1)
+        return cast(Plane, rows[:, 3 : 4 * plane.width : 4].copy())
+    if form.name == "pal8":
+        places, palette = frame.planes
+        opacity = (np.frombuffer(memoryview(palette), np.uint32) >> 24).astype(np.uint8)
+        rows = np.frombuffer(memoryview(places), np.uint8).reshape(places.height, -1)
+        return cast(Plane, opacity[rows[:, : places.width]])
     part = next((part for part in form.components if part.is_alpha), None)
     if part is None or not form.is_planar or is_float(form.name):
         packed = frame.to_ndarray(format="rgba" if bits <= 8 else "rgba64le")
@@ -136,7 +145,7 @@ def is_clear(frame: av.VideoFrame) -> bool:
     if not has_alpha(frame.format.name):
         return False
     alpha = to_alpha(frame)
-    return bool((alpha < np.iinfo(alpha.dtype).max).any())
+    return bool(alpha.min() < np.iinfo(alpha.dtype).max)
 
 
 @dataclass(frozen=True)
