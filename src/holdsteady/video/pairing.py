@@ -86,7 +86,7 @@ class Pairing:
 
 def _frames_before(info: VideoInfo, time: Fraction) -> int:
     """How many frames a source has before a time since its first: by its rate where it can't be read again."""
-    if time > 0 and Path(info.name).is_file():
+    if time > 0 and info.name != "-" and Path(info.name).is_file():
         end = float(info.origin + time) - _EPSILON
         try:
             decoder = Decoder(info.name)
