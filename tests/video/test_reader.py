@@ -1,5 +1,6 @@
 """Reading video files, images and streams."""
 
+import importlib
 import itertools
 import sys
 import warnings
@@ -10,11 +11,12 @@ import av
 import cv2
 import numpy as np
 import pytest
+from av.sidedata.sidedata import Type
 from av.stream import Disposition
 from PIL import Image
 
 from holdsteady.errors import ConfigError, VideoError
-from holdsteady.video import RunOptions, open_video
+from holdsteady.video import RunOptions, open_video, side_data
 from holdsteady.video.orientation import upright
 from holdsteady.video.picture import read_picture
 
@@ -377,3 +379,10 @@ def test_y4m_on_stdin(make_clip, pictures, monkeypatch):
         monkeypatch.setattr(sys, "stdin", file)
         with pytest.raises(VideoError, match="-: can't be opened as a y4m stream on stdin"):
             open_video("-")
+
+
+def test_names_that_something_else_gives_to_kinds_are_left(monkeypatch):
+    theirs = classmethod(lambda cls, _value: cls(0))
+    monkeypatch.setattr(Type, "_missing_", theirs)
+    importlib.reload(side_data)
+    assert vars(Type)["_missing_"] is theirs
