@@ -105,15 +105,15 @@ class _Original:
         self._pairing: video.Pairing | None = None
         self._frame: video.VideoFrame | None = None
 
-    def move_to(self, processed: video.VideoInfo, time: Fraction) -> None:
-        """Go to a time of the processed video, in seconds since its first frame.
+    def move_to(self, processed: video.VideoInfo, time: Fraction, number: int) -> None:
+        """Go to a frame of the processed video: its time in seconds since the first, and how many were read before it.
 
         Raises:
             VideoError: the original can't be opened, or has ended before.
         """
         if self._pairing is None:
             self._pairing = self._open(processed)
-        self._frame = self._pairing.at(time)
+        self._frame = self._pairing.at(time, number)
         if self._frame is None:
             raise VideoError(f"{self._name} is shorter than {processed.name}: it ends before {float(time):.2f} s")
 

@@ -25,7 +25,7 @@ def pairs(one, other, **options):
     part = {"start": None, "duration": None, "deinterlace": False, **options}
     with open_video(one, **options) as reader, open_original(other, reader.info, **part) as originals:
         pairing = Pairing(originals, reader.info)
-        found = [pairing.at(since_first(frame, reader.info, number)) for number, frame in enumerate(reader)]
+        found = [pairing.at(since_first(frame, reader.info, number), number) for number, frame in enumerate(reader)]
     return [None if frame is None else round((int(frame.pixels[16, 24, 0]) - 40) / 4) for frame in found]
 
 
@@ -86,6 +86,44 @@ def test_images_have_no_times_and_are_paired_by_number(make_clip, tmp_path):
         short = replace(others.info, frames=5)
         with pytest.raises(UserWarning, match=r"has 12 frames, .*images 5: frames are paired by their numbers"):
             warn_of_mismatch(reader.info, short)
+
+
+@pytest.fixture
+def numbered_images(tmp_path):
+    """A folder of images as those of `numbered`."""
+
+    def make(count):
+        folder = tmp_path / "numbered"
+        folder.mkdir()
+        for number in range(count):
+            cv2.imwrite(str(folder / f"{number}.png"), np.full((32, 48, 3), 40 + 4 * number, np.uint8))
+        return str(folder)
+
+    return make
+
+
+def test_images_are_paired_by_number_with_a_rate_that_varies(make_clip, numbered_images):
+    steps = [10] * 15 + [40] * 15
+    phone = numbered(make_clip, "a.mp4", 30, 1000, [sum(steps[:number]) for number in range(30)])
+    images = numbered_images(30)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert pairs(images, phone) == pairs(phone, images) == list(range(30))
+        assert pairs(phone, images, start=0.2) == list(range(17, 30))
+        assert pairs(images, phone, start=0.8) == list(range(20, 30))
+
+
+def test_a_part_of_images_is_paired_with_a_video_of_another_rate(make_clip, numbered_images):
+    fast, images = numbered(make_clip, "a.mkv", 40, 60), numbered_images(40)
+    late, early = {"start": 1.2, "duration": 0.2}, {"start": 0.2, "duration": 0.2}
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert pairs(images, fast, **late) == list(range(30, 35)), "by its times the video is over before"
+        for one, other, part in ((images, fast, early), (fast, images, early)):
+            with open_video(one, **part) as reader:
+                originals = open_original(other, reader.info, **part, deinterlace=False)
+            with originals:
+                warn_of_mismatch(reader.info, originals.info)
 
 
 def test_another_shape_is_told(carphone):

@@ -12,6 +12,7 @@ from PIL import Image, ImageCms, features
 
 from holdsteady.errors import VideoError
 from holdsteady.video import open_video
+from holdsteady.video.color import is_clear, to_alpha
 from holdsteady.video.image_writer import images_lose
 from holdsteady.video.picture import read_picture
 from holdsteady.video.plan import Fate, plan_streams
@@ -190,24 +191,23 @@ def test_transparent_animations(tmp_path):
         assert np.abs(shown.astype(int) - (200, 30, 40)).max() <= 6
 
 
-@pytest.mark.parametrize("suffix", ["gif", "png"])
-def test_transparency_that_comes_later_is_said_to_be_lost(tmp_path, suffix):
+@pytest.mark.parametrize(("suffix", "since"), [("gif", 2), ("png", 1)])  # a GIF's picture 1 lies on the first
+def test_transparency_that_comes_later_is_said_to_be_lost(tmp_path, suffix, since):
     pictures = []
     for number in range(3):
         values = np.full((48, 64, 4), (40 * number, 80, 120, 255), np.uint8)
         values[10:20, 10:20, 3] = 0 if number else 255
         pictures.append(Image.fromarray(values))
     path = tmp_path / f"a.{suffix}"
-    pictures[0].save(path, save_all=True, append_images=pictures[1:], duration=100, disposal=1, blend=0)
+    pictures[0].save(path, save_all=True, append_images=pictures[1:], duration=100, disposal=2, blend=0)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         info, frames = read(path)
     assert (info.has_alpha, len(frames)) == (False, 3)
     said = [str(one.message) for one in caught]
-    if suffix == "png":
-        assert [one.partition(": ")[2] for one in said] == [
-            "its transparency from frame 1 on is left out, for the first has none"
-        ]
+    assert [one.partition(": ")[2] for one in said] == [
+        f"its transparency from frame {since} on is left out, for the first has none"
+    ]
 
 
 def test_of_a_truncated_tiff_what_is_there_is_read(tmp_path):
@@ -220,6 +220,30 @@ def test_of_a_truncated_tiff_what_is_there_is_read(tmp_path):
         frames = read(path)[1]
     assert len(frames) == 3
     np.testing.assert_array_equal(frames[2].pixels, np.asarray(pictures[2]))
+
+
+def test_a_second_page_that_can_not_be_found_is_told_once(tmp_path):
+    path, deep = tmp_path / "a.tif", np.random.default_rng(0).integers(0, 65536, (3, 48, 64, 3), np.uint16)
+    cv2.imwritemulti(str(path), list(deep), [cv2.IMWRITE_TIFF_COMPRESSION, 1])
+    path.write_bytes(path.read_bytes()[: path.stat().st_size * 2 // 5])
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        (frame,) = read(path)[1]
+    np.testing.assert_array_equal(frame.pixels, deep[0][..., ::-1])
+    assert len([one for one in caught if "a.tif: ends at picture 1, which can't be found" in str(one.message)]) == 1
+
+
+def test_a_smaller_copy_in_a_tiff_is_no_second_picture(tmp_path):
+    whole = Image.fromarray(RGBA[..., :3])
+    small = whole.resize((6, 4))
+    small.encoderinfo = {"tiffinfo": {254: 1}}
+    whole.save(tmp_path / "a.tif", save_all=True, append_images=[small])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for source in (tmp_path, tmp_path / "a.tif"):
+            (frame,) = read(source)[1]
+            np.testing.assert_array_equal(frame.pixels, RGBA[..., :3])
+            assert frame.name == "a"
 
 
 @pytest.mark.skipif(not features.check("avif"), reason="Pillow without AVIF")
@@ -336,9 +360,11 @@ def test_of_animations_in_a_folder_the_first_picture_is_taken_and_told(tmp_path,
     pictures = [Image.new("RGB", (12, 8), colour) for colour in COLOURS]
     for name in ("a", "b"):
         pictures[0].save(tmp_path / f"{name}.{suffix}", save_all=True, append_images=pictures[1:])
-    with pytest.warns(UserWarning, match="only the first picture is taken of files that hold several") as caught:
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("default")  # as users see them: each once a line of code
         _, frames = read(tmp_path)
-    assert len({str(one.message) for one in caught}) == 1
+    assert len(caught) == 1
+    assert "only the first picture is taken of files that hold several" in str(caught[0].message)
     assert np.abs(frames[1].pixels.astype(int) - COLOURS[0]).max() < 8
     (tmp_path / f"b.{suffix}").unlink()
     with pytest.warns(UserWarning, match="only the first picture"):
@@ -383,6 +409,22 @@ def test_alpha_of_videos(tmp_path, name):
     assert frames[1].alpha.dtype == frames[1].pixels.dtype
     assert np.abs(frames[1].alpha / top * 255 - values[..., 3]).max() < (4 if name.endswith(".webm") else 1.1)
     assert np.abs(frames[1].pixels[5, 5] / top * 255 - (200, 30, 40)).max() < 3
+
+
+@pytest.mark.parametrize(("name", "pix_fmt"), [("a.gif", "bgra"), ("a.png", "rgba"), ("b.png", "pal8")])
+def test_alpha_without_a_conversion_is_that_of_one(tmp_path, name, pix_fmt):
+    noise = np.random.default_rng(0)
+    picture = Image.fromarray(noise.integers(0, 256, (31, 37, 4), np.uint8))
+    if name == "a.png":
+        picture.save(tmp_path / name)
+    else:
+        clear = 3 if name == "a.gif" else noise.integers(0, 256, 40, np.uint8).tobytes()
+        picture.convert("RGB").quantize(40).save(tmp_path / name, transparency=clear)
+    with av.open(str(tmp_path / name)) as container:
+        frame = next(container.decode(video=0))
+    assert frame.format.name == pix_fmt
+    np.testing.assert_array_equal(to_alpha(frame), frame.to_ndarray(format="rgba")[..., 3])
+    assert is_clear(frame)
 
 
 def test_a_video_without_alpha_has_none(carphone):

@@ -222,17 +222,20 @@ def test_a_name_that_is_too_long_is_told(bunny, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("sink", ["b.avi", "b/", "b.mkv", "b.mp4", "b.mov"])
-def test_hdr_colours_are_kept_or_said_to_be_lost(tmp_path, sink):
+@pytest.mark.parametrize(
+    ("sink", "codec"),
+    [("b.avi", None), ("b.avi", "mpeg2video"), ("b/", None), ("b.mkv", None), ("b.mp4", None), ("b.mov", None)],
+)
+def test_hdr_colours_are_kept_or_said_to_be_lost(tmp_path, sink, codec):
     x265 = "log-level=none:colorprim=bt2020:transfer=arib-std-b67:colormatrix=bt2020nc"
     source = Film(
         tmp_path / "h.mp4", codec="libx265", pix_fmt="yuv420p10le", options={"x265-params": x265}, frames=3
     ).save()
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        run(source, f"{tmp_path}/{sink}", lambda frame: frame, RunOptions(cuts="off"), on_cut=lambda: None)
+        run(source, f"{tmp_path}/{sink}", lambda frame: frame, RunOptions(cuts="off", codec=codec), on_cut=lambda: None)
     told = any("that its colours are BT.2020 and HLG" in str(one.message) for one in caught)
     with open_video(f"{tmp_path}/{sink}".rstrip("/")) as reader:
         kept = (reader.info.color_primaries, reader.info.color_trc) == (9, 18)
     assert told != kept
-    assert kept == (sink in ("b.mkv", "b.mp4", "b.mov"))
+    assert kept == (sink in ("b.mkv", "b.mp4", "b.mov") or codec == "mpeg2video")

@@ -1,5 +1,6 @@
 """Reading video files, images and streams."""
 
+import importlib
 import itertools
 import sys
 import warnings
@@ -10,11 +11,12 @@ import av
 import cv2
 import numpy as np
 import pytest
+from av.sidedata.sidedata import Type
 from av.stream import Disposition
 from PIL import Image
 
 from holdsteady.errors import ConfigError, VideoError
-from holdsteady.video import RunOptions, open_video
+from holdsteady.video import RunOptions, open_video, side_data
 from holdsteady.video.orientation import upright
 from holdsteady.video.picture import read_picture
 
@@ -188,11 +190,28 @@ def test_what_is_no_video_is_told_with_a_hint(make_clip, pictures, tmp_path):
     for name, words in {
         "b.mp4": r"Invalid data .*; where a recording or a copy ended early, the index \(moov\) is missing",
         "c.yuv": "raw pictures don't tell their size and rate: convert them to .y4m",
-        "d.txt": "is a text, not a video",
+        "d.txt": "is a text file, not a video",
         "e.mp4": "Invalid data found when processing input$",
     }.items():
         with pytest.raises(VideoError, match=words):
             open_video(str(tmp_path / name))
+
+
+@pytest.mark.parametrize("error", [av.error.PermissionError, av.error.InvalidDataError])
+def test_what_can_not_be_read_is_told_by_its_own_reason(tmp_path, monkeypatch, error):
+    path = tmp_path / "a.mp4"
+    path.write_bytes(bytes(4) + b"ftyp" + bytes(100))
+
+    def refuse(raised):
+        def opened(*_args, **_options):
+            raise raised(13, "refused")
+
+        return opened
+
+    monkeypatch.setattr("av.open", refuse(error))
+    monkeypatch.setattr(Path, "open", refuse(PermissionError))
+    with pytest.raises(VideoError, match=r"a\.mp4: can't be opened as a video: refused$"):
+        open_video(str(path))
 
 
 @pytest.mark.parametrize("pix_fmt", ["gbrpf32le", "gbrapf32le"])
@@ -287,7 +306,11 @@ def test_a_matrix_that_is_not_known_is_told(tmp_path):
         read(yuv_clip(tmp_path / "a.mkv", 5, True, 8, tag=8))
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        near, constant = (read(yuv_clip(tmp_path / f"{tag}.mkv", 9, True, 8, tag=tag)) for tag in (9, 10))
+        near = read(yuv_clip(tmp_path / "9.mkv", 9, True, 8, tag=9))
+    with pytest.warns(
+        UserWarning, match="by the matrix bt2020c, which can't be converted; they are taken for bt2020nc"
+    ):
+        constant = read(yuv_clip(tmp_path / "10.mkv", 9, True, 8, tag=10))
     np.testing.assert_array_equal(near[0].pixels, constant[0].pixels)
 
 
@@ -356,3 +379,10 @@ def test_y4m_on_stdin(make_clip, pictures, monkeypatch):
         monkeypatch.setattr(sys, "stdin", file)
         with pytest.raises(VideoError, match="-: can't be opened as a y4m stream on stdin"):
             open_video("-")
+
+
+def test_names_that_something_else_gives_to_kinds_are_left(monkeypatch):
+    theirs = classmethod(lambda cls, _value: cls(0))
+    monkeypatch.setattr(Type, "_missing_", theirs)
+    importlib.reload(side_data)
+    assert vars(Type)["_missing_"] is theirs

@@ -94,6 +94,33 @@ def test_colours_are_kept_where_matrix_and_range_can_not_be_told(make_clip, pict
     assert np.abs(difference).mean() < 4 / 255
 
 
+@pytest.mark.parametrize("tagged", [(1, 1), (1, 2), (5, 2), (9, 1), (2, 0)])
+def test_y4m_has_the_matrix_that_is_taken_for_granted(make_clip, tmp_path, tagged):
+    matrix, limits = tagged
+    colours = np.array(
+        [[200, 30, 40], [20, 180, 60], [30, 40, 220], [128, 128, 128], [230, 230, 30], [0] * 3], np.uint8
+    )
+    clip = [np.tile(colours.repeat(16, axis=0), (64, 1, 1))] * 2
+    options = {"level": "3"}
+    names = [
+        make_clip(
+            "a.mkv", clip, codec="ffv1", pix_fmt="yuv444p", colorspace=matrix, color_range=limits, options=options
+        )
+    ]
+    for name in ("b.y4m", "c.y4m"):
+        with open_video(names[-1]) as reader, (tmp_path / name).open("wb") as file:
+            options = RunOptions()
+            with open_writer("-", reader.info, options, width=96, height=64, copy_from=None, stdout=file) as writer:
+                for frame in reader:
+                    writer.write(frame)
+        names.append(str(tmp_path / name))
+    shown = [[frame.pixels.astype(float) for frame in read(name)[1]] for name in names]
+    full = [read(name)[0].color_range == 2 for name in names]
+    assert full == [limits == 2] * 3
+    for again in shown[1:]:
+        assert np.abs(np.array(again) - shown[0]).max() <= 3
+
+
 def test_motion_jpeg_of_high_definition_has_the_matrix_of_jpeg(make_clip, pictures, tmp_path):
     large = cv2.resize(pictures[0], (1280, 720))
     source = make_clip("a.mp4", [large], colorspace=1, color_range=1)

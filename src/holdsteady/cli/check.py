@@ -124,7 +124,7 @@ def _frames(
         new_shot = is_new_shot(number, pixels) and number > 0
         other = None
         if pairing is not None and before is not None:
-            paired = pairing.at(time)
+            paired = pairing.at(time, number)
             if paired is None:
                 raise VideoError(f"{before.info.name} is shorter than {info.name}: it ends before {float(time):.2f} s")
             other = upright(paired.pixels, before.info)

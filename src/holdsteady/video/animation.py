@@ -3,7 +3,6 @@
 import math
 import warnings
 from collections.abc import Iterator
-from contextlib import suppress
 from fractions import Fraction
 from pathlib import Path
 from typing import Self
@@ -17,7 +16,7 @@ from holdsteady.errors import VideoError
 from .describe import MOST_SLOTS
 from .frame import VideoFrame, VideoInfo
 from .images import RATE, image_info
-from .picture import PAGED, Picture, bits, from_opencv, from_pillow, page_numbers
+from .picture import Picture, bits, from_opencv, from_pillow, has_more, page_numbers
 
 _MILLISECOND = Fraction(1, 1000)
 
@@ -26,12 +25,7 @@ def page_format(path: Path) -> str | None:
     """WEBP, TIFF or PNG for a file with several pictures of these formats, None for all else."""
     try:
         with Image.open(path) as image:
-            if image.format == "TIFF":
-                with suppress(EOFError):
-                    image.seek(1)  # fails in another way where there is one that can't be found
-                    return "TIFF"
-                return None
-            return image.format if image.format in PAGED and getattr(image, "n_frames", 1) > 1 else None
+            return image.format if has_more(image) else None
     except Exception:  # no image, or a damaged one
         return None
 

@@ -12,8 +12,9 @@ from av.video.reformatter import ColorRange, Colorspace, Interpolation
 from .frame import Pixels, Plane, VideoInfo
 
 # AVColorSpace numbers. Those of swscale's own enum are the same, apart from 6, which it lacks.
-RGB, BT709, UNSPECIFIED, BT470BG, SMPTE170M = 0, 1, 2, 5, 6
-_KNOWN = {BT709: BT709, 4: 4, BT470BG: BT470BG, SMPTE170M: BT470BG, 7: 7, 9: 9, 10: 9}  # 10 is 9 but for constant luma
+RGB, BT709, UNSPECIFIED, BT470BG, SMPTE170M, BT2020C = 0, 1, 2, 5, 6, 10
+# BT.2020 of constant luminance is near to the other, but not the same.
+_KNOWN = {BT709: BT709, 4: 4, BT470BG: BT470BG, SMPTE170M: BT470BG, 7: 7, 9: 9, BT2020C: 9}
 # FFmpeg's names of them.
 MATRICES = {
     0: "gbr",
@@ -28,7 +29,7 @@ MATRICES = {
     14: "ictcp",
 }
 
-# Codecs that tell matrix and range in their streams, or the matrix alone; Matroska and y4m tell what others don't.
+# Codecs that tell matrix and range in their streams, or the matrix alone; Matroska tells both for all, y4m the range.
 _TELL_ALL, _TELL_MATRIX = {"h264", "hevc", "av1", "vp9"}, {"mpeg2video", "prores"}
 # Those that know one matrix, and others that know limited range, whatever a container tells.
 _BT601, _LIMITED = {"mjpeg", "vp8"}, {"mpeg1video", "vp8"}
@@ -74,7 +75,8 @@ def matrix(colorspace: int, height: int) -> int:
 
 def is_known(colorspace: int, pix_fmt: str) -> bool:
     """Whether pictures with that tag can be converted by it, if they have one and need one."""
-    return colorspace in _KNOWN or colorspace == UNSPECIFIED or is_rgb(pix_fmt) or is_grey(pix_fmt)
+    exact = colorspace in _KNOWN and colorspace != BT2020C
+    return exact or colorspace == UNSPECIFIED or is_rgb(pix_fmt) or is_grey(pix_fmt)
 
 
 def full_range(color_range: int, pix_fmt: str) -> bool:
@@ -109,6 +111,15 @@ def to_alpha(frame: av.VideoFrame) -> Plane:
     """Opacity (H, W) of a decoded frame: uint8, or uint16 0..65535 if it has more than 8 bits."""
     form = frame.format
     bits = depth(form.name)
+    if form.name in ("rgba", "bgra"):  # as GIF and APNG are decoded; every fourth byte, without a conversion
+        plane = frame.planes[0]
+        rows = np.frombuffer(memoryview(plane), np.uint8).reshape(plane.height, -1)
+        return cast(Plane, rows[:, 3 : 4 * plane.width : 4].copy())
+    if form.name == "pal8":
+        places, palette = frame.planes
+        opacity = (np.frombuffer(memoryview(palette), np.uint32) >> 24).astype(np.uint8)
+        rows = np.frombuffer(memoryview(places), np.uint8).reshape(places.height, -1)
+        return cast(Plane, opacity[rows[:, : places.width]])
     part = next((part for part in form.components if part.is_alpha), None)
     if part is None or not form.is_planar or is_float(form.name):
         packed = frame.to_ndarray(format="rgba" if bits <= 8 else "rgba64le")
@@ -134,7 +145,7 @@ def is_clear(frame: av.VideoFrame) -> bool:
     if not has_alpha(frame.format.name):
         return False
     alpha = to_alpha(frame)
-    return bool((alpha < np.iinfo(alpha.dtype).max).any())
+    return bool(alpha.min() < np.iinfo(alpha.dtype).max)
 
 
 @dataclass(frozen=True)
@@ -159,9 +170,10 @@ def output_tags(info: VideoInfo, pix_fmt: str, height: int, codec: str, suffix: 
     """
     if is_rgb(pix_fmt):
         return Tags(RGB, ColorRange.JPEG, True)
-    in_container = suffix in ("", ".mkv", ".webm")
-    tells_matrix = codec in _TELL_ALL or codec in _TELL_MATRIX or in_container
-    tells_range = codec in _TELL_ALL or (in_container and codec not in {*_TELL_MATRIX, *_LIMITED})
+    in_matroska = suffix in (".mkv", ".webm")
+    tells_matrix = codec in _TELL_ALL or codec in _TELL_MATRIX or in_matroska
+    in_container = (in_matroska or suffix == "") and codec not in {*_TELL_MATRIX, *_LIMITED}
+    tells_range = codec in _TELL_ALL or in_container
     colorspace = info.colorspace
     if codec in _BT601:
         colorspace = BT470BG

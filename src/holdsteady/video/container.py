@@ -2,12 +2,13 @@
 
 import errno
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, cast
 
 import av
 from av.container import InputContainer
-from av.error import FFmpegError
+from av.error import FFmpegError, InvalidDataError
 from av.format import Flags
 from av.stream import Disposition, Stream
 from av.video.stream import VideoStream
@@ -39,19 +40,20 @@ def open_container(source: str) -> InputContainer:
         opened: InputContainer = av.open(file, "r", format=form, metadata_errors=TAG_ERRORS)
     except (FFmpegError, OSError) as error:
         what = "a y4m stream on stdin" if source == "-" else "a video"
-        raise VideoError(f"{source}: can't be opened as {what}: {reason(error)}{_hint(path)}") from error
+        raise VideoError(f"{source}: can't be opened as {what}: {reason(error)}{_hint(path, error)}") from error
     if opened.format.name == "tty":  # FFmpeg draws what is written in it
         opened.close()
-        raise VideoError(f"{source}: is a text, not a video")
+        raise VideoError(f"{source}: is a text file, not a video")
     return opened
 
 
-def _hint(path: Path) -> str:
+def _hint(path: Path, error: Exception) -> str:
     """What may be wrong with a file that can't be opened, and what to do."""
     if path.suffix.lower() in _RAW:
         return "; raw pictures don't tell their size and rate: convert them to .y4m"
-    if path.suffix.lower() in (".mp4", ".m4v", ".mov") and exists(path) and path.is_file():
-        with path.open("rb") as file:
+    if isinstance(error, InvalidDataError) and path.suffix.lower() in (".mp4", ".m4v", ".mov"):
+        begin = b""
+        with suppress(OSError), path.open("rb") as file:  # it may be no file, or be gone
             begin = file.read(12)
         if begin[4:8] == b"ftyp":
             return "; where a recording or a copy ended early, the index (moov) is missing: copy it again, or repair it"

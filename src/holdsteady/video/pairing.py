@@ -1,16 +1,23 @@
 """Pictures of one source at the times of another, such as a video before and after it was processed."""
 
 import warnings
+from dataclasses import replace
 from fractions import Fraction
+from itertools import takewhile
+from pathlib import Path
 
+from holdsteady.errors import VideoError
+
+from .decoder import Decoder
 from .frame import VideoFrame, VideoInfo
 from .orientation import straightened
-from .reader import Reader, open_video
+from .reader import Reader, has_times, open_video
 
 # How much of a second's frames rates may differ by and be one: 30000/1001 and 29.97 are.
 _SAME_RATE = Fraction(1, 1000)
 # The same for shapes; 1088 lines are padded 1080.
 _SAME_SHAPE = Fraction(2, 100)
+_EPSILON = 1e-6
 
 
 def open_original(
@@ -18,15 +25,15 @@ def open_original(
 ) -> Reader:
     """Open what a video was before it was processed, for `Pairing`: the same part of it, or all of it if one of the two
     has no times. See `open_video`."""
-    reader = open_video(name, start=start, duration=duration, deinterlace=deinterlace)
-    if reader.info.has_times == processed.has_times or (start is None and duration is None):
-        return reader
-    with reader:
-        return open_video(name, deinterlace=deinterlace)
+    if (start is None and duration is None) or has_times(name) == processed.has_times:
+        return open_video(name, start=start, duration=duration, deinterlace=deinterlace)
+    reader = open_video(name, deinterlace=deinterlace)
+    reader.info = replace(reader.info, frames=None)  # the length of all of it says nothing of a part's
+    return reader
 
 
 class Pairing:
-    """The frames of a source by time, each time not before the last.
+    """The frames of a source by time or number, each not before the last.
 
     Args:
         reader: The source. It is read as far as it is asked for, and two frames of it are kept.
@@ -34,28 +41,39 @@ class Pairing:
     """
 
     def __init__(self, reader: Reader, other: VideoInfo) -> None:
-        self._info = reader.info
-        self._scale = other.rate / self._info.rate if other.has_times != self._info.has_times else 1
+        self._info, self._other = reader.info, other
+        self._by_number = other.has_times != reader.info.has_times
+        self._first: int | None = None  # the number, in the whole other source, of the first frame that was read of it
+        self._last_stands = Fraction(2) if self._by_number else 2 / reader.info.rate
         self._frames = iter(reader)
         self._count = 0
         self._current = self._read()
         self._next = self._read()
 
-    def at(self, time: Fraction) -> VideoFrame | None:
-        """The frame nearest in time, the earlier of two equally near; None if the source has ended before.
+    def at(self, time: Fraction, number: int) -> VideoFrame | None:
+        """The frame nearest, the earlier of two equally near; None if the source has ended before.
 
         Args:
             time: Seconds since the first frame of the other source, whether or not reading began there: see
                 `since_first`.
+            number: How many frames of the other source were read before this one.
         """
-        time *= self._scale
-        while self._next is not None and self._next[0] - time < time - self._current_time():
+        place = self._own_number(time, number) if self._by_number else time
+        while self._next is not None and self._next[0] - place < place - self._current_place():
             self._current, self._next = self._next, self._read()
-        if self._current is None or (self._next is None and time - self._current[0] > 2 / self._info.rate):
+        if self._current is None or (self._next is None and place - self._current[0] > self._last_stands):
             return None
         return self._current[1]
 
-    def _current_time(self) -> Fraction:
+    def _own_number(self, time: Fraction, number: int) -> Fraction:
+        """The number of a frame in the whole other source, of which only a part may be read."""
+        if not self._other.has_times:
+            return time * self._other.rate
+        if self._first is None:
+            self._first = _frames_before(self._other, time) - number
+        return Fraction(self._first + number)
+
+    def _current_place(self) -> Fraction:
         return Fraction(0) if self._current is None else self._current[0]
 
     def _read(self) -> tuple[Fraction, VideoFrame] | None:
@@ -63,7 +81,23 @@ class Pairing:
         if frame is None:
             return None
         number, self._count = self._count, self._count + 1
-        return since_first(frame, self._info, number), frame
+        return Fraction(number) if self._by_number else since_first(frame, self._info, number), frame
+
+
+def _frames_before(info: VideoInfo, time: Fraction) -> int:
+    """How many frames a source has before a time since its first: by its rate where it can't be read again."""
+    if time > 0 and info.name != "-" and Path(info.name).is_file():
+        end = float(info.origin + time) - _EPSILON
+        try:
+            decoder = Decoder(info.name)
+            try:
+                times = (decoder.time(frame.pts, index) for index, frame in enumerate(decoder.frames(None)))
+                return sum(1 for _ in takewhile(lambda one: one < end, times))
+            finally:
+                decoder.close()
+        except VideoError:  # an animation that FFmpeg does not read
+            pass
+    return round(time * info.rate)
 
 
 def since_first(frame: VideoFrame, info: VideoInfo, number: int) -> Fraction:

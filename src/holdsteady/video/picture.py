@@ -39,6 +39,24 @@ class Picture(NamedTuple):
     alpha: Plane | None
 
 
+def has_more(image: Image.Image) -> bool:
+    """Whether an image file that is open has more than its first picture and smaller copies. Ends at the first one."""
+    if image.format != "TIFF":
+        return image.format in PAGED and getattr(image, "n_frames", 1) > 1
+    try:
+        for number in itertools.count(1):
+            image.seek(number)
+            if not _is_copy(image):
+                return True
+    except EOFError:
+        return False
+    except Exception:  # there is another, which can't be found
+        return True
+    finally:
+        image.seek(0)
+    return False
+
+
 def page_numbers(image: Image.Image, name: str | Path) -> list[int]:
     """Those of the pictures in an image file that is open, without smaller copies of others. Ends at the first one.
 
@@ -57,10 +75,15 @@ def page_numbers(image: Image.Image, name: str | Path) -> list[int]:
         except Exception as error:  # whatever Pillow makes of damaged ones
             warnings.warn(f"{name}: ends at picture {number}, which can't be found: {error}", stacklevel=2)
             break
-        if not cast(Any, image).tag_v2.get(_SUBFILE, 0) & _REDUCED:
+        if not _is_copy(image):
             kept.append(number)
     image.seek(0)
     return kept
+
+
+def _is_copy(image: Image.Image) -> bool:
+    """Whether the page of a TIFF that is open is a smaller copy of another."""
+    return bool(cast(Any, image).tag_v2.get(_SUBFILE, 0) & _REDUCED)
 
 
 def read_picture(path: Path) -> Picture:
@@ -79,11 +102,12 @@ def read_picture(path: Path) -> Picture:
         return _by_ffmpeg(data, path)
     try:
         with Image.open(io.BytesIO(data)) as image:
-            if len(page_numbers(image, path)) > 1:  # one warning a folder
+            if has_more(image):
+                # From this line, whoever reads: it is shown once a folder.
                 warnings.warn(
                     f"{path.parent}: only the first picture is taken of files that hold several; give such a file by "
                     "itself for all of them",
-                    stacklevel=2,
+                    stacklevel=1,
                 )
             if bits(image) <= 8:
                 ImageOps.exif_transpose(image, in_place=True)

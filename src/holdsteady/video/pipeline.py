@@ -84,7 +84,7 @@ def run(
     options: RunOptions | None = None,
     *,
     on_cut: Callable[[], None],
-    on_frame: Callable[[VideoInfo, Fraction], None] | None = None,
+    on_frame: Callable[[VideoInfo, Fraction, int], None] | None = None,
     back: Backward | None = None,
     border: Border | None = None,
     progress: Callable[[int, int | None], None] | None = None,
@@ -103,7 +103,8 @@ def run(
             calling thread, under `torch.inference_mode()` where that is what frames are.
         options: The part to process, how to write it, and more; None for the defaults.
         on_cut: Called before `step` sees the first frame of a new shot.
-        on_frame: Called before each step with the source's facts and the frame's time in seconds since its first one.
+        on_frame: Called before each step with the source's facts, the frame's time in seconds since its first one, and
+            how many were read before it.
         back: A second pass, from the end of each shot, whose results are averaged with those of `step`. Frames that
             wait for it lie on disk, beside a video file or in TMPDIR: 80 at most.
         border: What frames are; None for tensors.
@@ -156,7 +157,7 @@ def run(
                         on_cut()
                         done.append(count)
                     if on_frame is not None:
-                        on_frame(info, since_first(item.frame, info, count))
+                        on_frame(info, since_first(item.frame, info, count), count)
                     with border.running():
                         result = step(border.show(item.frame.pixels))
                         size = same_size(border.size(result), size)

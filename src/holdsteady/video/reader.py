@@ -65,13 +65,28 @@ def open_video(
         raise VideoError(f"{source}: {fault}")
     if not source:
         raise VideoError("the name of the source is empty; give a file, or . for the images of this folder")
-    paths = _image_paths(source)
-    pages = page_format(paths[0]) if paths is not None and paths == [Path(source)] else None
+    paths, pages = _images(source)
     if paths is None or pages == "PNG":  # FFmpeg composes an animated PNG at its full depth
         return StreamReader(source, start, duration, deinterlace=deinterlace)
     if pages is not None:
         return AnimationReader(source, paths[0], start, duration)
     return ImageReader(source, paths, start, duration)
+
+
+def has_times(source: str) -> bool:
+    """Whether the frames of a source have times of their own, see `VideoInfo`; it is not opened for that as a video.
+
+    Raises:
+        VideoError: It means images, and there are none.
+    """
+    paths, pages = _images(source)
+    return paths is None or pages in ("PNG", "WEBP")
+
+
+def _images(source: str) -> tuple[list[Path] | None, str | None]:
+    """The image files that a source means, None if it is something else; and the format of a single one of pages."""
+    paths = _image_paths(source)
+    return paths, page_format(paths[0]) if paths is not None and paths == [Path(source)] else None
 
 
 def _image_paths(source: str) -> list[Path] | None:

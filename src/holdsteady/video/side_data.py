@@ -1,4 +1,8 @@
-"""What FFmpeg tells beside the pixels of a frame, such as its rotation or HDR10's light levels."""
+"""What FFmpeg tells beside the pixels of a frame, such as its rotation or HDR10's light levels.
+
+Importing this changes PyAV for the whole process, unless something has done the like before: kinds that it
+has no name for get one.
+"""
 
 from collections.abc import Iterable, Mapping
 from typing import cast
@@ -19,4 +23,5 @@ def _unnamed(cls: type[Type], value: object) -> Type:
     return kind
 
 
-Type._missing_ = classmethod(_unnamed)  # type: ignore[assignment]
+if "_missing_" not in vars(Type):
+    Type._missing_ = classmethod(_unnamed)  # type: ignore[assignment]

@@ -284,7 +284,12 @@ class VideoWriter(Writer):
 def left_out(info: VideoInfo, encoding: Encoding, suffix: str) -> list[str]:
     """What an encoding can't hold of the pictures of a source in a kind of file, in words."""
     lost = []
-    if suffix in ("", ".avi") and Codec(encoding.codec, "w").canonical_name not in ("h264", "hevc", "av1"):
+    if suffix in ("", ".avi") and Codec(encoding.codec, "w").canonical_name not in (
+        "h264",
+        "hevc",
+        "av1",
+        "mpeg2video",
+    ):
         lost += special_colours(info)
     if info.has_alpha and not has_alpha(encoding.pix_fmt):
         lost.append(f"transparency: {encoding.codec} has no place for it")
