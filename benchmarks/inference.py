@@ -222,8 +222,7 @@ def main() -> None:
     for network in networks:
         for size in sizes:
             entries = {name: (network, name, SIZES[size], way) for name in names}
-            results = race(prepare, entries, args.repeats, args.frames)
-            part = make_rows(network, size, way, results)
+            part = make_rows(network, size, way, race(prepare, entries, args.repeats, args.frames))
             print_markdown(part)
             results["rows"] = added(results["rows"], part)
             if args.json:

@@ -1,6 +1,8 @@
 """The pages of results show what the committed files of the benchmarks hold, and these can be run."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 from types import ModuleType
 
@@ -107,3 +109,17 @@ def test_footage_is_made_as_a_user_has_it(tmp_path: Path) -> None:
     assert len(dark) == 4
     noise = np.stack([d - 0.38 * b for d, b in zip(dark, bright, strict=True)])[:, 20:-20, 20:-20]
     assert noise.std() == pytest.approx(4, rel=0.1)
+
+
+@pytest.mark.slow
+def test_costs_are_measured_added_to_and_shown(tmp_path: Path) -> None:
+    program = [sys.executable, str(ROOT / "benchmarks" / "inference.py"), "--json", str(tmp_path / "costs.json")]
+    short = ["--network", "hdrnet", "--frames", "1", "--repeats", "1"]
+    for only in ("base,live", "base,output-fixed"):
+        subprocess.run([*program, *short, "--only", only], check=True, cwd=tmp_path)
+    rows = json.loads((tmp_path / "costs.json").read_text(encoding="utf-8"))["rows"]
+    assert [row["contender"] for row in rows] == ["live", "base", "output-fixed"]
+    page = tmp_path / "page.md"
+    page.write_text("\n".join(outcome.markers("inference.py")), encoding="utf-8")
+    subprocess.run([*program, "--docs", str(page)], check=True, cwd=tmp_path)
+    assert "| output-fixed |" in outcome.shown_in(page.read_text(encoding="utf-8"), "inference.py")
