@@ -189,8 +189,6 @@ class AdapterConfig(BaseModel):
             raise ValueError(f"kind '{self.kind}' works at 'output' or 'input' alone, not at {list(self.points)}")
         if self.kind in ("motion", "universal") and self.points != ("output",):
             raise ValueError(f"kind '{self.kind}' works at the point 'output' alone, not at {list(self.points)}")
-        if self.is_at_input and (unused_there := sorted(_OF_OUTPUTS & self.model_fields_set)):
-            raise ValueError(f"{', '.join(unused_there)} has no effect at the input, where values are frames")
         if self.kind in LATE_KINDS and len(self.points) > 1:
             raise ValueError(f"kind '{self.kind}' works at one point, not at {list(self.points)}")
         if self.kind in LATE_KINDS and self.points == ("input",):
@@ -199,7 +197,8 @@ class AdapterConfig(BaseModel):
             )
         idle = sorted(self._idle & self.model_fields_set)
         if idle:
-            raise ValueError(f"{', '.join(idle)} has no effect with align = {self.align}")
+            where = "at the input, where values are frames" if self.is_at_input else f"with align = {self.align}"
+            raise ValueError(f"{', '.join(idle)} has no effect {where}")
         if self.align == "flow" and self.flow_from == "output":
             raise ValueError("flow_from = output is for the motion kinds; auto follows the frames and the output")
         if self.kind in OUTPUT_KINDS and set(self.points) - {"output"} and not self.is_at_input:

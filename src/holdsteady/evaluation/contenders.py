@@ -12,6 +12,7 @@ import yaml
 from torch import Tensor
 
 from holdsteady.adapters.adapter import Adapter
+from holdsteady.adapters.config import kind_of
 from holdsteady.adapters.files import WEIGHTS_NAME
 from holdsteady.errors import ConfigError, printable
 from holdsteady.host.attach import stabilize
@@ -88,8 +89,8 @@ def _contender(spec: str, label: str) -> Contender:
     if isinstance(first, Adapter):
         both = "with its base, " if weights is not None else ""
         return Contender(label, f"{first.config.kind} ({both}trained)", setting, adapters, weights)
-    name, at, point = spec.partition("@")
-    family = name.partition(":")[0] + at + point if first is not None else "composition"
+    _, at, point = spec.partition("@")
+    family = kind_of(spec) + at + point if first is not None else "composition"
     return Contender(label, family, float("nan"), adapters)
 
 

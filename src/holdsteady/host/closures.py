@@ -78,11 +78,11 @@ class _Twins:
         return twin
 
     def _function(self, function: FunctionType) -> FunctionType:
-        before = (function.__closure__ or (), function.__defaults__ or (), function.__kwdefaults__ or {})
-        cells, defaults = tuple(map(self._cell, before[0])), tuple(map(self.of, before[1]))
-        named = {name: self.of(value) for name, value in before[2].items()}
-        pairs = [*zip(before[0], cells, strict=True), *zip(before[1], defaults, strict=True)]
-        if all(one is other for one, other in [*pairs, *((before[2][name], named[name]) for name in named)]):
+        closure, given, by_name = function.__closure__ or (), function.__defaults__ or (), function.__kwdefaults__ or {}
+        cells, defaults = tuple(map(self._cell, closure)), tuple(map(self.of, given))
+        named = {name: self.of(value) for name, value in by_name.items()}
+        before, after = (*closure, *given, *by_name.values()), (*cells, *defaults, *named.values())
+        if all(map(is_, before, after)):
             return function
         twin = FunctionType(function.__code__, function.__globals__, function.__name__, defaults or None, cells)
         twin.__kwdefaults__ = named or None

@@ -1,15 +1,13 @@
 """What became of each file of a batch: ``manifest.json`` in the folder of results."""
 
 import json
-import os
-import tempfile
 from pathlib import Path
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from holdsteady.errors import ConfigError, VideoError
-from holdsteady.permissions import as_new_files_are
+from holdsteady.folders import write_whole
 
 MANIFEST_NAME = "manifest.json"
 FORMAT = 1
@@ -70,14 +68,7 @@ class Manifest(BaseModel):
         """
         content = json.dumps(self.model_dump(), indent=2, ensure_ascii=False)
         try:
-            descriptor, name = tempfile.mkstemp(prefix=".manifest-", dir=folder)
-            try:
-                with os.fdopen(descriptor, "wb") as file:
-                    file.write(f"{content}\n".encode(errors="backslashreplace"))  # names of files may be no text
-                as_new_files_are(Path(name))
-                Path(name).replace(folder / MANIFEST_NAME)
-            finally:
-                Path(name).unlink(missing_ok=True)
+            write_whole(folder / MANIFEST_NAME, f"{content}\n")
         except OSError as error:
             raise VideoError(f"{folder / MANIFEST_NAME}: can't be written: {error.strerror or error}") from error
 

@@ -11,7 +11,7 @@ from rich.table import Table
 from holdsteady.check.advice import STEADY, Advice
 from holdsteady.check.check import Check, Stretch
 from holdsteady.errors import printable
-from holdsteady.folders import whole_file
+from holdsteady.report.figure import save_figure
 
 
 def as_json(found: Check, advice: Advice, video: str, original: str | None) -> dict[str, Any]:
@@ -83,5 +83,4 @@ def save_plot(found: Check, video: str, path: Path) -> None:
         axis.grid(alpha=0.3)
         for shot in found.shots[1:]:
             axis.axvline(shot.start, color="grey", linewidth=0.6)
-    with whole_file(path) as part:
-        figure.savefig(part, dpi=110)
+    save_figure(figure, path)

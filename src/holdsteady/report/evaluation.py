@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 
 from holdsteady.evaluation.evaluate import Row, drift, summarise
 from holdsteady.folders import whole_file, write_whole
-from holdsteady.report.pictures import plain_legend
+from holdsteady.report.figure import plain_legend, save_figure
 from holdsteady.report.table import FIGURES, number
 from holdsteady.report.table import markdown as markdown_lines
 from holdsteady.training.folder import write_json
@@ -135,8 +135,7 @@ def save_accuracy_stability(summary: Sequence[dict[str, Any]], path: Path, stead
         axis.set_ylabel(FIGURES[quality][0])
         axis.grid(alpha=0.3)
         plain_legend(axis, fontsize=8)
-    with whole_file(path) as part:
-        figure.savefig(part, dpi=110)
+    save_figure(figure, path)
 
 
 def _axes_of(summary: Sequence[dict[str, Any]]) -> tuple[str, str] | None:
@@ -167,8 +166,7 @@ def save_over_time(rows: Sequence[Row], path: Path) -> None:
         if axis.get_lines()[:-1]:
             plain_legend(axis, fontsize=8, ncols=3)
         axis.set_xlabel("frame")
-    with whole_file(path) as part:
-        figure.savefig(part, dpi=110)
+    save_figure(figure, path)
 
 
 def _sign(quality: str) -> int:

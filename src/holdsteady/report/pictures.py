@@ -3,17 +3,15 @@
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
 import numpy.typing as npt
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.font_manager import findfont
 from PIL import Image, ImageDraw, ImageFont
 
-from holdsteady.folders import whole_file
+from holdsteady.report.figure import plain_legend, save_figure
 
 Picture = npt.NDArray[np.uint8]
 
@@ -67,8 +65,7 @@ def save_time_slice(columns: Mapping[str, Sequence[Picture]], path: Path) -> Non
         axis.set_title(label, fontsize=10, loc="left", parse_math=False)
         axis.set_yticks([])
     axes[-1].set_xlabel("frame")
-    with whole_file(path) as part:
-        figure.savefig(part, dpi=110)
+    save_figure(figure, path)
 
 
 def save_flicker_plot(series: Mapping[str, Sequence[float]], name: str, path: Path) -> None:
@@ -87,11 +84,4 @@ def save_flicker_plot(series: Mapping[str, Sequence[float]], name: str, path: Pa
         axis.set_ylim(bottom=0)
     axis.grid(alpha=0.3)
     plain_legend(axis, fontsize=9)
-    with whole_file(path) as part:
-        figure.savefig(part, dpi=110)
-
-
-def plain_legend(axis: Axes, **settings: Any) -> None:
-    """A legend of labels that are no formulas."""
-    for text in axis.legend(**settings).get_texts():
-        text.set_parse_math(False)
+    save_figure(figure, path)

@@ -11,8 +11,8 @@ from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
 from matplotlib.ticker import MaxNLocator
 
-from holdsteady.folders import whole_file
 from holdsteady.objective.theory import minimise_tv
+from holdsteady.report.figure import save_figure
 
 Values = npt.NDArray[np.float64]
 
@@ -48,8 +48,7 @@ def save_contours(path: Path) -> None:
         axis.set(title=f"λ = {lam:g}", xlabel="ŷ₂", aspect="equal", xticks=(-0.5, 0, 0.5, 1, 1.5))
     panels[0].set(ylabel="ŷ₃", yticks=(-0.5, 0, 0.5, 1, 1.5))
     _legend_above(figure, panels[0])
-    with whole_file(path) as part:
-        figure.savefig(part, dpi=120)
+    save_figure(figure, path, dpi=120)
 
 
 def save_surfaces(path: Path) -> None:
@@ -70,8 +69,7 @@ def save_surfaces(path: Path) -> None:
         axis.set_box_aspect((1, 1, 0.9), zoom=0.96)
     figure.subplots_adjust(left=0.04, right=0.97, bottom=0.02, top=0.88, wspace=0.16)
     _legend_above(figure, figure.axes[0])
-    with whole_file(path) as part:
-        figure.savefig(part, dpi=120)
+    save_figure(figure, path, dpi=120)
 
 
 def _loss(second: Values, third: Values, lam: float) -> Values:

@@ -4,6 +4,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from holdsteady.adapters.files import save_adapter
+from holdsteady.folders import whole_file
 from holdsteady.host.identity import base_of
 from holdsteady.host.resolve import load_adapter
 from holdsteady.host.stabilized import StabilizedModel
@@ -54,9 +55,8 @@ def write_result(recipe: Recipe, steady: StabilizedModel, outcome: Outcome) -> N
             trained.base |= said
             steady.save(out)
     if recipe.train != "adapter":
-        part = out / f"{BASE_NAME}.part"
-        save_weights(steady.base, part)
-        part.replace(out / BASE_NAME)
+        with whole_file(out / BASE_NAME) as part:
+            save_weights(steady.base, part)
     facts = {"steps": outcome.steps, "minutes": round(outcome.minutes, 2), "ended": outcome.reason}
     ends = {"before": asdict(outcome.before), "after": asdict(outcome.after)}
     clips = {} if outcome.held is None else {"kept step": outcome.held.step, "clips": outcome.held.clips()}
